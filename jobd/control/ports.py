@@ -1,0 +1,156 @@
+"""What the control edge needs from the rest of jobd; the supervisor hands over objects that fit these."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Protocol
+
+from jobd.core.intents import Intent
+from jobd.core.model import Job
+from jobd.core.records import AttemptRecord, JobStanding, QueueFigures, RunFilter, RunRecord, SlotRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Reloaded:
+    """What a reload changed: names of jobs, and every problem as `FILE:LINE:COL: …`."""
+
+    added: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+    problems: tuple[str, ...] = ()
+    dry_run: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerView:
+    number: int
+    pid: int
+    state: str
+    """`idle`, `busy`, `adopted` or `starting`."""
+    run: int | None = None
+    attempt: int | None = None
+    since: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """The daemon at a glance, gathered from memory alone."""
+
+    version: str
+    pid: int
+    started_at: datetime
+    now: datetime
+    draining: bool
+    degraded: tuple[tuple[str, str], ...]
+    """(machine word, sentence) of everything that is not well; empty when the daemon is well."""
+    problems: tuple[str, ...]
+    """Problems of definitions that are not in force, and warnings of settings."""
+    last_reload_at: datetime
+    last_reload_ok: bool
+    workers: tuple[WorkerView, ...]
+    workers_max: int
+    metrics_address: str | None
+    socket: str
+    state_dir: str
+    containment: str
+    """`cgroup`, or `process group and subreaper`: what reaches the processes of an attempt."""
+    timezone: str
+
+
+@dataclass(frozen=True, slots=True)
+class QueueLimits:
+    name: str
+    max_running: int | None
+    rate_limit: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DefinedJob:
+    """A job in force, with where it comes from and when it is due."""
+
+    job: Job
+    file: str
+    line: int
+    timezone: str
+    next_at: datetime | None
+    sources: Mapping[str, str] = field(default_factory=dict)
+    """Effective key → `file:line` it came from (dotted keys)."""
+    document: Mapping[str, Any] = field(default_factory=dict)
+    """The effective definition in the words of the YAML, for `cat`."""
+
+
+class Reads(Protocol):
+    """Read-only questions to the store; each answers from one committed state."""
+
+    def run(self, run: int) -> RunRecord | None: ...
+    def runs(self, which: RunFilter) -> tuple[list[RunRecord], int | None]:
+        """The runs asked for, newest first, and the cursor for the next page if there is one."""
+        ...
+
+    def attempts(self, run: int) -> list[AttemptRecord]: ...
+    def standings(self) -> dict[str, JobStanding]: ...
+    def queues(self, now: datetime) -> dict[str, QueueFigures]: ...
+    def slots(
+        self, job: str | None, start: datetime | None, end: datetime | None, limit: int, cursor: str | None
+    ) -> tuple[list[SlotRecord], str | None]: ...
+
+
+class Outputs(Protocol):
+    """The captured output of attempts, as bytes."""
+
+    def read(self, run: int, attempt: int, stream: str, offset: int, limit: int) -> tuple[bytes, int, bool]:
+        """Bytes of `stdout` or `stderr` from `offset` of what the attempt wrote.
+
+        Returns (bytes, next offset, ended): `ended` says that nothing will follow. Where output was cut, a marker line
+        stands for the missing part and the next offset lies behind it.
+        """
+        ...
+
+
+class Desk(Protocol):
+    """Where the control edge hands things in and looks things up."""
+
+    async def ask(self, intent: Intent) -> Any:
+        """The durable answer to an intent, after its commit. Raises a JobdError where it is refused."""
+        ...
+
+    async def reload(self, *, dry_run: bool) -> Reloaded: ...
+    def overview(self) -> Overview: ...
+    def jobs(self) -> Mapping[str, DefinedJob]: ...
+    def upcoming(self, name: str, count: int, start: datetime | None = None) -> list[tuple[datetime, str]]:
+        """The next instants a job is due and a remark for each (empty where there is nothing to say)."""
+        ...
+
+    def queue_limits(self) -> Mapping[str, QueueLimits]: ...
+    def finished(self, run: int) -> asyncio.Future[None]:
+        """Done as soon as the run may have become final: look again then."""
+        ...
+
+    def changed(self, run: int) -> asyncio.Future[None]:
+        """Done as soon as an attempt of the run may have started or ended: look again then."""
+        ...
+
+    @property
+    def reads(self) -> Reads: ...
+    @property
+    def outputs(self) -> Outputs: ...
+    @property
+    def policy(self) -> Policy: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """The settings that bound what clients may ask."""
+
+    max_payload_bytes: int = 64 * 1024
+    max_queued_per_user: int = 100_000
+    strict_queues: bool = False
+    adhoc: str = "submitter"
+    """Who may submit ad-hoc commands: off, admin, operator or submitter."""
+    defaults: Job | None = None
+    """A job that carries jobd.yaml's defaults, as the template of ad-hoc runs."""
+    submitters_group: int | None = None
+    """The gid of the control socket's group, whose members may submit."""

@@ -1,0 +1,112 @@
+"""What happened, once and as values; sentences, counters and streams are made of them elsewhere (observe)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from jobd.core.model import AttemptKey, Ending
+from jobd.core.states import Disposition, Outcome, RunState, Trigger
+
+
+@dataclass(frozen=True, slots=True)
+class RunAccepted:
+    run: int
+    job: str
+    queue: str
+    trigger: Trigger
+    at: datetime
+    owner: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptStarted:
+    key: AttemptKey
+    job: str
+    queue: str
+    at: datetime
+    waited_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptFinished:
+    key: AttemptKey
+    job: str
+    queue: str
+    at: datetime
+    ending: Ending
+    next_at: datetime | None = None
+    """When the run is tried again; None if it is not."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunFinished:
+    run: int
+    job: str
+    queue: str
+    at: datetime
+    state: RunState
+    outcome: Outcome | None
+    duration_seconds: float
+    exit_code: int | None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SlotDecided:
+    job: str
+    slot: datetime
+    at: datetime
+    disposition: Disposition
+    run: int | None = None
+    reason: str = ""
+    lag_seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptRescued:
+    """What recovery made of an attempt that a dead supervisor left behind: adopted, reported or lost."""
+
+    key: AttemptKey
+    job: str
+    at: datetime
+    how: str
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogChanged:
+    at: datetime
+    added: tuple[str, ...]
+    changed: tuple[str, ...]
+    removed: tuple[str, ...]
+    problems: tuple[str, ...]
+    """Every problem as `FILE:LINE:COL: …`; where there are some, the last good jobs of those files stay in force."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoreCommitted:
+    at: datetime
+    seconds: float
+    changes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Degraded:
+    """A part of jobd is not well (`reason` a machine word), or well again (`detail` empty)."""
+
+    reason: str
+    at: datetime
+    detail: str = ""
+
+
+Event = (
+    RunAccepted
+    | AttemptStarted
+    | AttemptFinished
+    | RunFinished
+    | SlotDecided
+    | AttemptRescued
+    | CatalogChanged
+    | StoreCommitted
+    | Degraded
+)

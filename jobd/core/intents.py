@@ -1,0 +1,63 @@
+"""What clients ask of jobd, as plain values: the control edge makes them, the tick applies them, the commit answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from jobd.core.model import Json, RunRequest
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who asks: fixed when the connection was accepted."""
+
+    uid: int
+    gid: int
+    pid: int
+    user: str
+    """The user's name, or the uid as text where it has none."""
+    is_admin: bool = False
+    may_submit: bool = False
+    may_view: bool = True
+
+    def owns(self, owner: str | None) -> bool:
+        return owner is not None and owner == self.user
+
+
+@dataclass(frozen=True, slots=True)
+class Submit:
+    """Accept every one of these runs, or none. Answer: list[Accepted], in order."""
+
+    actor: Actor
+    requests: tuple[RunRequest, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CancelRun:
+    """End a run: at once if it waits, by killing its attempt if it runs. Answer: the RunState it has now."""
+
+    actor: Actor
+    run: int
+
+
+@dataclass(frozen=True, slots=True)
+class RetryRun:
+    """Queue a run again that ended failed or cancelled, attempts counted on. Answer: the RunState it has now."""
+
+    actor: Actor
+    run: int
+    payload: Json = None
+    replaces_payload: bool = False
+
+
+Intent = Submit | CancelRun | RetryRun
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The durable answer to one submitted run."""
+
+    id: int
+    state: str
+    duplicate: bool = False
+    """The key was known: `id` is the run that holds it, and nothing new was made."""

@@ -1,0 +1,207 @@
+"""The values that travel through jobd: jobs, requests for runs, attempts and how they ended.
+
+Everything here is frozen and plain, so that a value can be kept, compared, sent to a worker or written as JSON.
+Spans are seconds (float), sizes are bytes, instants are aware datetimes in UTC.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+
+from jobd.core.states import Outcome, Trigger
+
+Json = Any
+"""A value that `json.dumps(..., allow_nan=False)` writes: None, bool, int, float, str, list or dict with string keys."""
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """An argument vector that is executed as it stands: no shell, no splitting, no globbing."""
+
+    argv: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Shell:
+    """A text for `/bin/sh -c`."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Python:
+    """A callable `package.module:function`, called with the payload."""
+
+    target: str
+
+
+Action = Command | Shell | Python
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """When a failed attempt is followed by another one (SEMANTICS, Retry)."""
+
+    strategy: Literal["none", "fixed", "exponential"] = "exponential"
+    max_attempts: int | None = None
+    """All attempts counted; None leaves it to the trigger: 1 for scheduled runs, 3 for submitted ones."""
+    base_seconds: float = 10.0
+    multiplier: float = 2.0
+    max_delay_seconds: float = 3600.0
+    jitter: float = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """When a job is due: its expressions, the zone they are read in, and what is done about slots that cannot be had.
+
+    `expressions` are texts that `jobd.core.schedule.parse` accepts; `timezone` None is the host's zone.
+    """
+
+    expressions: tuple[str, ...] = ()
+    timezone: str | None = None
+    dst_gap: Literal["run", "skip", "shift"] | None = None
+    dst_overlap: Literal["first", "second", "both"] | None = None
+    day_match: Literal["or", "and"] = "or"
+    catch_up: Literal["skip", "latest", "all"] = "latest"
+    catch_up_window_seconds: float = 3600.0
+    max_catch_up: int = 100
+    overlap: Literal["skip", "queue", "replace", "allow"] = "skip"
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A named definition: what to run, when, and under which limits."""
+
+    name: str
+    action: Action
+    description: str = ""
+    enabled: bool = True
+    tags: tuple[str, ...] = ()
+    owner: str | None = None
+    schedule: Schedule = field(default_factory=Schedule)
+    queue: str = "default"
+    priority: int = 0
+    max_running: int | None = None
+    retry: RetryPolicy = field(default_factory=RetryPolicy)
+    success_exit_status: tuple[int, ...] = (0,)
+    retry_exit_status: tuple[int, ...] | None = None
+    no_retry_exit_status: tuple[int, ...] = ()
+    on_lost: Literal["retry", "fail"] | None = None
+    """None leaves it to the trigger: retry for submitted runs, fail for scheduled ones."""
+    timeout_seconds: float = 3600.0
+    """0 is no timeout."""
+    kill_after_seconds: float = 10.0
+    user: str | None = None
+    group: str | None = None
+    cwd: str | None = None
+    env: tuple[tuple[str, str], ...] = ()
+    umask: int = 0o022
+    nice: int = 0
+    stdin: str | None = None
+    isolate: bool = False
+    allow_background: bool = False
+    on_shutdown: Literal["wait", "stop", "requeue", "detach"] | None = None
+    """None leaves it to the trigger: requeue for submitted runs, wait for scheduled ones."""
+    payload: Json = None
+    output_max_bytes: int = 1024 * 1024
+    output_on_limit: Literal["truncate", "kill"] = "truncate"
+
+
+@dataclass(frozen=True, slots=True)
+class RunRequest:
+    """A run that somebody or some schedule asks for, checked and complete: ready to be written."""
+
+    job: Job
+    trigger: Trigger
+    payload: Json = None
+    queue: str = "default"
+    priority: int = 0
+    run_at: datetime | None = None
+    """None is at once."""
+    slot: datetime | None = None
+    key: str | None = None
+    """The client's idempotency key; holds for 24 h, and as long as its run is not final."""
+    max_attempts: int = 1
+    timeout_seconds: float | None = None
+    """Overrides the job's own timeout."""
+    owner: str | None = None
+    """The user name (or uid as text) of the submitter; None for a schedule."""
+    adhoc: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptKey:
+    """Names one attempt for ever: the run's id and the attempt's number, from 1."""
+
+    run: int
+    attempt: int
+
+    def __str__(self) -> str:
+        return f"{self.run}.{self.attempt}"
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessIdentity:
+    """A process that cannot be confused with a later one of the same pid (SEMANTICS, Lost attempts)."""
+
+    boot_id: str
+    pid: int
+    start_ticks: int
+    """Field 22 of /proc/PID/stat: clock ticks after boot."""
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What an attempt used, its descendants that were waited for included."""
+
+    cpu_user_seconds: float = 0.0
+    cpu_system_seconds: float = 0.0
+    peak_memory_bytes: int = 0
+    stdout_bytes: int = 0
+    """Bytes written, whether or not all of them were kept."""
+    stderr_bytes: int = 0
+    output_cut: bool = False
+    leftovers: int = 0
+    """Processes that outlived the attempt's leader and were ended with it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Directive:
+    """What the job itself said about its run: a Python verdict, or the `jobd` object of a result file."""
+
+    kind: Literal["retry", "snooze", "cancel", "discard"]
+    delay_seconds: float = 0.0
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How one attempt ended, as its worker (or whoever judged for it) saw it."""
+
+    outcome: Outcome
+    started_at: datetime | None = None
+    """When the child was started; None if it never was."""
+    finished_at: datetime | None = None
+    exit_code: int | None = None
+    """The exit status; 128+n for signal n, 124 for a timeout, 126/127 for what could not be executed."""
+    signal: int | None = None
+    error: str | None = None
+    """One line for people: the exception, the spawn error, the reason of a kill."""
+    retryable: bool = True
+    """False where trying again cannot help: not executable, an unusable definition."""
+    spent: bool = True
+    """False gives the attempt back: it never started, or was interrupted by a shutdown."""
+    directive: Directive | None = None
+    result: Json = None
+    usage: Usage = field(default_factory=Usage)
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The report of one attempt: which, and how it ended."""
+
+    key: AttemptKey
+    ending: Ending

@@ -1,0 +1,20 @@
+"""The one rule for names of jobs and queues, used by every verb that takes one."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}", re.ASCII)
+
+
+def is_name(text: str) -> bool:
+    """Whether `text` may name a job or a queue: 1 to 128 of letters, digits, `.`, `_`, `-`, no punctuation first."""
+    return NAME.fullmatch(text) is not None
+
+
+def closest(word: str, known: Iterable[str]) -> str | None:
+    """The known word a person probably meant, if any is near enough."""
+    found = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
+    return found[0] if found else None

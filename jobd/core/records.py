@@ -1,0 +1,121 @@
+"""What the store tells of runs, attempts, jobs and queues: read-only rows for listings, health and metrics."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from jobd.core.model import Json, Usage
+from jobd.core.states import Disposition, Outcome, RunState, Trigger
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    """One run as INTERFACES.md's control API lists it."""
+
+    id: int
+    job: str
+    """The job's name; for an ad-hoc run the word `adhoc`."""
+    state: RunState
+    queue: str
+    priority: int
+    payload: Json
+    result: Json
+    error: str | None
+    attempts: int
+    max_attempts: int
+    trigger: Trigger
+    slot: datetime | None
+    run_at: datetime
+    created_at: datetime
+    started_at: datetime | None
+    """Start of the latest attempt's child, or its reservation while that is not known."""
+    finished_at: datetime | None
+    exit_code: int | None
+    outcome: Outcome | None
+    key: str | None
+    parent: int | None
+    owner: str | None
+    spec_version: str
+    """The first 12 hex digits of the hash of the definition the run was accepted under."""
+    adhoc: bool
+    cancelling: bool
+    """A cancel was accepted and its attempt is being ended."""
+    argv: tuple[str, ...] | None = None
+    """What an ad-hoc run executes."""
+
+    @property
+    def duration_seconds(self) -> float | None:
+        if self.started_at is None or self.finished_at is None:
+            return None
+        return (self.finished_at - self.started_at).total_seconds()
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptRecord:
+    run: int
+    attempt: int
+    reserved_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    outcome: Outcome | None
+    """None while it runs."""
+    exit_code: int | None
+    signal: int | None
+    error: str | None
+    worker_pid: int | None
+    pid: int | None
+    usage: Usage | None
+
+
+@dataclass(frozen=True, slots=True)
+class JobStanding:
+    """What the store remembers of a job beside its definition."""
+
+    name: str
+    first_seen_at: datetime
+    watermark: datetime
+    """No slot at or before this instant fires any more."""
+    last_slot: datetime | None
+    last_run: int | None
+    last_state: RunState | None
+    last_outcome: Outcome | None
+    last_exit_code: int | None
+    last_finished_at: datetime | None
+    last_success_at: datetime | None
+    last_failure_at: datetime | None
+    waiting: int
+    running: int
+
+
+@dataclass(frozen=True, slots=True)
+class QueueFigures:
+    name: str
+    counts: dict[RunState, int]
+    """Runs by state; only the states that occur. Final states count what history still holds."""
+    oldest_waiting_at: datetime | None
+    executions_24h: int
+    succeeded_24h: int
+    failed_24h: int
+    average_seconds_24h: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class SlotRecord:
+    job: str
+    slot: datetime
+    disposition: Disposition
+    run: int | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunFilter:
+    """Which runs to list, newest first; `before` is the cursor: only ids below it."""
+
+    job: str | None = None
+    states: tuple[RunState, ...] = ()
+    queue: str | None = None
+    since: datetime | None = None
+    before: int | None = None
+    limit: int = 50

@@ -1,0 +1,60 @@
+"""A job as JSON text and back: how a run keeps the definition it was accepted under."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, fields
+from typing import Any
+
+from jobd.core.model import Action, Command, Job, Python, RetryPolicy, Schedule, Shell
+
+
+def to_text(job: Job) -> str:
+    """The canonical JSON of a job: equal jobs give equal texts."""
+    return json.dumps(_plain(job), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def version(text: str) -> str:
+    """What names a definition in listings: 12 hex digits of its hash."""
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def from_text(text: str) -> Job:
+    """The job that `to_text` wrote. Keys of a newer jobd are passed over, missing ones take their defaults."""
+    return _job(json.loads(text))
+
+
+def _plain(job: Job) -> dict[str, Any]:
+    return asdict(job) | {"action": {"kind": type(job.action).__name__.lower(), **asdict(job.action)}}
+
+
+def _job(data: dict[str, Any]) -> Job:
+    values = _known(Job, data)
+    values["action"] = _action(data["action"])
+    values["schedule"] = Schedule(**_known(Schedule, data.get("schedule", {})))
+    values["retry"] = RetryPolicy(**_known(RetryPolicy, data.get("retry", {})))
+    values["env"] = tuple((name, value) for name, value in data.get("env", ()))
+    return Job(**values)
+
+
+def _action(data: dict[str, Any]) -> Action:
+    match data["kind"]:
+        case "command":
+            return Command(tuple(data["argv"]))
+        case "shell":
+            return Shell(data["text"])
+        case "python":
+            return Python(data["target"])
+        case other:
+            raise ValueError(f"unknown kind of work: {other!r}")
+
+
+def _known(kind: type, data: dict[str, Any]) -> dict[str, Any]:
+    """The fields that `kind` has, JSON's lists made tuples again (payload stays as it is)."""
+    names = {field.name for field in fields(kind)}
+    return {
+        name: tuple(value) if isinstance(value, list) and name != "payload" else value
+        for name, value in data.items()
+        if name in names
+    }
