@@ -1,0 +1,40 @@
+# The commands of a newcomer and of every day; `make help` lists them.
+PYTHON ?=
+export PYTHON
+BIN := .venv/bin
+QUICK := not slow and not systemd
+
+# A test that hangs is ended by its own limit; the output is shown as it comes.
+PYTEST := $(BIN)/python -m pytest
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run test test-all check bench clean
+
+help: ## show this list
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+
+setup: ## make or refresh .venv (the others do it by themselves)
+	@packaging/setup-venv
+
+run: setup ## run jobd in the foreground with the jobs of examples/jobs.d
+	@exec packaging/run-local
+
+test: setup ## run the quick tests; with CI=true all of them
+	$(PYTEST) $(if $(filter true,$(CI)),,-m "$(QUICK)") $(ARGS)
+
+test-all: setup ## run all tests, slow ones and those in a real systemd too
+	$(PYTEST) $(ARGS)
+
+check: setup ## look at the code: ruff, mypy strict, layers
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(PYTEST) -q tests/test_layers.py
+
+bench: setup ## measure; see bench/
+	@test -x bench/run || { echo "bench: bench/run is not there" >&2; exit 1; }
+	bench/run $(ARGS)
+
+clean: ## remove .venv, the state of `make run`, and caches
+	rm -rf .venv .jobd build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
