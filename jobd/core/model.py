@@ -13,7 +13,7 @@ from typing import Any, Literal
 from jobd.core.states import Outcome, Trigger
 
 Json = Any
-"""A value that `json.dumps(..., allow_nan=False)` writes: None, bool, int, float, str, list or dict with string keys."""
+"""What `json.dumps(..., allow_nan=False)` writes: None, bool, int, float, str, list, dict with string keys."""
 
 
 @dataclass(frozen=True, slots=True)

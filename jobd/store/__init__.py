@@ -1,0 +1,1 @@
+"""The only package that knows SQLite: one writer, read-only connections beside it, named statements."""

@@ -1,0 +1,213 @@
+"""Read-only questions to the store, each answered from one committed state on a connection of its own."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime, timedelta
+from typing import Any
+
+from jobd.core import spec as specs
+from jobd.core.model import Command, Json, Shell, Usage
+from jobd.core.records import AttemptRecord, JobStanding, QueueFigures, RunFilter, RunRecord, SlotRecord
+from jobd.core.spans import from_micros, micros
+from jobd.core.states import Disposition, Outcome, RunState, Trigger
+from jobd.store.connection import Connection
+
+_NO_CURSOR = 2**62
+
+
+def _instant(value: int | None) -> datetime | None:
+    return None if value is None else from_micros(value)
+
+
+def _json(text: str | None) -> Json:
+    """Stored JSON as a value; what cannot be read is shown as it is, so that one bad row spoils no listing."""
+    if text is None:
+        return None
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+class History:
+    """Questions to a database file; every one reads a single snapshot and lets it go again."""
+
+    def __init__(self, path: str) -> None:
+        self._connection = Connection(path, readonly=True)
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def _rows(self, name: str, bindings: Any = ()) -> list[tuple[Any, ...]]:
+        return self._connection.run(name, bindings).fetchall()
+
+    def run(self, run: int) -> RunRecord | None:
+        """One run, or None."""
+        rows = self._rows("run_columns", {"run": run})
+        return _run(rows[0]) if rows else None
+
+    def runs(self, which: RunFilter) -> tuple[list[RunRecord], int | None]:
+        """The runs asked for, newest first, and the cursor of the next page where there is one."""
+        bindings = {
+            "before": which.before if which.before is not None else _NO_CURSOR,
+            "states": json.dumps(which.states) if which.states else None,
+            "queue": which.queue,
+            "since": None if which.since is None else micros(which.since),
+            "limit": which.limit + 1,
+        }
+        if which.job is None:
+            rows = self._rows("list_runs", bindings)
+        else:
+            rows = self._rows("list_runs_of_job", bindings | {"job": _stored_name(which.job)})
+        found = [_run(row) for row in rows[: which.limit]]
+        return found, found[-1].id if len(rows) > which.limit else None
+
+    def attempts(self, run: int) -> list[AttemptRecord]:
+        """Every attempt of a run, first to last."""
+        return [_attempt(row) for row in self._rows("attempts", {"run": run})]
+
+    def standings(self) -> dict[str, JobStanding]:
+        """What is remembered of every job in force."""
+        active = {job: (waiting, running) for job, waiting, running in self._rows("active_counts")}
+        return {row[1]: _standing(row, *active.get(row[0], (0, 0))) for row in self._rows("standings")}
+
+    def queues(self, now: datetime) -> dict[str, QueueFigures]:
+        """The figures of every queue that ever held a run."""
+        counts: dict[str, dict[RunState, int]] = {}
+        for queue, state, count in self._rows("queue_counts"):
+            counts.setdefault(queue, {})[RunState(state)] = count
+        oldest = dict(self._rows("oldest_waiting"))
+        day = {row[0]: row[1:] for row in self._rows("finished_since", {"since": micros(now - timedelta(hours=24))})}
+        return {
+            queue: _queue(queue, states, oldest.get(queue), *day.get(queue, (0, 0, 0, None)))
+            for queue, states in counts.items()
+        }
+
+    def slots(
+        self, job: str | None, start: datetime | None, end: datetime | None, limit: int, cursor: str | None
+    ) -> tuple[list[SlotRecord], str | None]:
+        """What became of due slots, newest first, and the next page's cursor. Raises ValueError for a bad one."""
+        at, job_id = (int(part) for part in cursor.split("-")) if cursor else (_NO_CURSOR, _NO_CURSOR)
+        bindings = {
+            "job": job,
+            "start": 0 if start is None else micros(start),
+            "end": _NO_CURSOR if end is None else micros(end),
+            "at": at,
+            "job_id": job_id,
+            "limit": limit + 1,
+        }
+        rows = self._rows("list_slots", bindings)
+        found = [SlotRecord(r[0], from_micros(r[1]), Disposition(r[2]), r[3], r[4]) for r in rows[:limit]]
+        last = rows[limit - 1] if len(rows) > limit else None
+        return found, f"{last[1]}-{last[5]}" if last else None
+
+
+def _stored_name(job: str) -> str:
+    return " adhoc" if job == "adhoc" else job
+
+
+def _run(row: tuple[Any, ...]) -> RunRecord:
+    (
+        run, job, state, queue, priority, payload, result, error, attempts, most, trigger, slot, run_at, created,
+        started, finished, exit_code, outcome, key, parent, owner, digest, text, cancelling,
+    ) = row  # fmt: skip
+    adhoc = job == " adhoc"
+    return RunRecord(
+        id=run,
+        job=job.strip(),
+        state=RunState(state),
+        queue=queue,
+        priority=priority,
+        payload=_json(payload),
+        result=_json(result),
+        error=error,
+        attempts=attempts,
+        max_attempts=most,
+        trigger=Trigger(trigger),
+        slot=_instant(slot),
+        run_at=from_micros(run_at),
+        created_at=from_micros(created),
+        started_at=_instant(started),
+        finished_at=_instant(finished),
+        exit_code=exit_code,
+        outcome=None if outcome is None else Outcome(outcome),
+        key=key,
+        parent=parent,
+        owner=owner,
+        spec_version=digest[:12],
+        adhoc=adhoc,
+        cancelling=bool(cancelling),
+        argv=_argv(text) if adhoc else None,
+    )
+
+
+def _argv(text: str) -> tuple[str, ...] | None:
+    match specs.from_text(text).action:
+        case Command(argv):
+            return argv
+        case Shell(script):
+            return ("/bin/sh", "-c", script)
+        case _:
+            return None
+
+
+def _attempt(row: tuple[Any, ...]) -> AttemptRecord:
+    run, attempt, reserved, started, finished, outcome, exit_code, signal, error, worker, child, *usage = row
+    return AttemptRecord(
+        run=run,
+        attempt=attempt,
+        reserved_at=from_micros(reserved),
+        started_at=_instant(started),
+        finished_at=_instant(finished),
+        outcome=None if outcome is None else Outcome(outcome),
+        exit_code=exit_code,
+        signal=signal,
+        error=error,
+        worker_pid=worker,
+        pid=child,
+        usage=None if usage[0] is None else _usage(*usage),
+    )
+
+
+def _usage(user: float, system: float, peak: int, stdout: int, stderr: int, cut: int, leftovers: int) -> Usage:
+    return Usage(user, system, peak, stdout, stderr, bool(cut), leftovers)
+
+
+def _standing(row: tuple[Any, ...], waiting: int, running: int) -> JobStanding:
+    _, name, first, watermark, last_slot, last_run, state, outcome, exit_code, finished, success, failure = row
+    return JobStanding(
+        name=name,
+        first_seen_at=from_micros(first),
+        watermark=from_micros(watermark),
+        last_slot=_instant(last_slot),
+        last_run=last_run,
+        last_state=None if state is None else RunState(state),
+        last_outcome=None if outcome is None else Outcome(outcome),
+        last_exit_code=exit_code,
+        last_finished_at=_instant(finished),
+        last_success_at=_instant(success),
+        last_failure_at=_instant(failure),
+        waiting=waiting,
+        running=running,
+    )
+
+
+def _queue(
+    name: str,
+    counts: dict[RunState, int],
+    oldest: int | None,
+    executions: int,
+    succeeded: int,
+    failed: int,
+    average: float | None,
+) -> QueueFigures:
+    return QueueFigures(
+        name=name,
+        counts=counts,
+        oldest_waiting_at=_instant(oldest),
+        executions_24h=executions,
+        succeeded_24h=succeeded,
+        failed_24h=failed,
+        average_seconds_24h=None if average is None else average / 1e6,
+    )

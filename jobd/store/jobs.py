@@ -1,0 +1,106 @@
+"""What the store remembers of jobs: their definitions, and up to where their slots are decided."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime
+
+from jobd.core import spec
+from jobd.core.model import Job
+from jobd.core.spans import from_micros, micros
+from jobd.core.states import Disposition
+from jobd.store.connection import Transaction
+from jobd.store.runs import JobRef
+
+ADHOC = 0
+"""The id under which all ad-hoc runs stand."""
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """Up to where the slots of a job are decided."""
+
+    job: int
+    name: str
+    first_seen_at: datetime
+    watermark: datetime
+    last_slot: datetime | None
+
+
+def keep_spec(tx: Transaction, job: Job) -> int:
+    """The id of a job's definition, kept from now on."""
+    text = spec.to_text(job)
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    tx.run("add_spec", {"hash": digest, "text": text})
+    row = tx.row("spec_id", {"hash": digest})
+    assert row is not None
+    return int(row[0])
+
+
+def spec_of(tx: Transaction, spec_id: int) -> Job:
+    """The definition a run was accepted under. Raises ValueError where this jobd cannot read it."""
+    row = tx.row("spec_text", {"id": spec_id})
+    if row is None:
+        raise ValueError(f"definition {spec_id} is not in the store")
+    return spec.from_text(row[0])
+
+
+def adopt(tx: Transaction, job: Job, *, starts_afresh: bool) -> JobRef:
+    """Put a job in force. One that starts afresh (its schedule changed, or it was away) owes nothing before now."""
+    spec_id = keep_spec(tx, job)
+    row = tx.row("adopt_job", {"name": job.name, "spec": spec_id, "now": tx.at})
+    assert row is not None
+    if starts_afresh:
+        tx.run("reset_watermark", {"name": job.name, "now": tx.at})
+    return JobRef(row[0], spec_id)
+
+
+def remove(tx: Transaction, name: str) -> None:
+    """Take a job out of force; its history and its accepted runs stay."""
+    tx.run("remove_job", {"name": name, "now": tx.at})
+
+
+def in_force(tx: Transaction) -> dict[str, Job | None]:
+    """The jobs the last supervisor left in force, as they were then; None where this jobd cannot read one."""
+    found: dict[str, Job | None] = {}
+    for name, text in tx.rows("jobs_in_force"):
+        try:
+            found[name] = spec.from_text(text)
+        except (ValueError, KeyError, TypeError):
+            found[name] = None
+    return found
+
+
+def timing(tx: Transaction, job: int, name: str) -> Timing | None:
+    """Up to where the slots of one job are decided."""
+    row = tx.row("timing", {"job": job})
+    return None if row is None else _timing(job, name, *row)
+
+
+def timings(tx: Transaction) -> list[Timing]:
+    """Up to where the slots of every job in force are decided."""
+    return [_timing(*row) for row in tx.rows("timings")]
+
+
+def _timing(job: int, name: str, first_seen: int, watermark: int, last_slot: int | None) -> Timing:
+    last = None if last_slot is None else from_micros(last_slot)
+    return Timing(job, name, from_micros(first_seen), from_micros(watermark), last)
+
+
+def move_watermark(tx: Transaction, job: int, watermark: datetime, last_slot: datetime | None) -> None:
+    """No slot of the job at or before `watermark` fires any more."""
+    last = None if last_slot is None else micros(last_slot)
+    tx.run("move_watermark", {"job": job, "watermark": micros(watermark), "last_slot": last})
+
+
+def active_runs(tx: Transaction, job: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """The ids of the job's waiting and of its running runs, oldest first."""
+    rows = tx.rows("active_runs", {"job": job})
+    return tuple(run for run, runs in rows if not runs), tuple(run for run, runs in rows if runs)
+
+
+def add_slot(tx: Transaction, job: int, at: datetime, disposition: Disposition, run: int | None, reason: str) -> bool:
+    """Write down what became of a due slot; False where that was written before."""
+    tx.run("add_slot", {"job": job, "at": micros(at), "disposition": disposition, "run": run, "reason": reason})
+    return bool(tx.changed())

@@ -1,0 +1,301 @@
+-- Every statement the store runs while jobd works, each with a sentence. `-- name:` begins one.
+
+-- name: note_meta
+-- Remember a fact about the file itself.
+INSERT INTO meta (key, value) VALUES (:key, :value) ON CONFLICT (key) DO UPDATE SET value = excluded.value;
+
+-- name: meta
+-- Read a fact about the file itself.
+SELECT value FROM meta WHERE key = :key;
+
+-- name: add_spec
+-- Keep a definition, unless it is kept already.
+INSERT INTO job_spec (hash, text) VALUES (:hash, :text) ON CONFLICT (hash) DO NOTHING;
+
+-- name: spec_id
+-- Find a kept definition by its hash.
+SELECT id FROM job_spec WHERE hash = :hash;
+
+-- name: spec_text
+-- Read a kept definition.
+SELECT text FROM job_spec WHERE id = :id;
+
+-- name: adopt_job
+-- Put a job in force: a new one owes nothing before now, a known one keeps its watermark.
+INSERT INTO job (name, spec, first_seen_at, watermark) VALUES (:name, :spec, :now, :now)
+ON CONFLICT (name) DO UPDATE SET spec = excluded.spec, removed_at = NULL
+RETURNING id;
+
+-- name: reset_watermark
+-- Let a job whose schedule changed or that came back owe nothing before now.
+UPDATE job SET watermark = max(watermark, :now), first_seen_at = :now, last_slot = NULL WHERE name = :name;
+
+-- name: remove_job
+-- Take a job out of force; its history and accepted runs stay.
+UPDATE job SET removed_at = :now WHERE name = :name AND removed_at IS NULL;
+
+-- name: removed_jobs
+-- The names of jobs that are out of force.
+SELECT name FROM job WHERE removed_at IS NOT NULL;
+
+-- name: jobs_in_force
+-- Every job in force with the text of its definition, as the last supervisor left them.
+SELECT job.name, job_spec.text FROM job JOIN job_spec ON job_spec.id = job.spec WHERE job.removed_at IS NULL;
+
+-- name: timing
+-- What planning needs to know of one job.
+SELECT first_seen_at, watermark, last_slot FROM job WHERE id = :job;
+
+-- name: timings
+-- What planning needs to know of every job in force.
+SELECT id, name, first_seen_at, watermark, last_slot FROM job WHERE removed_at IS NULL AND id > 0;
+
+-- name: move_watermark
+-- No slot at or before this instant fires any more.
+UPDATE job SET watermark = :watermark, last_slot = coalesce(:last_slot, last_slot) WHERE id = :job;
+
+-- name: active_runs
+-- The runs of a job that wait or run, oldest first.
+SELECT id, state = 'running' FROM run
+WHERE job = :job AND state IN ('blocked', 'scheduled', 'queued', 'running', 'retrying') ORDER BY id;
+
+-- name: last_run_id
+-- The highest id that was ever given to a run.
+SELECT seq FROM sqlite_sequence WHERE name = 'run';
+
+-- name: add_run
+-- Accept a run.
+INSERT INTO run (id, job, spec, lane, queue, priority, state, run_at, created_at, max_attempts, trigger, slot, timeout,
+                 owner, parent, key)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+
+-- name: add_payload
+-- Keep the payload of a run that has one.
+INSERT INTO run_data (run, payload) VALUES (?, ?);
+
+-- name: held_key
+-- The run that holds an idempotency key: for 24 h, and as long as it is not final.
+SELECT run_key.run, run.state FROM run_key JOIN run ON run.id = run_key.run
+WHERE digest = :digest AND (held_until > :now OR run.finished_at IS NULL);
+
+-- name: hold_key
+-- Give an idempotency key to a run; a key that nobody holds any more passes on.
+INSERT INTO run_key (digest, run, held_until) VALUES (:digest, :run, :held_until)
+ON CONFLICT (digest) DO UPDATE SET run = excluded.run, held_until = excluded.held_until;
+
+-- name: queued_by_owner
+-- How many runs of a submitter wait.
+SELECT count(*) FROM run WHERE owner = :owner AND state IN ('scheduled', 'queued', 'retrying', 'blocked');
+
+-- name: add_slot
+-- Write down what became of a due slot; a slot that is there already stays as it is.
+INSERT INTO slot (job, at, disposition, run, reason) VALUES (:job, :at, :disposition, :run, :reason)
+ON CONFLICT (job, at) DO NOTHING;
+
+-- name: promote
+-- Let runs wait for a worker whose time has come, at most so many at once.
+UPDATE run SET state = 'queued'
+WHERE id IN (SELECT id FROM run WHERE state IN ('scheduled', 'retrying') AND run_at <= :now ORDER BY run_at LIMIT :most)
+  AND state IN ('scheduled', 'retrying')
+RETURNING id;
+
+-- name: next_due
+-- When the next run becomes ready.
+SELECT run_at FROM run WHERE state IN ('scheduled', 'retrying') ORDER BY run_at LIMIT 1;
+
+-- name: lanes
+-- The lanes in which a run waits for a worker, found by hopping along the index from one to the next.
+WITH RECURSIVE hop (id) AS (
+  SELECT * FROM (SELECT id FROM run INDEXED BY run_ready WHERE state = 'queued' ORDER BY queue, lane LIMIT 1)
+  UNION ALL
+  SELECT coalesce(
+    (SELECT next.id FROM run AS next INDEXED BY run_ready WHERE next.state = 'queued' AND next.queue = here.queue
+       AND next.lane > here.lane ORDER BY next.lane LIMIT 1),
+    (SELECT next.id FROM run AS next INDEXED BY run_ready WHERE next.state = 'queued' AND next.queue > here.queue
+     ORDER BY next.queue, next.lane LIMIT 1))
+  FROM hop JOIN run AS here ON here.id = hop.id LIMIT :most
+)
+SELECT run.queue, run.lane FROM hop JOIN run ON run.id = hop.id;
+
+-- name: running
+-- How many attempts each queue and lane has under way.
+SELECT queue, lane, count(*) FROM run INDEXED BY run_running WHERE state = 'running' GROUP BY queue, lane;
+
+-- name: reserve
+-- Move the best waiting runs of a queue to running: from each open lane at most its room, in all at most :most.
+-- This is the one place where attempts are counted.
+UPDATE run SET state = 'running', attempt = attempt + 1, started_at = :now, outcome = NULL, exit_code = NULL, error = NULL
+WHERE state = 'queued' AND id IN (
+  SELECT id FROM (
+    SELECT best.id, best.priority, best.run_at, open.value ->> 1 AS room,
+           row_number() OVER (PARTITION BY best.lane ORDER BY best.priority DESC, best.run_at, best.id) AS place
+    FROM json_each(:lanes) AS open CROSS JOIN run AS best
+    WHERE best.id IN (
+      SELECT id FROM run INDEXED BY run_ready WHERE state = 'queued' AND queue = :queue AND lane = open.value ->> 0
+      ORDER BY priority DESC, run_at, id LIMIT :most))
+  WHERE place <= room ORDER BY priority DESC, run_at, id LIMIT :most)
+RETURNING id, attempt, given_back, job, spec, priority, run_at, created_at, max_attempts, trigger, slot, timeout, owner;
+
+-- name: reserve_lane
+-- The same where a queue has one open lane, as nearly all have: straight down the index.
+UPDATE run SET state = 'running', attempt = attempt + 1, started_at = :now, outcome = NULL, exit_code = NULL, error = NULL
+WHERE state = 'queued' AND id IN (
+  SELECT id FROM run INDEXED BY run_ready WHERE state = 'queued' AND queue = :queue AND lane = :lane
+  ORDER BY priority DESC, run_at, id LIMIT :most)
+RETURNING id, attempt, given_back, job, spec, priority, run_at, created_at, max_attempts, trigger, slot, timeout, owner;
+
+-- name: payload
+-- The payload of a run.
+SELECT payload FROM run_data WHERE run = :run;
+
+-- name: open_attempt
+-- Write down that an attempt is about to start, and in which worker.
+INSERT INTO attempt (run, attempt, reserved_at, boot_id, worker_pid, worker_ticks) VALUES (?, ?, ?, ?, ?, ?);
+
+-- name: note_child
+-- Remember the process of an attempt that is still under way.
+UPDATE attempt SET started_at = :started_at, child_pid = :pid, child_ticks = :ticks
+WHERE run = :run AND attempt = :attempt AND outcome IS NULL;
+
+-- name: under_way
+-- The run of an attempt, as long as that attempt is the one under way.
+SELECT run.job, job.name, run.spec, run.queue, run.trigger, run.max_attempts, run.attempt - run.given_back,
+       run.cancelling, run.created_at, run.started_at, run.lane
+FROM run JOIN job ON job.id = run.job
+WHERE run.id = :run AND run.attempt = :attempt AND run.state = 'running';
+
+-- name: close_attempt
+-- Write down how an attempt ended, once.
+UPDATE attempt SET started_at = coalesce(:started_at, started_at), finished_at = :finished_at, outcome = :outcome,
+  exit_code = :exit_code, signal = :signal, error = :error, cpu_user = :cpu_user, cpu_system = :cpu_system,
+  peak_memory = :peak_memory, stdout_bytes = :stdout_bytes, stderr_bytes = :stderr_bytes,
+  output_cut = :output_cut, leftovers = :leftovers
+WHERE run = :run AND attempt = :attempt AND outcome IS NULL;
+
+-- name: end_run
+-- Give a running run its final state; a run that another attempt took over is left alone.
+UPDATE run SET state = :state, started_at = coalesce(:started_at, started_at), finished_at = :finished_at,
+  outcome = :outcome, exit_code = :exit_code, error = :error, cancelling = 0
+WHERE id = :run AND attempt = :attempt AND state = 'running';
+
+-- name: rerun
+-- Let a running run wait for another attempt; `given_back` is 1 where this one does not count.
+UPDATE run SET state = :state, run_at = :run_at, given_back = given_back + :given_back,
+  outcome = :outcome, exit_code = :exit_code, error = :error
+WHERE id = :run AND attempt = :attempt AND state = 'running';
+
+-- name: keep_result
+-- Keep what a run gave back.
+INSERT INTO run_data (run, result) VALUES (:run, :result) ON CONFLICT (run) DO UPDATE SET result = excluded.result;
+
+-- name: note_last
+-- Remember how the latest run of a job ended.
+UPDATE job SET last_run = :run, last_state = :state, last_outcome = :outcome, last_exit_code = :exit_code,
+  last_finished_at = :finished_at,
+  last_success_at = iif(:state = 'succeeded', :finished_at, last_success_at),
+  last_failure_at = iif(:state = 'failed', :finished_at, last_failure_at)
+WHERE id = :job;
+
+-- name: cancel_waiting
+-- End a run that waits; what already runs is left alone.
+UPDATE run SET state = 'cancelled', finished_at = :now, outcome = 'cancelled', error = :error
+WHERE id = :run AND state IN ('blocked', 'scheduled', 'queued', 'retrying')
+RETURNING job, queue, created_at;
+
+-- name: cancel_running
+-- Remember that a running run is to be ended.
+UPDATE run SET cancelling = 1, error = :error WHERE id = :run AND state = 'running' AND cancelling = 0 RETURNING attempt;
+
+-- name: retry_run
+-- Queue a run again that ended failed or cancelled, with one attempt more if none is left.
+UPDATE run SET state = 'queued', run_at = :now, finished_at = NULL, cancelling = 0,
+  max_attempts = max(max_attempts, attempt - given_back + 1)
+WHERE id = :run AND state IN ('failed', 'cancelled') RETURNING job, queue;
+
+-- name: replace_payload
+-- Give a run another payload before it is tried again.
+INSERT INTO run_data (run, payload) VALUES (:run, :payload) ON CONFLICT (run) DO UPDATE SET payload = excluded.payload;
+
+-- name: state_of
+-- The state and the owner of a run.
+SELECT run.state, run.owner, job.name FROM run JOIN job ON job.id = run.job WHERE run.id = :run;
+
+-- name: left_running
+-- Every attempt that was under way when the last supervisor ended.
+SELECT run.id, run.attempt, job.name, run.spec, run.timeout, run.cancelling, run.trigger,
+       attempt.boot_id, attempt.worker_pid, attempt.worker_ticks, attempt.child_pid, attempt.child_ticks,
+       coalesce(attempt.started_at, attempt.reserved_at)
+FROM run JOIN job ON job.id = run.job JOIN attempt ON attempt.run = run.id AND attempt.attempt = run.attempt
+WHERE run.state = 'running';
+
+-- name: run_columns
+-- One run, everything a listing shows.
+SELECT run.id, job.name, run.state, run.queue, run.priority, data.payload, data.result, run.error,
+       run.attempt, run.max_attempts, run.trigger, run.slot, run.run_at, run.created_at, run.started_at,
+       run.finished_at, run.exit_code, run.outcome, run.key, run.parent, run.owner, spec.hash, spec.text, run.cancelling
+FROM run JOIN job ON job.id = run.job JOIN job_spec AS spec ON spec.id = run.spec
+LEFT JOIN run_data AS data ON data.run = run.id
+WHERE run.id = :run;
+
+-- name: list_runs
+-- Runs newest first below a cursor, narrowed by whatever is not null.
+SELECT run.id, job.name, run.state, run.queue, run.priority, data.payload, data.result, run.error,
+       run.attempt, run.max_attempts, run.trigger, run.slot, run.run_at, run.created_at, run.started_at,
+       run.finished_at, run.exit_code, run.outcome, run.key, run.parent, run.owner, spec.hash, spec.text, run.cancelling
+FROM run JOIN job ON job.id = run.job JOIN job_spec AS spec ON spec.id = run.spec
+LEFT JOIN run_data AS data ON data.run = run.id
+WHERE run.id < :before
+  AND (:states IS NULL OR run.state IN (SELECT value FROM json_each(:states)))
+  AND (:queue IS NULL OR run.queue = :queue)
+  AND (:since IS NULL OR run.created_at >= :since)
+ORDER BY run.id DESC LIMIT :limit;
+
+-- name: list_runs_of_job
+-- The same for one job, along the index of its runs.
+SELECT run.id, job.name, run.state, run.queue, run.priority, data.payload, data.result, run.error,
+       run.attempt, run.max_attempts, run.trigger, run.slot, run.run_at, run.created_at, run.started_at,
+       run.finished_at, run.exit_code, run.outcome, run.key, run.parent, run.owner, spec.hash, spec.text, run.cancelling
+FROM run INDEXED BY run_of_job JOIN job ON job.id = run.job JOIN job_spec AS spec ON spec.id = run.spec
+LEFT JOIN run_data AS data ON data.run = run.id
+WHERE run.job = (SELECT id FROM job WHERE name = :job) AND run.id < :before
+  AND (:states IS NULL OR run.state IN (SELECT value FROM json_each(:states)))
+  AND (:queue IS NULL OR run.queue = :queue)
+  AND (:since IS NULL OR run.created_at >= :since)
+ORDER BY run.id DESC LIMIT :limit;
+
+-- name: attempts
+-- Every attempt of a run, first to last.
+SELECT run, attempt, reserved_at, started_at, finished_at, outcome, exit_code, signal, error, worker_pid, child_pid,
+       cpu_user, cpu_system, peak_memory, stdout_bytes, stderr_bytes, output_cut, leftovers
+FROM attempt WHERE run = :run ORDER BY attempt;
+
+-- name: standings
+-- What is remembered of every job in force.
+SELECT id, name, first_seen_at, watermark, last_slot, last_run, last_state, last_outcome, last_exit_code,
+       last_finished_at, last_success_at, last_failure_at
+FROM job WHERE removed_at IS NULL AND id > 0;
+
+-- name: active_counts
+-- How many runs each job has waiting and running.
+SELECT job, sum(state <> 'running'), sum(state = 'running') FROM run INDEXED BY run_active
+WHERE state IN ('blocked', 'scheduled', 'queued', 'running', 'retrying') GROUP BY job;
+
+-- name: queue_counts
+-- How many runs each queue holds in each state.
+SELECT queue, state, count(*) FROM run GROUP BY queue, state;
+
+-- name: oldest_waiting
+-- Since when the oldest run of each queue waits for a worker.
+SELECT queue, min(run_at) FROM run INDEXED BY run_ready WHERE state = 'queued' GROUP BY queue;
+
+-- name: finished_since
+-- What each queue finished since an instant: runs, successes, failures and their mean duration in microseconds.
+SELECT queue, count(*), sum(state = 'succeeded'), sum(state = 'failed'), avg(finished_at - started_at)
+FROM run INDEXED BY run_finished WHERE finished_at IS NOT NULL AND finished_at >= :since GROUP BY queue;
+
+-- name: list_slots
+-- What became of due slots in a span of time, newest first, narrowed to a job where one is given.
+SELECT job.name, slot.at, slot.disposition, slot.run, slot.reason, slot.job FROM slot JOIN job ON job.id = slot.job
+WHERE (:job IS NULL OR job.name = :job) AND slot.at >= :start AND slot.at < :end
+  AND (slot.at, slot.job) < (:at, :job_id)
+ORDER BY slot.at DESC, slot.job DESC LIMIT :limit;

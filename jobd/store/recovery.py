@@ -1,0 +1,53 @@
+"""What a dead supervisor left in the store: attempts under way, to be adopted or judged before anything is reserved."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from jobd.core.model import AttemptKey, ProcessIdentity
+from jobd.core.spans import from_micros
+from jobd.store.connection import Transaction
+
+
+@dataclass(frozen=True, slots=True)
+class LeftAttempt:
+    """An attempt that was under way: who ran it, and what is known of its process."""
+
+    key: AttemptKey
+    job_name: str
+    spec: int
+    timeout_seconds: float | None
+    cancelling: bool
+    worker: ProcessIdentity
+    child: ProcessIdentity | None
+    started_at: datetime
+
+
+def left_running(tx: Transaction) -> list[LeftAttempt]:
+    """Every attempt that was under way when the last supervisor ended."""
+    return [_left(row) for row in tx.rows("left_running")]
+
+
+def _left(row: tuple[int, ...]) -> LeftAttempt:
+    run, attempt, name, spec, timeout, cancelling, _, boot, pid, ticks, child_pid, child_ticks, started = row
+    boot_id = str(boot)
+    child = None if child_pid is None else ProcessIdentity(boot_id, child_pid, child_ticks)
+    return LeftAttempt(
+        key=AttemptKey(run, attempt),
+        job_name=str(name),
+        spec=spec,
+        timeout_seconds=timeout,
+        cancelling=bool(cancelling),
+        worker=ProcessIdentity(boot_id, pid, ticks),
+        child=child,
+        started_at=from_micros(started),
+    )
+
+
+def next_epoch(tx: Transaction) -> int:
+    """The number of this start of jobd: one more than the last."""
+    row = tx.row("meta", {"key": "epoch"})
+    epoch = int(row[0]) + 1 if row else 1
+    tx.run("note_meta", {"key": "epoch", "value": str(epoch)})
+    return epoch

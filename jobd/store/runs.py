@@ -1,0 +1,335 @@
+"""The life of a run as statements; each names the state it expects and may find it gone."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from jobd.core.model import AttemptKey, Ending, Json, ProcessIdentity, RunRequest
+from jobd.core.spans import from_micros, micros
+from jobd.core.states import Outcome, RunState, Trigger
+from jobd.store.connection import Transaction
+
+KEY_HELD = timedelta(hours=24)
+
+
+@dataclass(frozen=True, slots=True)
+class JobRef:
+    """Where a job and its definition stand in the store."""
+
+    job: int
+    spec: int
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """A part of a queue in which runs wait: `number` is the job's id where the job has a limit of its own, else 0."""
+
+    queue: str
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reserved:
+    """A run that was just moved to running: what its worker needs to know beside the definition."""
+
+    key: AttemptKey
+    given_back: int
+    job: int
+    spec: int
+    queue: str
+    priority: int
+    run_at: datetime
+    created_at: datetime
+    max_attempts: int
+    trigger: Trigger
+    slot: datetime | None
+    timeout_seconds: float | None
+    owner: str | None
+    payload: str | None
+    """JSON text, as it was submitted."""
+
+
+@dataclass(frozen=True, slots=True)
+class UnderWay:
+    """The run of an attempt that is under way."""
+
+    job: int
+    job_name: str
+    spec: int
+    queue: str
+    trigger: Trigger
+    max_attempts: int
+    spent: int
+    """Attempts that count, this one included."""
+    cancelling: bool
+    created_at: datetime
+    reserved_at: datetime
+
+
+def submit(tx: Transaction, requests: Sequence[tuple[RunRequest, JobRef]]) -> list[int]:
+    """Accept runs in one go and give their ids, in order. Keys are the caller's to settle (`holder_of`, `hold`)."""
+    row = tx.row("last_run_id")
+    first = (row[0] if row else 0) + 1
+    tx.many("add_run", (_run_row(tx, first + n, request, ref) for n, (request, ref) in enumerate(requests)))
+    payloads = [
+        (first + n, json.dumps(request.payload, separators=(",", ":"), ensure_ascii=False))
+        for n, (request, _) in enumerate(requests)
+        if request.payload is not None
+    ]
+    if payloads:
+        tx.many("add_payload", payloads)
+    return list(range(first, first + len(requests)))
+
+
+def _run_row(tx: Transaction, run: int, request: RunRequest, ref: JobRef) -> tuple[object, ...]:
+    run_at = tx.at if request.run_at is None else micros(request.run_at)
+    return (
+        run,
+        ref.job,
+        ref.spec,
+        ref.job if request.job.max_running is not None else 0,
+        request.queue,
+        request.priority,
+        "scheduled" if run_at > tx.at else "queued",
+        run_at,
+        tx.at,
+        request.max_attempts,
+        request.trigger,
+        None if request.slot is None else micros(request.slot),
+        request.timeout_seconds,
+        request.owner,
+        None,
+        request.key,
+    )
+
+
+def _digest(request: RunRequest) -> bytes:
+    name = "\0adhoc" if request.adhoc else request.job.name
+    return hashlib.sha256(json.dumps([request.owner, name, request.queue, request.key]).encode()).digest()
+
+
+def holder_of(tx: Transaction, request: RunRequest) -> tuple[int, RunState] | None:
+    """The run that holds this request's idempotency key, if one does."""
+    row = tx.row("held_key", {"digest": _digest(request), "now": tx.at})
+    return None if row is None else (row[0], RunState(row[1]))
+
+
+def hold(tx: Transaction, request: RunRequest, run: int) -> None:
+    """Let a new run hold its request's key."""
+    tx.run("hold_key", {"digest": _digest(request), "run": run, "held_until": micros(tx.now + KEY_HELD)})
+
+
+def queued_by(tx: Transaction, owner: str) -> int:
+    """How many runs of a submitter wait."""
+    row = tx.row("queued_by_owner", {"owner": owner})
+    return int(row[0]) if row else 0
+
+
+def promote(tx: Transaction, most: int = 1000) -> int:
+    """Let runs wait for a worker whose time has come; how many were promoted, at most `most`."""
+    return len(tx.rows("promote", {"now": tx.at, "most": most}))
+
+
+def next_due(tx: Transaction) -> datetime | None:
+    """When the next scheduled or retried run becomes ready."""
+    row = tx.row("next_due")
+    return None if row is None else from_micros(row[0])
+
+
+def lanes(tx: Transaction, most: int = 256) -> list[Lane]:
+    """The lanes in which runs wait for a worker."""
+    return [Lane(queue, number) for queue, number in tx.rows("lanes", {"most": most})]
+
+
+def running(tx: Transaction) -> dict[Lane, int]:
+    """How many attempts are under way, by lane."""
+    return {Lane(queue, number): count for queue, number, count in tx.rows("running")}
+
+
+def reserve(tx: Transaction, queue: str, room: Sequence[tuple[int, int]], most: int) -> list[Reserved]:
+    """Move the best waiting runs of a queue to running, best first.
+
+    `room` says of each open lane (its number) how many it may take; `most` bounds them all together. One statement
+    moves them, so no two reservations ever hold the same attempt.
+    """
+    if len(room) == 1:
+        number, free = room[0]
+        bindings: dict[str, object] = {"lane": number, "most": min(free, most), "queue": queue, "now": tx.at}
+        rows = tx.rows("reserve_lane", bindings)
+    else:
+        bindings = {"lanes": json.dumps(room), "most": most, "queue": queue, "now": tx.at}
+        rows = tx.rows("reserve", bindings)
+    rows.sort(key=lambda row: (-row[5], row[6], row[0]))
+    return [_reserved(tx, queue, row) for row in rows]
+
+
+def _reserved(tx: Transaction, queue: str, row: tuple[Any, ...]) -> Reserved:
+    run, attempt, given_back, job, spec, priority, run_at, created_at, most, trigger, slot, timeout, owner = row
+    data = tx.row("payload", {"run": run})
+    return Reserved(
+        key=AttemptKey(run, attempt),
+        given_back=given_back,
+        job=job,
+        spec=spec,
+        queue=queue,
+        priority=priority,
+        run_at=from_micros(run_at),
+        created_at=from_micros(created_at),
+        max_attempts=most,
+        trigger=Trigger(trigger),
+        slot=None if slot is None else from_micros(slot),
+        timeout_seconds=timeout,
+        owner=owner,
+        payload=data[0] if data else None,
+    )
+
+
+def open_attempts(tx: Transaction, taken: Iterable[tuple[AttemptKey, ProcessIdentity]]) -> None:
+    """Write down which worker each reserved attempt is about to start in."""
+    tx.many(
+        "open_attempt",
+        ((key.run, key.attempt, tx.at, worker.boot_id, worker.pid, worker.start_ticks) for key, worker in taken),
+    )
+
+
+def note_child(tx: Transaction, key: AttemptKey, child: ProcessIdentity, started_at: datetime) -> None:
+    """Remember the process of an attempt, for a supervisor that has to judge it after a crash."""
+    bindings = {"run": key.run, "attempt": key.attempt, "pid": child.pid, "ticks": child.start_ticks}
+    tx.run("note_child", bindings | {"started_at": micros(started_at)})
+
+
+def under_way(tx: Transaction, key: AttemptKey) -> UnderWay | None:
+    """The run of an attempt, or None where that attempt is not the one under way any more."""
+    row = tx.row("under_way", {"run": key.run, "attempt": key.attempt})
+    if row is None:
+        return None
+    job, name, spec, queue, trigger, most, spent, cancelling, created_at, reserved_at, _ = row
+    return UnderWay(
+        job=job,
+        job_name=name,
+        spec=spec,
+        queue=queue,
+        trigger=Trigger(trigger),
+        max_attempts=most,
+        spent=spent,
+        cancelling=bool(cancelling),
+        created_at=from_micros(created_at),
+        reserved_at=from_micros(reserved_at),
+    )
+
+
+def close_attempt(tx: Transaction, key: AttemptKey, ending: Ending) -> None:
+    """Write down how an attempt ended; an ending that is there already stays as it is."""
+    usage = ending.usage
+    tx.run(
+        "close_attempt",
+        {
+            "run": key.run,
+            "attempt": key.attempt,
+            "started_at": None if ending.started_at is None else micros(ending.started_at),
+            "finished_at": micros(ending.finished_at or tx.now),
+            "outcome": ending.outcome,
+            "exit_code": ending.exit_code,
+            "signal": ending.signal,
+            "error": ending.error,
+            "cpu_user": usage.cpu_user_seconds,
+            "cpu_system": usage.cpu_system_seconds,
+            "peak_memory": usage.peak_memory_bytes,
+            "stdout_bytes": usage.stdout_bytes,
+            "stderr_bytes": usage.stderr_bytes,
+            "output_cut": int(usage.output_cut),
+            "leftovers": usage.leftovers,
+        },
+    )
+
+
+def end(tx: Transaction, key: AttemptKey, state: RunState, ending: Ending, error: str | None) -> bool:
+    """Give the run of an attempt its final state; False where that attempt is not the one under way any more."""
+    bindings = _after(key, ending, error) | {
+        "state": state,
+        "started_at": None if ending.started_at is None else micros(ending.started_at),
+        "finished_at": micros(ending.finished_at or tx.now),
+    }
+    tx.run("end_run", bindings)
+    if not tx.changed():
+        return False
+    if ending.result is not None:
+        keep_result(tx, key.run, ending.result)
+    return True
+
+
+def run_again(
+    tx: Transaction, key: AttemptKey, at: datetime, ending: Ending, error: str | None, *, counts: bool
+) -> bool:
+    """Let the run of an attempt wait for another one; False where that attempt is not the one under way any more."""
+    due = micros(at)
+    waits = RunState.RETRYING if due > tx.at else RunState.QUEUED
+    bindings = _after(key, ending, error) | {"state": waits, "run_at": due, "given_back": int(not counts)}
+    tx.run("rerun", bindings)
+    return bool(tx.changed())
+
+
+def _after(key: AttemptKey, ending: Ending, error: str | None) -> dict[str, object]:
+    return {
+        "run": key.run,
+        "attempt": key.attempt,
+        "outcome": ending.outcome,
+        "exit_code": ending.exit_code,
+        "error": error,
+    }
+
+
+def keep_result(tx: Transaction, run: int, result: Json) -> None:
+    """Keep what a run gave back."""
+    tx.run("keep_result", {"run": run, "result": json.dumps(result, separators=(",", ":"), ensure_ascii=False)})
+
+
+def note_last(tx: Transaction, job: int, run: int, state: RunState, ending: Ending) -> None:
+    """Remember how the latest run of a job ended."""
+    tx.run(
+        "note_last",
+        {
+            "job": job,
+            "run": run,
+            "state": state,
+            "outcome": ending.outcome,
+            "exit_code": ending.exit_code,
+            "finished_at": micros(ending.finished_at or tx.now),
+        },
+    )
+
+
+def cancel_waiting(tx: Transaction, run: int, reason: str) -> bool:
+    """End a run that waits; False where it does not wait (any more)."""
+    row = tx.row("cancel_waiting", {"run": run, "now": tx.at, "error": reason})
+    if row is None:
+        return False
+    note_last(tx, row[0], run, RunState.CANCELLED, Ending(Outcome.CANCELLED))
+    return True
+
+
+def cancel_running(tx: Transaction, run: int, reason: str) -> AttemptKey | None:
+    """Remember that a run is to be ended, and say which attempt is to be killed for it."""
+    row = tx.row("cancel_running", {"run": run, "error": reason})
+    return None if row is None else AttemptKey(run, row[0])
+
+
+def retry(tx: Transaction, run: int) -> bool:
+    """Queue a run again that ended failed or cancelled; False where it is in another state."""
+    return tx.row("retry_run", {"run": run, "now": tx.at}) is not None
+
+
+def replace_payload(tx: Transaction, run: int, payload: Json) -> None:
+    """Give a run another payload before it is tried again."""
+    tx.run("replace_payload", {"run": run, "payload": json.dumps(payload, separators=(",", ":"), ensure_ascii=False)})
+
+
+def state_of(tx: Transaction, run: int) -> tuple[RunState, str | None] | None:
+    """The state and the owner of a run, or None where there is none of that id."""
+    row = tx.row("state_of", {"run": run})
+    return None if row is None else (RunState(row[0]), row[1])
