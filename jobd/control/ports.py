@@ -114,7 +114,10 @@ class Desk(Protocol):
     """Where the control edge hands things in and looks things up."""
 
     async def ask(self, intent: Intent) -> Any:
-        """The durable answer to an intent, after its commit. Raises a JobdError where it is refused."""
+        """The durable answer to an intent, after its commit. Raises a JobdError where it is refused.
+
+        A client that hangs up cancels the await; the intent stands, and the answer then has nobody to go to.
+        """
         ...
 
     async def reload(self, *, dry_run: bool) -> Reloaded: ...
@@ -125,8 +128,15 @@ class Desk(Protocol):
         ...
 
     def queue_limits(self) -> Mapping[str, QueueLimits]: ...
+    def health(self, queue: str | None = None) -> Mapping[str, Any]:
+        """The health report, of one queue or of all (observe/health.py). Raises NotFound for an unknown queue."""
+        ...
+
     def finished(self, run: int) -> asyncio.Future[None]:
-        """Done as soon as the run may have become final: look again then."""
+        """Done as soon as the run may have become final: look again then.
+
+        May be shared between callers: the control edge never cancels it, and forgets it when its client goes.
+        """
         ...
 
     def changed(self, run: int) -> asyncio.Future[None]:

@@ -1,0 +1,38 @@
+"""The part of the API that this version does not serve: refused by name, so that nobody takes silence for success."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from jobd.control.problems import NotBuilt
+from jobd.control.routes import Route
+
+_PATHS = (
+    ("GET", "/v1/jobs/{name}/why", "saying why a job did not run"),
+    ("POST", "/v1/jobs/{name}/pause", "pausing jobs"),
+    ("POST", "/v1/jobs/{name}/resume", "resuming jobs"),
+    ("POST", "/v1/jobs/{name}/skip-next", "skipping a slot"),
+    ("GET", "/v1/runs/{id}/why", "saying why a run waits"),
+    ("POST", "/v1/runs/{id}/kill", "sending signals to a run (cancel ends it)"),
+    ("PATCH", "/v1/queues/{name}", "changing limits of queues at run time (jobd.yaml sets them)"),
+    ("POST", "/v1/queues/{name}/pause", "pausing queues"),
+    ("POST", "/v1/queues/{name}/resume", "resuming queues"),
+    ("GET", "/v1/dead-letters", "keeping dead letters (GET /v1/runs?state=failed lists failed runs)"),
+    ("POST", "/v1/dead-letters/retry", "retrying dead letters (POST /v1/runs/ID/retry retries a run)"),
+    ("DELETE", "/v1/dead-letters", "dropping dead letters"),
+    ("GET", "/v1/events", "streaming events"),
+    ("GET", "/v1/audit", "the audit trail"),
+    ("POST", "/v1/drain", "draining over the API (SIGTERM drains)"),
+    ("POST", "/v1/backup", "backups over the API"),
+    ("POST", "/v1/prune", "pruning over the API"),
+)
+
+
+def _refusal(method: str, path: str, what: str) -> Route:
+    async def refuse(_request: web.Request) -> web.StreamResponse:
+        raise NotBuilt(f"{what} is not in this version of jobd")
+
+    return Route(method, path, refuse, f"Not in this version: {what}", answers="problem")
+
+
+ROUTES = tuple(_refusal(*one) for one in _PATHS)

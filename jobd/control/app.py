@@ -1,0 +1,78 @@
+"""Puts the API together: the table of routes, and the one place every request passes through."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from aiohttp import web
+
+from jobd.control import absent, jobs, openapi, output, problems, queues, runs, system
+from jobd.control.authorise import Deed, require
+from jobd.control.bodies import BATCH_LIMIT
+from jobd.control.connections import Connection
+from jobd.control.ports import Desk
+from jobd.control.routes import DESK, Handler, Route, answer
+from jobd.core.errors import JobdError
+
+_HEADERS_LIMIT = 16 * 1024
+
+
+def build(desk: Desk) -> web.Application:
+    """The application that `connections.receive` serves; it asks `desk` for everything it cannot answer itself."""
+    app = web.Application(middlewares=[_pass], client_max_size=BATCH_LIMIT)
+    app[DESK] = desk
+    for route in routes():
+        app.router.add_route(route.method, route.path, _guarded(route))
+    return app
+
+
+def routes() -> tuple[Route, ...]:
+    """Everything the API has, in the order of its description."""
+    served = (*system.ROUTES, *jobs.ROUTES, *runs.ROUTES, *output.ROUTES, *queues.ROUTES, *absent.ROUTES)
+    described = openapi.document(served)
+
+    async def describe(_request: web.Request) -> web.StreamResponse:
+        return answer(described)
+
+    return (Route("GET", "/v1/openapi.json", describe, "This description"), *served)
+
+
+def _guarded(route: Route) -> Handler:
+    """The handler behind the permission that its route names."""
+    handler, deed = route.handler, route.deed
+
+    async def guarded(request: web.Request) -> web.StreamResponse:
+        connection = request.protocol
+        assert isinstance(connection, Connection)
+        require(connection.actor, Deed.VIEW)
+        if deed is not Deed.VIEW:
+            require(connection.actor, deed)
+        return await handler(request)
+
+    return guarded
+
+
+@web.middleware
+async def _pass(
+    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+) -> web.StreamResponse:
+    """Bound the headers, mark whose turn it is on the connection, and make problems of refusals."""
+    connection = request.protocol
+    assert isinstance(connection, Connection)
+    connection.begin()
+    try:
+        if sum(len(key) + len(value) + 4 for key, value in request.raw_headers) > _HEADERS_LIMIT:
+            return _headers_too_large()
+        return await handler(request)
+    except JobdError as error:
+        return problems.of(error)
+    except web.HTTPException as error:
+        return problems.of_http(error)
+    finally:
+        connection.end()
+
+
+def _headers_too_large() -> web.Response:
+    answer = problems.response(431, "headers-too-large", f"the headers are over {_HEADERS_LIMIT // 1024} KiB")
+    answer.force_close()
+    return answer

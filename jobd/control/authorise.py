@@ -1,0 +1,107 @@
+"""Who may do what, as one pure table; who somebody is, is settled in `peers`."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from enum import IntEnum, StrEnum
+
+from jobd.core.errors import NotPermitted
+from jobd.core.intents import Actor
+
+
+class Role(IntEnum):
+    """What somebody is to jobd as a whole; a higher role may do whatever a lower one may."""
+
+    NOBODY = 0
+    VIEWER = 1
+    SUBMITTER = 2
+    OPERATOR = 3
+    ADMIN = 4
+
+
+class Deed(StrEnum):
+    """What can be asked, worded to complete "may not …"."""
+
+    VIEW = "read states"
+    SUBMIT = "submit runs"
+    SUBMIT_COMMAND = "submit ad-hoc commands"
+    SEE_CONTENTS = "see payload, result and output of this run"
+    ACT_ON_RUN = "cancel or retry this run"
+    SEE_DEFINITION = "see definitions in full"
+    RELOAD = "reload the definitions"
+
+
+_LEAST: dict[Deed, tuple[Role, Role]] = {
+    Deed.VIEW: (Role.VIEWER, Role.VIEWER),
+    Deed.SUBMIT: (Role.SUBMITTER, Role.SUBMITTER),
+    Deed.SUBMIT_COMMAND: (Role.SUBMITTER, Role.SUBMITTER),
+    Deed.SEE_CONTENTS: (Role.OPERATOR, Role.SUBMITTER),
+    Deed.ACT_ON_RUN: (Role.OPERATOR, Role.SUBMITTER),
+    Deed.SEE_DEFINITION: (Role.OPERATOR, Role.OPERATOR),
+    Deed.RELOAD: (Role.ADMIN, Role.ADMIN),
+}
+"""Deed → the least role for anybody's thing, and the least role for one's own."""
+
+_ADHOC: dict[str, Role | None] = {
+    "off": None,
+    "admin": Role.ADMIN,
+    "operator": Role.OPERATOR,
+    "submitter": Role.SUBMITTER,
+}
+
+
+def actor(
+    *, uid: int, gid: int, groups: Collection[int], pid: int, user: str, daemon_uid: int, submitters: int | None
+) -> Actor:
+    """The rights of a peer: root and the daemon's own user administrate, the socket's group submits, the rest read."""
+    is_admin = uid in (0, daemon_uid)
+    in_group = submitters is not None and (gid == submitters or submitters in groups)
+    return Actor(uid=uid, gid=gid, pid=pid, user=user, is_admin=is_admin, may_submit=is_admin or in_group)
+
+
+def role(who: Actor) -> Role:
+    """The highest role somebody has."""
+    if who.is_admin:
+        return Role.ADMIN
+    if who.may_submit:
+        return Role.SUBMITTER
+    return Role.VIEWER if who.may_view else Role.NOBODY
+
+
+def permits(who: Actor, deed: Deed, owner: str | None = None) -> bool:
+    """Whether somebody may do this to a thing of `owner` (a user name; None for things that have none)."""
+    anybodys, own = _LEAST[deed]
+    return role(who) >= (own if who.owns(owner) else anybodys)
+
+
+def require(who: Actor, deed: Deed, owner: str | None = None) -> None:
+    """Raise NotPermitted unless `permits`."""
+    if not permits(who, deed, owner):
+        raise NotPermitted(f"{who.user} may not {deed} ({_hint(deed)})")
+
+
+def require_command(who: Actor, adhoc: str, daemon_uid: int) -> None:
+    """Raise NotPermitted unless somebody may submit an ad-hoc command, which runs as them and never as more.
+
+    A daemon that is not root can only run commands as itself, so it takes them from its own user and from root alone.
+    """
+    least = _ADHOC[adhoc]
+    if least is None:
+        raise NotPermitted("ad-hoc commands are turned off here (control.adhoc: off); submit a run of a defined job")
+    if role(who) < least:
+        raise NotPermitted(f"{who.user} may not {Deed.SUBMIT_COMMAND} (control.adhoc: {adhoc})")
+    if daemon_uid != 0 and who.uid not in (0, daemon_uid):
+        raise NotPermitted(
+            f"an ad-hoc command runs as its submitter, and this jobd (uid {daemon_uid}) cannot become {who.user}; "
+            "submit a run of a defined job"
+        )
+
+
+def _hint(deed: Deed) -> str:
+    match deed:
+        case Deed.SUBMIT | Deed.SUBMIT_COMMAND:
+            return "members of the control socket's group may"
+        case Deed.SEE_CONTENTS | Deed.ACT_ON_RUN:
+            return "its submitter and administrators may"
+        case _:
+            return "root and the user jobd runs as may"

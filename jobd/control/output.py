@@ -1,0 +1,131 @@
+"""The captured output of attempts over HTTP, at once or as it grows.
+
+Bytes are handed out as they were captured: `raw` changes the content type and nothing else, since this version masks
+nothing. `_chunks` is the one place all of them pass through.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from jobd.control.authorise import Deed, require
+from jobd.control.connections import actor_of
+from jobd.control.ports import Desk
+from jobd.control.routes import DESK, Route, check_query, flag, number, run_id
+from jobd.control.runs import find
+from jobd.control.shapes import is_final
+from jobd.core.errors import Invalid, NotFound
+
+_CHUNK = 64 * 1024
+_LOOK_SECONDS = 0.2
+_QUERY = ("attempt", "stream", "follow", "offset", "raw")
+_STREAMS = {"stdout": ("stdout",), "stderr": ("stderr",), "both": ("stdout", "stderr")}
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    run: int
+    attempt: int
+    streams: tuple[str, ...]
+    offset: int
+
+
+async def show(request: web.Request) -> web.StreamResponse:
+    """The output of an attempt (the latest by default); `follow` keeps the answer open until the attempt has ended."""
+    query, desk = check_query(request, _QUERY), request.app[DESK]
+    record = find(desk, run_id(request))
+    require(actor_of(request), Deed.SEE_CONTENTS, record.owner)
+    follow, raw = flag(query, "follow"), flag(query, "raw")
+    streams = _STREAMS.get(query.get("stream", "both"))
+    if streams is None:
+        raise Invalid(f"stream must be one of {', '.join(_STREAMS)}", [("stream", "is not known")])
+    offset = number(query, "offset", 0, 0, 2**62)
+    if offset and len(streams) > 1:
+        raise Invalid("offset counts in one stream; name it with stream=stdout or stream=stderr")
+    chosen = number(query, "attempt", 0, 1, 2**31)
+    attempt = await _attempt(desk, record.id, chosen, follow=follow)
+    wanted = _Wanted(record.id, attempt, streams, offset)
+    return await _send(request, desk, wanted, follow=follow, raw=raw)
+
+
+async def _attempt(desk: Desk, run: int, chosen: int, *, follow: bool) -> int:
+    """The number of the attempt that is asked for; a follower waits until there is one. 0 where none will come."""
+    while True:
+        changed = desk.changed(run)
+        record = find(desk, run)
+        if chosen and chosen <= record.attempts:
+            return chosen
+        if not chosen and record.attempts:
+            return record.attempts
+        if chosen and (not follow or is_final(record) or chosen > record.max_attempts):
+            raise NotFound(f"run {run} has no attempt {chosen} (it has {record.attempts})")
+        if not follow or is_final(record):
+            return 0
+        await asyncio.wait({changed}, timeout=60)
+
+
+async def _send(request: web.Request, desk: Desk, wanted: _Wanted, *, follow: bool, raw: bool) -> web.StreamResponse:
+    answer = web.StreamResponse(headers={"X-Content-Type-Options": "nosniff", "X-Jobd-Attempt": str(wanted.attempt)})
+    answer.content_type = "application/octet-stream" if raw else "text/plain"
+    if not raw:
+        answer.charset = "utf-8"
+    if wanted.attempt == 0:
+        await answer.prepare(request)
+        return answer
+    # A refusal can be told until `prepare` only, so the first look at the files comes before it.
+    desk.outputs.read(wanted.run, wanted.attempt, wanted.streams[0], wanted.offset, 1)
+    await answer.prepare(request)
+    async for chunk in _follow(desk, wanted) if follow else _now(desk, wanted):
+        await answer.write(chunk)
+    return answer
+
+
+async def _now(desk: Desk, wanted: _Wanted) -> AsyncIterator[bytes]:
+    """What there is, one stream after the other."""
+    for stream in wanted.streams:
+        chunk, offset, _ended = _chunk(desk, wanted, stream, wanted.offset)
+        while chunk:
+            yield chunk
+            chunk, offset, _ended = _chunk(desk, wanted, stream, offset)
+
+
+async def _follow(desk: Desk, wanted: _Wanted) -> AsyncIterator[bytes]:
+    """What there is and what is still written, until the attempt has ended and everything of it was read.
+
+    Whether it has ended is judged before its output is read, so what is read afterwards is all of it.
+    """
+    offsets = dict.fromkeys(wanted.streams, wanted.offset)
+    changed = desk.changed(wanted.run)
+    over = _is_over(desk, wanted)
+    while True:
+        moved, closed = False, True
+        for stream in wanted.streams:
+            chunk, offsets[stream], ended = _chunk(desk, wanted, stream, offsets[stream])
+            closed = closed and ended
+            if chunk:
+                moved = True
+                yield chunk
+        if moved:
+            continue
+        if over or closed:
+            return
+        await asyncio.wait({changed}, timeout=_LOOK_SECONDS)
+        if changed.done():
+            changed = desk.changed(wanted.run)
+            over = _is_over(desk, wanted)
+
+
+def _is_over(desk: Desk, wanted: _Wanted) -> bool:
+    attempts = desk.reads.attempts(wanted.run)
+    return any(one.attempt == wanted.attempt and one.outcome is not None for one in attempts)
+
+
+def _chunk(desk: Desk, wanted: _Wanted, stream: str, offset: int) -> tuple[bytes, int, bool]:
+    return desk.outputs.read(wanted.run, wanted.attempt, stream, offset, _CHUNK)
+
+
+ROUTES = (Route("GET", "/v1/runs/{id}/output", show, "The output of an attempt", query=_QUERY, answers="text"),)

@@ -1,0 +1,85 @@
+"""Who is at the other end of a Unix socket, told by the kernel; what they may do is decided in `authorise`."""
+
+from __future__ import annotations
+
+import errno
+import pwd
+import socket
+import struct
+import time
+from dataclasses import dataclass
+
+_SO_PEERGROUPS = 59
+_CREDENTIALS = struct.Struct("3i")
+_GROUP = struct.calcsize("I")
+_MOST_GROUPS = 65536
+_NAME_KEPT_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    pid: int
+    uid: int
+    gid: int
+    groups: frozenset[int]
+
+
+def identify(connection: socket.socket) -> Peer | None:
+    """The peer as it was when it connected (a peer that changes its user later keeps the first one).
+
+    None where the kernel does not say, or names a user it cannot express here: such a peer gets no answer at all.
+    """
+    try:
+        raw = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+        pid, uid, gid = _CREDENTIALS.unpack(raw)
+        groups = _groups(connection)
+    except (OSError, struct.error):
+        return None
+    if uid < 0 or uid == overflow_uid():
+        return None
+    return Peer(pid=pid, uid=uid, gid=gid, groups=groups)
+
+
+def _groups(connection: socket.socket) -> frozenset[int]:
+    room = 64
+    while True:
+        try:
+            raw = connection.getsockopt(socket.SOL_SOCKET, _SO_PEERGROUPS, room * _GROUP)
+        except OSError as error:
+            if error.errno != errno.ERANGE or room >= _MOST_GROUPS:
+                raise
+            room *= 8
+        else:
+            return frozenset(struct.unpack(f"{len(raw) // _GROUP}I", raw))
+
+
+def overflow_uid() -> int:
+    """The uid that stands for every user the kernel cannot express here; it belongs to nobody in particular."""
+    try:
+        with open("/proc/sys/kernel/overflowuid", encoding="ascii") as file:
+            return int(file.read())
+    except (OSError, ValueError):
+        return 65534
+
+
+class Names:
+    """User names by uid, remembered for a minute so that accepting a connection seldom asks the name service."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, tuple[float, str]] = {}
+
+    def of(self, uid: int) -> str:
+        """The user's name, or the uid as text where it has none."""
+        now = time.monotonic()
+        at, name = self._known.get(uid, (0.0, ""))
+        if not name or now - at > _NAME_KEPT_SECONDS:
+            name = _look_up(uid)
+            self._known[uid] = (now, name)
+        return name
+
+
+def _look_up(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)

@@ -1,0 +1,231 @@
+"""How records look as JSON: the field names of the control API, times as RFC 3339 in UTC."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any
+
+from jobd.control.ports import DefinedJob, Overview, QueueLimits, Reloaded
+from jobd.core.records import AttemptRecord, JobStanding, QueueFigures, RunRecord, SlotRecord
+from jobd.core.spans import rfc3339
+from jobd.core.states import FINAL, WAITING, RunState
+
+SCHEMA_VERSION = 1
+
+_dumps = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
+
+
+def encode(value: Any) -> bytes:
+    """JSON as UTF-8; half a surrogate pair, which bytes of a job can leave in a text, becomes its JSON escape."""
+    return _dumps(value).encode("utf-8", "backslashreplace")
+
+
+def time(at: datetime | None) -> str | None:
+    return None if at is None else rfc3339(at)
+
+
+def run(record: RunRecord, *, contents: bool) -> dict[str, Any]:
+    """A run; without `contents` what belongs to its submitter alone is null, as if it were not there."""
+    shown: dict[str, Any] = {
+        "id": record.id,
+        "job": record.job,
+        "state": record.state,
+        "queue": record.queue,
+        "priority": record.priority,
+        "payload": record.payload if contents else None,
+        "result": record.result if contents else None,
+        "error": record.error if contents else None,
+        "attempts": record.attempts,
+        "max_attempts": record.max_attempts,
+        "trigger": record.trigger,
+        "slot": time(record.slot),
+        "run_at": time(record.run_at),
+        "created_at": time(record.created_at),
+        "started_at": time(record.started_at),
+        "finished_at": time(record.finished_at),
+        "duration": record.duration_seconds,
+        "exit_code": record.exit_code,
+        "outcome": record.outcome,
+        "key": record.key if contents else None,
+        "parent": record.parent,
+        "owner": record.owner,
+        "spec_version": record.spec_version,
+        "adhoc": record.adhoc,
+        "cancelling": record.cancelling,
+        "command": list(record.argv) if contents and record.argv is not None else None,
+    }
+    return shown
+
+
+def attempt(record: AttemptRecord, *, contents: bool) -> dict[str, Any]:
+    ended = record.started_at is not None and record.finished_at is not None
+    usage = record.usage
+    return {
+        "run": record.run,
+        "attempt": record.attempt,
+        "reserved_at": time(record.reserved_at),
+        "started_at": time(record.started_at),
+        "finished_at": time(record.finished_at),
+        "duration": (record.finished_at - record.started_at).total_seconds() if ended else None,  # type: ignore[operator]
+        "outcome": record.outcome,
+        "exit_code": record.exit_code,
+        "signal": record.signal,
+        "error": record.error if contents else None,
+        "worker_pid": record.worker_pid,
+        "pid": record.pid,
+        "usage": None
+        if usage is None
+        else {
+            "cpu_user_seconds": usage.cpu_user_seconds,
+            "cpu_system_seconds": usage.cpu_system_seconds,
+            "peak_memory_bytes": usage.peak_memory_bytes,
+            "stdout_bytes": usage.stdout_bytes,
+            "stderr_bytes": usage.stderr_bytes,
+            "output_cut": usage.output_cut,
+            "leftovers": usage.leftovers,
+        },
+    }
+
+
+def job(defined: DefinedJob, standing: JobStanding | None) -> dict[str, Any]:
+    """A job in a listing: what it is, when it is due, how it last went."""
+    made = defined.job
+    return {
+        "name": made.name,
+        "description": made.description,
+        "enabled": made.enabled,
+        "tags": list(made.tags),
+        "owner": made.owner,
+        "kind": type(made.action).__name__.lower(),
+        "schedule": list(made.schedule.expressions),
+        "timezone": defined.timezone,
+        "next_at": time(defined.next_at),
+        "queue": made.queue,
+        "priority": made.priority,
+        "max_running": made.max_running,
+        "timeout": made.timeout_seconds,
+        "user": made.user,
+        "file": defined.file,
+        "line": defined.line,
+        "running": standing.running if standing else 0,
+        "waiting": standing.waiting if standing else 0,
+        "last": _last(standing) if standing else None,
+        "last_slot": time(standing.last_slot) if standing else None,
+        "last_success_at": time(standing.last_success_at) if standing else None,
+        "last_failure_at": time(standing.last_failure_at) if standing else None,
+    }
+
+
+def definition(defined: DefinedJob) -> dict[str, Any]:
+    """What `cat` shows beside the listing: the effective definition and where each value comes from."""
+    return {"definition": dict(defined.document), "sources": dict(defined.sources)}
+
+
+def _last(standing: JobStanding) -> dict[str, Any] | None:
+    if standing.last_run is None:
+        return None
+    return {
+        "run": standing.last_run,
+        "state": standing.last_state,
+        "outcome": standing.last_outcome,
+        "exit_code": standing.last_exit_code,
+        "finished_at": time(standing.last_finished_at),
+    }
+
+
+def queue(name: str, limits: QueueLimits | None, figures: QueueFigures | None, now: datetime) -> dict[str, Any]:
+    counts: Mapping[RunState, int] = figures.counts if figures else {}
+    oldest = figures.oldest_waiting_at if figures else None
+    return {
+        "name": name,
+        "declared": limits is not None,
+        "max_running": limits.max_running if limits else None,
+        "rate_limit": limits.rate_limit if limits else None,
+        "pending": sum(counts.get(state, 0) for state in WAITING),
+        "processing": counts.get(RunState.RUNNING, 0),
+        "completed": counts.get(RunState.SUCCEEDED, 0),
+        "failed": counts.get(RunState.FAILED, 0),
+        "states": {state.value: number for state, number in sorted(counts.items())},
+        "oldest_waiting_seconds": None if oldest is None else max(0.0, (now - oldest).total_seconds()),
+        "last_24h": {
+            "executions": figures.executions_24h if figures else 0,
+            "succeeded": figures.succeeded_24h if figures else 0,
+            "failed": figures.failed_24h if figures else 0,
+            "average_seconds": figures.average_seconds_24h if figures else None,
+        },
+    }
+
+
+def queues(
+    limits: Mapping[str, QueueLimits], figures: Mapping[str, QueueFigures], now: datetime
+) -> list[dict[str, Any]]:
+    """Every queue that is declared or holds runs, by name."""
+    names = sorted(limits.keys() | figures.keys())
+    return [queue(name, limits.get(name), figures.get(name), now) for name in names]
+
+
+def slot(record: SlotRecord) -> dict[str, Any]:
+    return {
+        "job": record.job,
+        "slot": time(record.slot),
+        "disposition": record.disposition,
+        "run": record.run,
+        "reason": record.reason,
+    }
+
+
+def upcoming(name: str, due: Iterable[tuple[datetime, str]], zone: Any) -> list[dict[str, Any]]:
+    """The coming slots of a job, in UTC and on the wall clock of its time zone."""
+    return [
+        {"job": name, "at": time(at), "local": at.astimezone(zone).isoformat(), "remark": remark} for at, remark in due
+    ]
+
+
+def reloaded(change: Reloaded) -> dict[str, Any]:
+    return {
+        "added": list(change.added),
+        "changed": list(change.changed),
+        "removed": list(change.removed),
+        "problems": list(change.problems),
+        "dry_run": change.dry_run,
+    }
+
+
+def overview(seen: Overview) -> dict[str, Any]:
+    """The daemon itself, as `status` shows it above jobs and queues."""
+    workers = [
+        {
+            "number": worker.number,
+            "pid": worker.pid,
+            "state": worker.state,
+            "run": worker.run,
+            "attempt": worker.attempt,
+            "since": time(worker.since),
+        }
+        for worker in seen.workers
+    ]
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "version": seen.version,
+        "pid": seen.pid,
+        "started_at": time(seen.started_at),
+        "now": time(seen.now),
+        "uptime_seconds": (seen.now - seen.started_at).total_seconds(),
+        "healthy": not seen.degraded,
+        "draining": seen.draining,
+        "degraded": [{"reason": reason, "detail": detail} for reason, detail in seen.degraded],
+        "problems": list(seen.problems),
+        "last_reload": {"at": time(seen.last_reload_at), "ok": seen.last_reload_ok},
+        "timezone": seen.timezone,
+        "socket": seen.socket,
+        "state_dir": seen.state_dir,
+        "metrics_address": seen.metrics_address,
+        "containment": seen.containment,
+        "workers": {"max": seen.workers_max, "busy": sum(w.run is not None for w in seen.workers), "items": workers},
+    }
+
+
+def is_final(record: RunRecord) -> bool:
+    return record.state in FINAL

@@ -1,0 +1,52 @@
+"""The daemon itself over HTTP: status, health, version, reload."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from jobd import __version__
+from jobd.control import bodies, shapes
+from jobd.control.authorise import Deed
+from jobd.control.routes import DESK, Route, answer, check_query, flag
+from jobd.core.errors import NotFound
+from jobd.core.names import is_name
+
+
+async def status(request: web.Request) -> web.Response:
+    """The daemon, its jobs and its queues at a glance."""
+    check_query(request, ())
+    desk = request.app[DESK]
+    seen = desk.overview()
+    standings = desk.reads.standings()
+    shown = shapes.overview(seen)
+    shown["jobs"] = [shapes.job(defined, standings.get(key)) for key, defined in sorted(desk.jobs().items())]
+    shown["queues"] = shapes.queues(desk.queue_limits(), desk.reads.queues(seen.now), seen.now)
+    return answer(shown)
+
+
+async def health(request: web.Request) -> web.Response:
+    query = check_query(request, ("queue",))
+    queue = query.get("queue")
+    if queue is not None and not is_name(queue):
+        raise NotFound(f"there is no queue {queue[:40]!r}")
+    return answer(dict(request.app[DESK].health(queue)))
+
+
+async def version(_request: web.Request) -> web.Response:
+    return answer({"name": "jobd", "version": __version__, "api": "v1", "schema_version": shapes.SCHEMA_VERSION})
+
+
+async def reload(request: web.Request) -> web.Response:
+    """Read the definitions again and answer with what changed."""
+    query = check_query(request, ("dry_run",))
+    await bodies.optional_object(request, frozenset())
+    change = await request.app[DESK].reload(dry_run=flag(query, "dry_run"))
+    return answer(shapes.reloaded(change))
+
+
+ROUTES = (
+    Route("GET", "/v1/status", status, "The daemon at a glance"),
+    Route("GET", "/v1/health", health, "The health report", query=("queue",)),
+    Route("GET", "/v1/version", version, "The version of daemon and API"),
+    Route("POST", "/v1/reload", reload, "Read the definitions again", Deed.RELOAD, query=("dry_run",)),
+)
