@@ -109,6 +109,13 @@ class Job:
     output_max_bytes: int = 1024 * 1024
     output_on_limit: Literal["truncate", "kill"] = "truncate"
 
+    @property
+    def running_limit(self) -> int | None:
+        """How many runs of the job may be under way at once; a slot that waits for the last run implies one."""
+        if self.max_running is None and self.schedule.expressions and self.schedule.overlap in ("queue", "replace"):
+            return 1
+        return self.max_running
+
 
 @dataclass(frozen=True, slots=True)
 class RunRequest:

@@ -53,7 +53,17 @@ def adopt(tx: Transaction, job: Job, *, starts_afresh: bool) -> JobRef:
     assert row is not None
     if starts_afresh:
         tx.run("reset_watermark", {"name": job.name, "now": tx.at})
+    tx.run("move_lane", {"job": row[0], "lane": row[0] if job.running_limit is not None else 0})
     return JobRef(row[0], spec_id)
+
+
+def definition_of(tx: Transaction, job: int) -> Job | None:
+    """The definition a job has now, or had last; None where this jobd cannot read it."""
+    row = tx.row("definition_of", {"job": job})
+    try:
+        return None if row is None else spec.from_text(row[0])
+    except (ValueError, KeyError, TypeError):
+        return None
 
 
 def remove(tx: Transaction, name: str) -> None:

@@ -299,3 +299,12 @@ SELECT job.name, slot.at, slot.disposition, slot.run, slot.reason, slot.job FROM
 WHERE (:job IS NULL OR job.name = :job) AND slot.at >= :start AND slot.at < :end
   AND (slot.at, slot.job) < (:at, :job_id)
 ORDER BY slot.at DESC, slot.job DESC LIMIT :limit;
+
+-- name: move_lane
+-- Let the unfinished runs of a job stand in the lane its limit asks for.
+UPDATE run SET lane = :lane
+WHERE job = :job AND state IN ('blocked', 'scheduled', 'queued', 'running', 'retrying') AND lane <> :lane;
+
+-- name: definition_of
+-- The definition a job has now, or had when it was taken out of force.
+SELECT job_spec.text FROM job JOIN job_spec ON job_spec.id = job.spec WHERE job.id = :job;

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from jobd.core.allot import Lane
 from jobd.core.model import AttemptKey, Ending, Json, ProcessIdentity, RunRequest
 from jobd.core.spans import from_micros, micros
 from jobd.core.states import Outcome, RunState, Trigger
@@ -23,14 +24,6 @@ class JobRef:
 
     job: int
     spec: int
-
-
-@dataclass(frozen=True, slots=True)
-class Lane:
-    """A part of a queue in which runs wait: `number` is the job's id where the job has a limit of its own, else 0."""
-
-    queue: str
-    number: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +85,7 @@ def _run_row(tx: Transaction, run: int, request: RunRequest, ref: JobRef) -> tup
         run,
         ref.job,
         ref.spec,
-        ref.job if request.job.max_running is not None else 0,
+        ref.job if request.job.running_limit is not None else 0,
         request.queue,
         request.priority,
         "scheduled" if run_at > tx.at else "queued",

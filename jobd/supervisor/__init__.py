@@ -1,0 +1,1 @@
+"""The daemon: it boots, ticks, drains, and is the only place that knows all the others."""

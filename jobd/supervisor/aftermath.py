@@ -1,0 +1,37 @@
+"""What a transaction has decided and only its commit may set off: orders, kills, answers, events."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from jobd.core.events import Event
+from jobd.core.model import AttemptKey
+from jobd.core.states import Outcome
+from jobd.supervisor.inbox import Question
+from jobd.work.wire import Order
+
+
+@dataclass(slots=True)
+class Aftermath:
+    """Filled by the stages of a tick, carried out after its commit, thrown away without one."""
+
+    orders: list[tuple[int, Order]] = field(default_factory=list)
+    """(worker's number, order), in the order of reservation."""
+    acknowledged: list[AttemptKey] = field(default_factory=list)
+    stops: list[tuple[AttemptKey, Outcome]] = field(default_factory=list)
+    answers: list[tuple[Question, Any]] = field(default_factory=list)
+    """An answer that is an exception is raised where the question was asked."""
+    events: list[Event] = field(default_factory=list)
+    planned: list[tuple[str, datetime | None]] = field(default_factory=list)
+    """(job, its next slot)."""
+    final: list[int] = field(default_factory=list)
+    """Runs that have reached a final state."""
+    changed: list[int] = field(default_factory=list)
+    """Runs of which an attempt started or ended."""
+    next_due: datetime | None = None
+    """When the next scheduled or retried run becomes ready."""
+    waiting: bool = False
+    """Whether runs wait that found no seat, and how many workers are wanted for them."""
+    wanted: int = 0

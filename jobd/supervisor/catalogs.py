@@ -1,0 +1,110 @@
+"""Puts a catalog in force: what it changes is written in a tick's transaction and remembered after its commit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from jobd.core.model import Job
+from jobd.core.schedule import Timetable
+from jobd.definitions.catalog import Catalog, Defined
+from jobd.store import jobs
+from jobd.store.connection import Transaction
+from jobd.store.runs import JobRef
+
+
+@dataclass(frozen=True, slots=True)
+class AdoptCatalog:
+    """Put these jobs in force and no others. Answer: a Change."""
+
+    catalog: Catalog
+
+
+@dataclass(frozen=True, slots=True)
+class InForce:
+    """A job in force: its definition, where it stands in the store, and when it is due."""
+
+    defined: Defined
+    ref: JobRef
+    timetable: Timetable | None
+    """None for a job without a schedule, and for a disabled one."""
+
+    @property
+    def job(self) -> Job:
+        return self.defined.job
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What a catalog changes, and the jobs in force afterwards."""
+
+    catalog: Catalog
+    in_force: Mapping[str, InForce]
+    added: tuple[str, ...]
+    changed: tuple[str, ...]
+    removed: tuple[str, ...]
+    next_slots: tuple[tuple[str, datetime | None], ...]
+
+
+def compare(old: Mapping[str, Job | None], new: Mapping[str, Job]) -> tuple[list[str], list[str], list[str]]:
+    """The names added, changed and removed between two sets of jobs."""
+    added = [name for name in new if name not in old]
+    changed = [name for name, job in new.items() if name in old and old[name] != job]
+    removed = [name for name in old if name not in new]
+    return added, changed, removed
+
+
+def starts_afresh(old: Job | None, new: Job) -> bool:
+    """Whether a changed job owes nothing before now: its slots moved, or it was switched off."""
+    if old is None or (new.enabled and not old.enabled):
+        return True
+    return _slots(old) != _slots(new)
+
+
+def _slots(job: Job) -> tuple[object, ...]:
+    """What decides the slots of a job; nothing else of a changed job moves them."""
+    schedule = job.schedule
+    return schedule.expressions, schedule.timezone, schedule.day_match, schedule.dst_gap, schedule.dst_overlap
+
+
+def adopt(
+    tx: Transaction, catalog: Catalog, before: Mapping[str, InForce], stored: Mapping[str, Job | None], zone: str
+) -> Change:
+    """Write down a catalog: `before` is in force now, `stored` is what the store has in force (the same but at boot)."""
+    new = {name: defined.job for name, defined in catalog.jobs.items()}
+    added, changed, removed = compare(stored, new)
+    for name in removed:
+        jobs.remove(tx, name)
+    touched = set(added) | set(changed)
+    in_force = {}
+    for name, defined in catalog.jobs.items():
+        known = before.get(name)
+        if known is not None and name not in touched:
+            in_force[name] = InForce(defined, known.ref, known.timetable)
+        else:
+            afresh = name in touched and starts_afresh(stored.get(name), defined.job)
+            ref = jobs.adopt(tx, defined.job, starts_afresh=afresh)
+            in_force[name] = InForce(defined, ref, timetable(defined.job, zone))
+    planned = _next_slots(tx, in_force, {name for name in in_force if name in touched or name not in before})
+    gone = tuple((name, None) for name in removed)
+    return Change(catalog, in_force, tuple(added), tuple(changed), tuple(removed), planned + gone)
+
+
+def timetable(job: Job, zone: str) -> Timetable | None:
+    """When a job is due; None where it never is."""
+    return Timetable(job.schedule, zone) if job.enabled and job.schedule.expressions else None
+
+
+def _next_slots(
+    tx: Transaction, in_force: Mapping[str, InForce], names: set[str]
+) -> tuple[tuple[str, datetime | None], ...]:
+    """The next undecided slot of each named job: the first after its watermark, even where that has passed."""
+    found: list[tuple[str, datetime | None]] = []
+    for timing in jobs.timings(tx):
+        if timing.name not in names:
+            continue
+        due = in_force[timing.name].timetable
+        anchor = timing.last_slot or timing.first_seen_at
+        found.append((timing.name, due.next_after(timing.watermark, anchor) if due else None))
+    return tuple(found)
