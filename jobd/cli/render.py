@@ -1,0 +1,103 @@
+"""How states, outcomes and payloads are shown: the words and tones that several verbs share."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from typing import Any
+
+from jobd.cli.table import Cell
+from jobd.cli.terminal import Tone
+from jobd.cli.times import instant, lasted, near, told
+
+_TONES = {
+    "succeeded": Tone.GOOD,
+    "started": Tone.GOOD,
+    "failed": Tone.BAD,
+    "timeout": Tone.BAD,
+    "killed": Tone.BAD,
+    "oom": Tone.BAD,
+    "lost": Tone.BAD,
+    "expired": Tone.BAD,
+    "running": Tone.TITLE,
+    "retrying": Tone.NOTE,
+    "interrupted": Tone.NOTE,
+    "cancelled": Tone.NOTE,
+    "skipped": Tone.DIM,
+}
+
+
+def word(text: str | None) -> Cell:
+    """A state or an outcome in its tone; `-` where there is none."""
+    return Cell(text or "-", _TONES.get(text or "", Tone.PLAIN if text else Tone.DIM))
+
+
+def ending(run: dict[str, Any]) -> Cell:
+    """How a run stands: its state, and for a failure what kind and with which code (`failed: timeout`, `failed: 3`)."""
+    state, outcome, code = run["state"], run.get("outcome"), run.get("exit_code")
+    if state != "failed" or outcome is None:
+        return word(state)
+    shown = str(code) if outcome == "failed" and code is not None else outcome
+    return Cell(f"failed: {shown}", Tone.BAD)
+
+
+def when(text: str | None, now: datetime) -> str:
+    """How far away an instant of the API is; `-` where there is none."""
+    return near(instant(text), now) if text else "-"
+
+
+def compact(value: Any) -> str:
+    """A JSON value on one line; nothing for null."""
+    return "" if value is None else json.dumps(value, ensure_ascii=False)
+
+
+def fields(pairs: list[tuple[str, Any]]) -> list[str]:
+    """`key  value` lines of the pairs whose value says something, the values aligned, several lines indented."""
+    told_pairs = [(key, _text(value)) for key, value in pairs if value not in (None, "", [], {})]
+    width = max((len(key) for key, _ in told_pairs), default=0) + 2
+    return [f"{key:<{width}}" + text.replace("\n", "\n" + " " * width) for key, text in told_pairs]
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list) and all(isinstance(item, str) for item in value):
+        return "\n".join(value)
+    return value if isinstance(value, str) else compact(value)
+
+
+def span(run: dict[str, Any], now: datetime) -> str:
+    """How long a run took, or has been at work so far."""
+    if run.get("duration") is not None:
+        return lasted(run["duration"])
+    if run["state"] == "running" and run.get("started_at"):
+        return lasted(max(0.0, (now - instant(run["started_at"])).total_seconds()))
+    return "-"
+
+
+def run_lines(run: dict[str, Any], now: datetime) -> list[str]:
+    """Everything about one run, for `show`."""
+    return fields(
+        [
+            ("run", str(run["id"])),
+            ("job", run["job"]),
+            ("command", run.get("command")),
+            ("state", ending(run).text),
+            ("error", run.get("error")),
+            ("queue", f"{run['queue']}, priority {run['priority']}"),
+            ("attempts", f"{run['attempts']} of {run['max_attempts']}"),
+            ("trigger", run["trigger"]),
+            ("slot", told(run.get("slot"), now) if run.get("slot") else None),
+            ("due", told(run.get("run_at"), now)),
+            ("submitted", told(run.get("created_at"), now)),
+            ("started", told(run.get("started_at"), now)),
+            ("finished", told(run.get("finished_at"), now)),
+            ("took", span(run, now)),
+            ("payload", compact(run.get("payload"))),
+            ("result", compact(run.get("result"))),
+            ("key", run.get("key")),
+            ("parent", run.get("parent") and str(run["parent"])),
+            ("owner", run.get("owner")),
+            ("definition", run.get("spec_version")),
+        ]
+    )

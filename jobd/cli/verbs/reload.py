@@ -1,0 +1,30 @@
+"""`reload`: have the definitions read again."""
+
+from __future__ import annotations
+
+import click
+
+from jobd.cli.exits import Exit
+from jobd.cli.session import Session, verb
+from jobd.cli.terminal import complain
+
+
+@verb(example="jobd-ctl reload --dry-run\njobd-ctl reload")
+@click.option("--dry-run", is_flag=True, help="Say what would change and change nothing.")
+def reload(session: Session, dry_run: bool) -> Exit:
+    """Read the definitions again, wait for it, and say what changed.
+
+    A file with problems keeps its last good jobs in force; the others apply. Exits with 6 when there are problems.
+    """
+    change = session.post("/v1/reload?dry_run=1" if dry_run else "/v1/reload")
+    if session.wants_json:
+        session.emit(change)
+    else:
+        for word in ("added", "changed", "removed"):
+            for name in change[word]:
+                session.say(f"{word} {name}")
+        if not any(change[word] for word in ("added", "changed", "removed")):
+            session.remark("nothing changed")
+    for problem in change["problems"]:
+        complain(problem)
+    return Exit.INVALID if change["problems"] else Exit.OK

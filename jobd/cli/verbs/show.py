@@ -1,0 +1,69 @@
+"""`show` and `cat`: one job or one run in full."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from jobd.cli.exits import Exit
+from jobd.cli.render import run_lines
+from jobd.cli.session import Session, verb
+from jobd.cli.verbs.status import job_lines
+from jobd.core.errors import NotPermitted
+
+
+@verb(example="jobd-ctl show nightly-backup\njobd-ctl show 42")
+@click.argument("what", metavar="JOB|RUN")
+def show(session: Session, what: str) -> Exit:
+    """Everything about one job, or (a number) about one run."""
+    path = f"/v1/runs/{what}" if what.isdecimal() else f"/v1/jobs/{session.path(what)}"
+    found = session.get(path)
+    if session.wants_json:
+        session.emit(found)
+        return Exit.OK
+    for line in run_lines(found, session.now) if what.isdecimal() else job_lines(session, found):
+        session.say(line)
+    return Exit.OK
+
+
+@verb(example="jobd-ctl cat nightly-backup")
+@click.argument("job")
+def cat(session: Session, job: str) -> Exit:
+    """The effective definition of a job; each value with the file and line it comes from."""
+    found = session.get(f"/v1/jobs/{session.path(job)}")
+    if "definition" not in found:
+        raise NotPermitted(f"the definition of {job} is shown to administrators only (it may hold secrets)")
+    shown = {"name": found["name"], "definition": found["definition"], "sources": found["sources"]}
+    if session.wants_json:
+        session.emit(shown)
+        return Exit.OK
+    lines = [*_document(found["definition"], found["sources"], "")]
+    width = min(60, max((len(text) for text, source in lines if source), default=0))
+    session.say(f"# {found['file']}:{found['line']}")
+    session.say(f"{found['name']}:")
+    for text, source in lines:
+        session.say(f"  {text:<{width}}  # {source}" if source else f"  {text}")
+    return Exit.OK
+
+
+def _document(values: dict[str, Any], sources: dict[str, str], stem: str) -> list[tuple[str, str | None]]:
+    """(a line of YAML, where it comes from) for every value; JSON is YAML, so leaves are written as JSON."""
+    import json
+
+    made: list[tuple[str, str | None]] = []
+    for key, value in values.items():
+        dotted = f"{stem}{key}"
+        if isinstance(value, dict) and value:
+            made.append((f"{key}:", None))
+            made += [(f"  {text}", source) for text, source in _document(value, sources, f"{dotted}.")]
+        else:
+            made.append((f"{key}: {json.dumps(value, ensure_ascii=False)}", _source(sources, dotted)))
+    return made
+
+
+def _source(sources: dict[str, str], dotted: str) -> str | None:
+    """The place of a value, or of the nearest key above it that has one."""
+    while dotted not in sources and "." in dotted:
+        dotted = dotted.rpartition(".")[0]
+    return sources.get(dotted)

@@ -1,0 +1,127 @@
+"""`status`: is jobd well, and how does every job stand."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import click
+
+from jobd.cli.exits import Exit
+from jobd.cli.render import compact, ending, fields, when, word
+from jobd.cli.session import Session, columns, verb
+from jobd.cli.table import Cell
+from jobd.cli.terminal import Tone
+from jobd.cli.times import instant, lasted, told
+
+
+@verb(example="jobd-ctl status\njobd-ctl status nightly-backup && echo 'the last backup is good'")
+@click.argument("job", required=False)
+def status(session: Session, job: str | None) -> Exit:
+    """The daemon and every job at a glance.
+
+    Exits with 0 when the daemon is well, with 1 when it is degraded. With JOB: with 1 when the job's last finished run
+    failed.
+    """
+    if job is not None:
+        return _one(session, job)
+    seen = session.get("/v1/status")
+    if session.wants_json:
+        session.emit(seen)
+    else:
+        _show(session, seen)
+    return Exit.OK if seen["healthy"] else Exit.FAILED
+
+
+def _show(session: Session, seen: dict[str, Any]) -> None:
+    session.say(_headline(seen))
+    for entry in seen["degraded"]:
+        session.paint(f"degraded: {entry['reason']}: {entry['detail']}", Tone.BAD)
+    for problem in seen["problems"]:
+        session.paint(f"problem: {problem}", Tone.NOTE)
+    session.say()
+    if not seen["jobs"]:
+        session.say("no jobs are defined (drop a YAML file into a jobs.d directory; see jobd-ctl check)")
+        return
+    job_table(session, seen["jobs"], instant(seen["now"]))
+
+
+def _headline(seen: dict[str, Any]) -> str:
+    state = "draining" if seen["draining"] else "well" if seen["healthy"] else "degraded"
+    workers = seen["workers"]
+    parts = [
+        f"jobd {seen['version']} is {state}",
+        f"up {lasted(seen['uptime_seconds'])}",
+        f"workers {workers['busy']} busy of {workers['max']}",
+        f"time zone {seen['timezone']}",
+    ]
+    if seen.get("metrics_address"):
+        parts.append(f"metrics http://{seen['metrics_address']}/metrics")
+    return ", ".join(parts)
+
+
+def job_table(session: Session, jobs: list[dict[str, Any]], now: datetime) -> None:
+    """The jobs with how they last went and when they are next due."""
+    rows: list[list[Cell | str]] = []
+    for job in jobs:
+        last = job.get("last")
+        rows.append(
+            [
+                Cell(job["name"], Tone.PLAIN if job["enabled"] else Tone.DIM),
+                ending(last) if last else word(None),
+                when(last.get("finished_at"), now) if last else "-",
+                _next(job, now),
+                str(job["running"]),
+                str(job["waiting"]),
+            ]
+        )
+    session.table(columns("JOB LAST ENDED NEXT RUNNING WAITING", right=("RUNNING", "WAITING")), rows)
+
+
+def _next(job: dict[str, Any], now: datetime) -> str:
+    if not job["enabled"]:
+        return "disabled"
+    if job.get("next_at"):
+        return told(job["next_at"], now)
+    return "-" if job["schedule"] else "on request"
+
+
+def _one(session: Session, name: str) -> Exit:
+    job = session.get(f"/v1/jobs/{session.path(name)}")
+    if session.wants_json:
+        session.emit(job)
+    else:
+        for line in job_lines(session, job):
+            session.say(line)
+    last = job.get("last")
+    return Exit.FAILED if last and last["state"] == "failed" else Exit.OK
+
+
+def job_lines(session: Session, job: dict[str, Any]) -> list[str]:
+    """Everything about one job, as `key  value` lines."""
+    now, last = session.now, job.get("last")
+    return fields(
+        [
+            ("job", job["name"]),
+            ("description", job["description"]),
+            ("enabled", job["enabled"]),
+            ("defined in", f"{job['file']}:{job['line']}"),
+            ("kind", job["kind"]),
+            ("schedule", job["schedule"]),
+            ("time zone", job["timezone"]),
+            ("next", told(job.get("next_at"), now) if job.get("next_at") else None),
+            ("queue", f"{job['queue']}, priority {job['priority']}"),
+            ("max_running", job.get("max_running")),
+            ("timeout", lasted(job["timeout"]) if job["timeout"] else "none"),
+            ("user", job.get("user")),
+            ("tags", ", ".join(job["tags"])),
+            ("now", f"{job['running']} running, {job['waiting']} waiting"),
+            (
+                "last run",
+                f"{last['run']} {ending(last).text}, {told(last.get('finished_at'), now)}" if last else "none",
+            ),
+            ("last success", told(job.get("last_success_at"), now)),
+            ("last failure", told(job.get("last_failure_at"), now)),
+            ("payload", compact(job.get("payload"))),
+        ]
+    )

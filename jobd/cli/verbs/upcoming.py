@@ -1,0 +1,119 @@
+"""`next`: the coming slots of jobs, or of an expression without a daemon."""
+
+from __future__ import annotations
+
+import os
+from datetime import datetime
+from typing import Any
+
+import click
+
+from jobd.cli.exits import Exit
+from jobd.cli.session import Session, columns, verb
+from jobd.cli.table import Cell
+from jobd.cli.terminal import Tone
+from jobd.cli.times import instant, moment, near
+from jobd.core.spans import rfc3339
+
+_MOST = 1000
+
+
+@verb(
+    example='jobd-ctl next nightly-backup -n 10\njobd-ctl next --expr "30 2 * * *" --tz Europe/Oslo --from 2027-03-27',
+    name="next",
+)
+@click.argument("job", required=False)
+@click.option("-n", "count", type=click.IntRange(1, _MOST), default=10, help="So many slots (10).")
+@click.option("--from", "start", metavar="T", help="After this instant instead of now.")
+@click.option("--to", "end", metavar="T", help="Up to this instant.")
+@click.option("--expr", metavar="SCHEDULE", help="Of this expression; needs no daemon.")
+@click.option("--tz", metavar="ZONE", help="The time zone of --expr; without it the host's.")
+def upcoming(
+    session: Session, job: str | None, count: int, start: str | None, end: str | None, expr: str | None, tz: str | None
+) -> Exit:
+    """The coming slots of a job, of all jobs, or of a cron expression: local time, UTC, and what DST does to them."""
+    first = _moment("--from", start, session.now)
+    last = _moment("--to", end, session.now) if end else None
+    if expr is not None:
+        if job is not None:
+            raise click.UsageError("give a JOB or --expr, not both")
+        items = _of_expression(expr, tz, count, first, last)
+    elif tz is not None:
+        raise click.UsageError("--tz goes with --expr; a job has its own time zone")
+    else:
+        items = _of_jobs(session, job, count, rfc3339(first) if start else None)
+        items = [item for item in items if last is None or instant(item["at"]) <= last][:count]
+    if session.wants_json:
+        session.emit(items)
+    else:
+        _show(session, items, with_job=expr is None)
+    return Exit.OK
+
+
+def _moment(option: str, text: str | None, now: datetime) -> datetime:
+    try:
+        return moment(text, now) if text else now
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint=option) from None
+
+
+def _of_jobs(session: Session, job: str | None, count: int, start: str | None) -> list[dict[str, Any]]:
+    """The slots of one job, or those of all jobs in one row, earliest first."""
+    names = [job] if job else [item["name"] for item in session.listed("/v1/jobs") if item["next_at"]]
+    query = {"n": str(count), "from": start}
+    found = [item for name in names for item in session.get(f"/v1/jobs/{session.path(name)}/next", **query)["items"]]
+    return sorted(found, key=lambda item: instant(item["at"]))
+
+
+def _of_expression(
+    expr: str, tz: str | None, count: int, start: datetime, end: datetime | None
+) -> list[dict[str, Any]]:
+    from jobd.core.model import Schedule
+    from jobd.core.schedule import Timetable
+
+    try:
+        timetable = Timetable(Schedule(expressions=(expr,), timezone=tz), _host_zone())
+    except ValueError as error:
+        raise click.UsageError(f"--expr: {error}") from None
+    zone, at = timetable.zone, start
+    items: list[dict[str, Any]] = []
+    while len(items) < count:
+        due = timetable.next_after(at, start)
+        if due is None or (end is not None and due > end):
+            break
+        local = zone.local(int(due.timestamp()))
+        items.append({"job": None, "at": rfc3339(due), "local": local.isoformat(), "remark": timetable.remark(due)})
+        at = due
+    return items
+
+
+def _host_zone() -> str:
+    """The name of the host's time zone, as the daemon takes it."""
+    from jobd.core import zones
+
+    candidates: list[str | None] = [os.environ.get("TZ", "").lstrip(":")]
+    try:
+        candidates.append(zones.name_in_link(os.path.realpath("/etc/localtime")))
+        with open("/etc/timezone", encoding="utf-8") as file:
+            candidates.append(file.read())
+    except (OSError, UnicodeDecodeError):
+        pass  # a host without these files runs in UTC, or says so in TZ
+    return zones.host_name(candidates)
+
+
+def _show(session: Session, items: list[dict[str, Any]], *, with_job: bool) -> None:
+    if not items:
+        session.remark("nothing is due")
+        return
+    rows: list[list[Cell | str]] = []
+    for item in items:
+        local, at = datetime.fromisoformat(item["local"]), instant(item["at"])
+        row: list[Cell | str] = [
+            f"{local:%a %Y-%m-%d %H:%M:%S %z}",
+            f"{at:%Y-%m-%d %H:%M:%S}Z",
+            near(at, session.now),
+            Cell(item["remark"], Tone.NOTE),
+        ]
+        rows.append([item["job"], *row] if with_job else row)
+    titles = "LOCAL UTC DISTANCE REMARK"
+    session.table(columns(f"JOB {titles}" if with_job else titles), rows)
