@@ -1,7 +1,364 @@
-"""Orders and reports: what travels between the supervisor and a worker, and how it is framed.
+"""Orders, reports and the other messages between supervisor, forkserver and workers, and their JSON.
 
-A frame is four bytes of length (big endian) and that many bytes of JSON. The same JSON is what a worker whose
-supervisor is gone leaves behind as a file. Nothing here imports more than json and struct.
+The JSON of a report is also what a worker whose supervisor is gone leaves behind as a file. Keys of a newer jobd are
+passed over and missing ones take their defaults, because a worker may outlive the jobd it was started by.
 """
 
 from __future__ import annotations
+
+import json
+from dataclasses import dataclass, fields
+from datetime import datetime
+from typing import Any, Literal
+
+from jobd.core.model import (
+    Action,
+    AttemptKey,
+    Command,
+    Directive,
+    Ending,
+    Finished,
+    Job,
+    ProcessIdentity,
+    Python,
+    Shell,
+    Usage,
+)
+from jobd.core.spans import from_micros, micros
+from jobd.core.states import Outcome, Trigger
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """One attempt for a worker to execute, complete: the worker looks nothing up but users and programs."""
+
+    key: AttemptKey
+    job: str
+    action: Action
+    queue: str = "default"
+    trigger: Trigger = Trigger.SUBMIT
+    slot: datetime | None = None
+    max_attempts: int = 1
+    payload: str = "null"
+    """JSON text."""
+    timeout_seconds: float = 0.0
+    """0 is no timeout."""
+    kill_after_seconds: float = 10.0
+    success_exit_status: tuple[int, ...] = (0,)
+    user: str | None = None
+    group: str | None = None
+    cwd: str | None = None
+    env: tuple[tuple[str, str], ...] = ()
+    umask: int = 0o022
+    nice: int = 0
+    stdin: str | None = None
+    isolate: bool = False
+    allow_background: bool = False
+    output_max_bytes: int = 1024 * 1024
+    output_on_limit: Literal["truncate", "kill"] = "truncate"
+
+
+@dataclass(frozen=True, slots=True)
+class Hire:
+    """To the forkserver: fork worker `number`; its end of a socket pair comes along."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """From the forkserver, once: it runs, and this is what reaches the processes of an attempt."""
+
+    pid: int
+    containment: str
+
+
+@dataclass(frozen=True, slots=True)
+class Hired:
+    number: int
+    worker: ProcessIdentity
+
+
+@dataclass(frozen=True, slots=True)
+class NotHired:
+    """From the forkserver: the kernel refused to fork."""
+
+    number: int
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """From the forkserver: a worker has ended, and so has every process of its attempts, except for `left`."""
+
+    number: int
+    pid: int
+    status: int
+    """Exit code, or minus the signal."""
+    left: tuple[int, ...] = ()
+    """Processes that could not be ended (no permission, or stuck in the kernel)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Orders:
+    orders: tuple[Order, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledged:
+    """To a worker: these reports are durable."""
+
+    keys: tuple[AttemptKey, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """To a worker: end this attempt, and no other, with this outcome."""
+
+    key: AttemptKey
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Retire:
+    """To a worker: end once all orders are executed and reported."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hello:
+    """From a worker that lost its supervisor: who it is and what it is still at."""
+
+    number: int
+    worker: ProcessIdentity
+    key: AttemptKey | None
+    child: ProcessIdentity | None
+    started_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """From a worker: the attempt is under way. `child` None means in the worker itself."""
+
+    key: AttemptKey
+    child: ProcessIdentity | None
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    finished: tuple[Finished, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """From a worker: what a Python job says about how far it is (0 to 1)."""
+
+    key: AttemptKey
+    fraction: float
+    text: str = ""
+
+
+Message = (
+    Hire
+    | Ready
+    | Hired
+    | NotHired
+    | Gone
+    | Orders
+    | Acknowledged
+    | Stop
+    | Retire
+    | Hello
+    | Started
+    | Report
+    | Progress
+)
+
+_KINDS: dict[str, type[Any]] = {
+    kind.__name__: kind
+    for kind in (
+        Hire, Ready, Hired, NotHired, Gone, Orders, Acknowledged, Stop, Retire, Hello, Started, Report, Progress
+    )
+}  # fmt: skip
+_ACTIONS: dict[str, type[Command] | type[Shell] | type[Python]] = {
+    kind.__name__: kind for kind in (Command, Shell, Python)
+}
+_NAMES = {kind: tuple(field.name for field in fields(kind)) for kind in (*_KINDS.values(), Order, Ending, Usage)}
+_DEFAULTS: dict[type[Any], dict[str, Any]] = {
+    Order: {field.name: field.default for field in fields(Order)},
+    Ending: {field.name: field.default for field in fields(Ending)} | {"usage": Usage()},
+    Usage: {field.name: field.default for field in fields(Usage)},
+}
+_NOTHING: dict[str, Any] = {}
+
+
+def order_of(
+    job: Job,
+    key: AttemptKey,
+    *,
+    trigger: Trigger,
+    payload: str,
+    slot: datetime | None = None,
+    queue: str | None = None,
+    max_attempts: int = 1,
+    timeout_seconds: float | None = None,
+) -> Order:
+    """The order for one attempt of a run of `job`; `payload` is JSON text, None takes what the job says."""
+    return Order(
+        key=key,
+        job=job.name,
+        action=job.action,
+        queue=queue or job.queue,
+        trigger=trigger,
+        slot=slot,
+        max_attempts=max_attempts,
+        payload=payload,
+        timeout_seconds=job.timeout_seconds if timeout_seconds is None else timeout_seconds,
+        kill_after_seconds=job.kill_after_seconds,
+        success_exit_status=job.success_exit_status,
+        user=job.user,
+        group=job.group,
+        cwd=job.cwd,
+        env=job.env,
+        umask=job.umask,
+        nice=job.nice,
+        stdin=job.stdin,
+        isolate=job.isolate,
+        allow_background=job.allow_background,
+        output_max_bytes=job.output_max_bytes,
+        output_on_limit=job.output_on_limit,
+    )
+
+
+def to_bytes(message: Message) -> bytes:
+    """The message as one JSON object."""
+    return _json(_plain(message) | {"is": type(message).__name__})
+
+
+def from_bytes(data: bytes) -> Message:
+    """The message that `to_bytes` wrote. Raises ValueError, KeyError or TypeError for anything else."""
+    values = json.loads(data)
+    made: Message = _build(_KINDS[values.pop("is")], values)
+    return made
+
+
+def report_to_bytes(finished: Finished) -> bytes:
+    """One report as the text of an outcome file."""
+    return _json(_finished(finished))
+
+
+def report_from_bytes(data: bytes) -> Finished:
+    """The report in an outcome file. Raises ValueError, KeyError or TypeError for anything else."""
+    return _read_finished(json.loads(data))
+
+
+def _json(value: Any) -> bytes:
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode(errors="surrogatepass")
+
+
+def _plain(value: Any) -> dict[str, Any]:
+    """The fields of a dataclass that differ from their defaults, as JSON has them."""
+    kind = type(value)
+    defaults = _DEFAULTS.get(kind, _NOTHING)
+    plain: dict[str, Any] = {}
+    for name in _NAMES[kind]:
+        item = getattr(value, name)
+        if name not in defaults or item != defaults[name]:
+            plain[name] = item if name in _AS_THEY_ARE else _WRITERS.get(type(item), _same)(item)
+    return plain
+
+
+def _build(kind: type[Any], values: dict[str, Any]) -> Any:
+    return kind(
+        **{
+            name: _READERS[name](value) if name in _READERS and value is not None else value
+            for name, value in values.items()
+            if name in _NAMES[kind]
+        }
+    )
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+def _sequence(values: tuple[Any, ...]) -> list[Any]:
+    return [_WRITERS.get(type(value), _same)(value) for value in values]
+
+
+def _finished(finished: Finished) -> list[Any]:
+    return [finished.key.run, finished.key.attempt, _plain(finished.ending)]
+
+
+def _read_finished(value: list[Any]) -> Finished:
+    return Finished(AttemptKey(value[0], value[1]), _build(Ending, value[2]))
+
+
+def _action(action: Action) -> dict[str, Any]:
+    match action:
+        case Command(argv):
+            return {"kind": "Command", "argv": argv}
+        case Shell(text):
+            return {"kind": "Shell", "text": text}
+        case Python(target):
+            return {"kind": "Python", "target": target}
+
+
+def _read_action(value: dict[str, Any]) -> Action:
+    kind = _ACTIONS[value["kind"]]
+    rest = {name: tuple(item) if isinstance(item, list) else item for name, item in value.items() if name != "kind"}
+    return kind(**rest)
+
+
+def _key(key: AttemptKey) -> list[int]:
+    return [key.run, key.attempt]
+
+
+def _read_key(value: list[int]) -> AttemptKey:
+    return AttemptKey(value[0], value[1])
+
+
+def _identity(identity: ProcessIdentity) -> list[Any]:
+    return [identity.boot_id, identity.pid, identity.start_ticks]
+
+
+def _read_identity(value: list[Any]) -> ProcessIdentity:
+    return ProcessIdentity(value[0], value[1], value[2])
+
+
+_AS_THEY_ARE = frozenset({"result", "env", "success_exit_status"})
+"""Fields whose values are JSON already."""
+
+_WRITERS: dict[type[Any], Any] = {
+    AttemptKey: _key,
+    ProcessIdentity: _identity,
+    datetime: micros,
+    Command: _action,
+    Shell: _action,
+    Python: _action,
+    Order: _plain,
+    Usage: _plain,
+    Finished: _finished,
+    Directive: lambda directive: [directive.kind, directive.delay_seconds, directive.reason],
+    tuple: _sequence,
+}
+_READERS: dict[str, Any] = {
+    "key": _read_key,
+    "worker": _read_identity,
+    "child": _read_identity,
+    "at": from_micros,
+    "slot": from_micros,
+    "started_at": from_micros,
+    "finished_at": from_micros,
+    "outcome": Outcome,
+    "trigger": Trigger,
+    "action": _read_action,
+    "usage": lambda value: _build(Usage, value),
+    "directive": lambda value: Directive(value[0], value[1], value[2]),
+    "finished": lambda value: tuple(_read_finished(item) for item in value),
+    "orders": lambda value: tuple(_build(Order, item) for item in value),
+    "keys": lambda value: tuple(_read_key(item) for item in value),
+    "left": tuple,
+    "env": lambda value: tuple((name, text) for name, text in value),
+    "success_exit_status": tuple,
+}

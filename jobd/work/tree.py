@@ -1,0 +1,139 @@
+"""The processes below a process: who they are, and how to signal and end them without ever hitting a stranger.
+
+Jobs are reached by descent: workers and the forkserver are subreapers, so a process that leaves its session or its
+parent still hangs below one of them. Signals go through pidfds whose identity was compared after opening.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import resource
+import signal
+import time
+from collections.abc import Collection, Iterator
+
+from jobd.core.model import AttemptKey, ProcessIdentity
+from jobd.work import cgroup
+from jobd.work.identity import boot_id, of, open_pidfd, stat_fields
+
+_SET_NAME, _SET_CHILD_SUBREAPER = 15, 36
+_PAUSE_SECONDS = 0.005
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def become_subreaper() -> None:
+    """Make orphans below this process its own children."""
+    if _libc.prctl(_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), "this kernel lets no process adopt orphans (PR_SET_CHILD_SUBREAPER)")
+
+
+def set_title(title: str) -> None:
+    """Show `title` in `ps` instead of the command line (cut to what there is room for)."""
+    _libc.prctl(_SET_NAME, title.replace(" ", "").encode()[:15], 0, 0, 0)
+    fields = stat_fields(os.getpid())
+    if fields is None or len(fields) < 47 or int(fields[45]) == 0:
+        return
+    start, end = int(fields[45]), int(fields[46])
+    ctypes.memmove(start, title.encode()[: end - start - 1].ljust(end - start, b"\0"), end - start)
+
+
+def has_children() -> bool:
+    """Whether this process has any child, dead or alive; for a subreaper also whether anything lives below it."""
+    try:
+        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return False
+    return True
+
+
+def reap() -> Iterator[tuple[int, int, resource.struct_rusage]]:
+    """Take the pid, wait status and usage of every child that is dead by now."""
+    while True:
+        try:
+            pid, status, usage = os.wait4(-1, os.WNOHANG)
+        except ChildProcessError:
+            return
+        if pid == 0:
+            return
+        yield pid, status, usage
+
+
+def descendants(root: int, without: Collection[int] = ()) -> list[ProcessIdentity]:
+    """Every living process below `root`, without the processes in `without` and what is below those."""
+    below: dict[int, list[tuple[int, int, bool]]] = {}
+    for pid, fields in _processes():
+        below.setdefault(int(fields[1]), []).append((pid, int(fields[19]), fields[0] in (b"Z", b"X")))
+    found, waiting = [], [root]
+    while waiting:
+        for pid, ticks, is_dead in below.get(waiting.pop(), ()):
+            if pid in without:
+                continue
+            waiting.append(pid)
+            if not is_dead:
+                found.append(ProcessIdentity(boot_id(), pid, ticks))
+    return found
+
+
+def send(process: ProcessIdentity, *signals: int) -> bool:
+    """Signal exactly this process; False if it is gone or may not be signalled."""
+    pidfd = open_pidfd(process)
+    if pidfd is None:
+        return False
+    try:
+        for number in signals:
+            signal.pidfd_send_signal(pidfd, number)
+    except (ProcessLookupError, PermissionError):
+        return False
+    finally:
+        os.close(pidfd)
+    return True
+
+
+def end_attempt(key: AttemptKey, child: ProcessIdentity | None, within_seconds: float = 5.0) -> list[int]:
+    """Kill every process of an attempt whose worker is gone, and wait; the pids of those that would not die.
+
+    They are known by their cgroup, by descent from the child, by its session, and by the run and the attempt in their
+    environment: all that is left to go by once nobody has kept the tree together.
+    """
+    deadline = time.monotonic() + within_seconds
+    if child is not None:
+        cgroup.kill_attempt_of(child.pid, key)
+    while found := _of_attempt(key, child):
+        for process in found:
+            send(process, signal.SIGKILL)
+        if time.monotonic() > deadline:
+            return [process.pid for process in found]
+        time.sleep(_PAUSE_SECONDS)
+    return []
+
+
+def _of_attempt(key: AttemptKey, child: ProcessIdentity | None) -> list[ProcessIdentity]:
+    found: dict[int, ProcessIdentity] = {}
+    marks = {f"JOBD_RUN_ID={key.run}".encode(), f"JOBD_ATTEMPT={key.attempt}".encode()}
+    session = child.pid if child is not None and child.boot_id == boot_id() else None
+    for pid, fields in _processes():
+        if fields[0] in (b"Z", b"X") or pid == os.getpid():
+            continue
+        if (session is not None and int(fields[3]) == session) or marks <= _environment(pid):
+            found[pid] = ProcessIdentity(boot_id(), pid, int(fields[19]))
+    for pid in list(found):
+        found.update((process.pid, process) for process in descendants(pid))
+    if session is not None and child is not None and of(session) not in (None, child):
+        # The pid belongs to somebody else by now, and so does the session of that number.
+        return [process for process in found.values() if marks <= _environment(process.pid)]
+    return list(found.values())
+
+
+def _environment(pid: int) -> set[bytes]:
+    try:
+        with open(f"/proc/{pid}/environ", "rb") as file:
+            return set(file.read().split(b"\0"))
+    except OSError:
+        return set()
+
+
+def _processes() -> Iterator[tuple[int, list[bytes]]]:
+    for name in os.listdir("/proc"):
+        if name.isdigit() and (fields := stat_fields(int(name))):
+            yield int(name), fields
