@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from datetime import datetime
 from typing import Any
 
@@ -52,8 +53,8 @@ def compact(value: Any) -> str:
 
 
 def fields(pairs: list[tuple[str, Any]]) -> list[str]:
-    """`key  value` lines of the pairs whose value says something, the values aligned, several lines indented."""
-    told_pairs = [(key, _text(value)) for key, value in pairs if value not in (None, "", [], {})]
+    """`key  value` lines of the pairs that have a value (`-` is none), the values aligned, several lines indented."""
+    told_pairs = [(key, _text(value)) for key, value in pairs if value not in (None, "", "-", [], {})]
     width = max((len(key) for key, _ in told_pairs), default=0) + 2
     return [f"{key:<{width}}" + text.replace("\n", "\n" + " " * width) for key, text in told_pairs]
 
@@ -81,13 +82,13 @@ def run_lines(run: dict[str, Any], now: datetime) -> list[str]:
         [
             ("run", str(run["id"])),
             ("job", run["job"]),
-            ("command", run.get("command")),
+            ("command", shlex.join(run.get("command") or ())),
             ("state", ending(run).text),
             ("error", run.get("error")),
             ("queue", f"{run['queue']}, priority {run['priority']}"),
             ("attempts", f"{run['attempts']} of {run['max_attempts']}"),
             ("trigger", run["trigger"]),
-            ("slot", told(run.get("slot"), now) if run.get("slot") else None),
+            ("slot", told(run.get("slot"), now)),
             ("due", told(run.get("run_at"), now)),
             ("submitted", told(run.get("created_at"), now)),
             ("started", told(run.get("started_at"), now)),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 from dataclasses import dataclass
 from enum import Enum
@@ -66,8 +65,19 @@ def screen_of(stream: TextIO, *, wants_color: bool = True) -> Screen:
     if not stream.isatty():
         return Screen()
     mute = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
-    columns = shutil.get_terminal_size((100, 24)).columns
-    return Screen(is_terminal=True, has_color=wants_color and not mute, width=columns)
+    return Screen(is_terminal=True, has_color=wants_color and not mute, width=_columns(stream))
+
+
+def _columns(stream: TextIO) -> int:
+    """The width of a terminal; `COLUMNS` overrides what it says, and 100 stands for one that says nothing."""
+    try:
+        return int(os.environ.get("COLUMNS", "")) or 100
+    except ValueError:
+        pass  # not set, or no number: ask the terminal
+    try:
+        return os.get_terminal_size(stream.fileno()).columns or 100
+    except (OSError, ValueError):
+        return 100
 
 
 def complain(message: str) -> None:

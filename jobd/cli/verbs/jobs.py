@@ -19,7 +19,7 @@ def jobs(session: Session) -> Exit:
         [
             job["name"],
             "disabled" if not job["enabled"] else Cell("; ".join(job["schedule"]) or "on request"),
-            told(job.get("next_at"), session.now),
+            told(job["next_at"] if job["enabled"] else None, session.now),
             job["queue"],
             f"{job['file']}:{job['line']}",
             Cell(job["description"]),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+
 import click
 
 from jobd.cli.exits import Exit
@@ -40,12 +42,12 @@ def runs(
             run["trigger"],
             when(run.get("started_at") or run["run_at"], session.now),
             span(run, session.now),
-            Cell(run.get("error") or ""),
+            Cell(run.get("error") or shlex.join(run.get("command") or ())),
         ]
         for run in found
     ]
-    titles = "RUN JOB STATE TRIES QUEUE TRIGGER STARTED TOOK ERROR"
-    session.table(columns(titles, right=("RUN",), elastic=("ERROR",)), rows)
+    titles = "RUN JOB STATE TRIES QUEUE TRIGGER STARTED TOOK DETAIL"
+    session.table(columns(titles, right=("RUN",), elastic=("DETAIL",)), rows)
     return Exit.OK
 
 

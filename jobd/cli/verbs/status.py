@@ -109,7 +109,7 @@ def job_lines(session: Session, job: dict[str, Any]) -> list[str]:
             ("kind", job["kind"]),
             ("schedule", job["schedule"]),
             ("time zone", job["timezone"]),
-            ("next", told(job.get("next_at"), now) if job.get("next_at") else None),
+            ("next", _next(job, now)),
             ("queue", f"{job['queue']}, priority {job['priority']}"),
             ("max_running", job.get("max_running")),
             ("timeout", lasted(job["timeout"]) if job["timeout"] else "none"),
