@@ -1,0 +1,192 @@
+"""What one file and its drop-ins define: jobs that are checked in every respect, or every problem at once."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+
+from jobd.core import schedule, zones
+from jobd.core.model import Job, Shell
+from jobd.core.spans import show_size
+from jobd.definitions import layers
+from jobd.definitions.defined import Defined, defined
+from jobd.definitions.parse import Node, plain
+from jobd.definitions.problems import Malformed, Place, Problem
+from jobd.definitions.schema import FILE_KEYS, JobWords, name_fault
+from jobd.definitions.schema.explain import problems_of, unknown_key
+from jobd.definitions.schema.kinds import shown
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What the main configuration says about definitions."""
+
+    defaults: Node | None = None
+    """Words that lie below every job; a mapping that `check_defaults` found nothing wrong with."""
+    allow_shell: bool = True
+    run_as_allowed: tuple[str, ...] = ("*",)
+    max_payload_bytes: int = 64 * 1024
+    queues: frozenset[str] | None = None
+    """The queues a job may name; None is any."""
+
+
+def interpret(file: Node, drop_ins: Sequence[Node], rules: Rules) -> tuple[Defined, ...]:
+    """The jobs of a file under its drop-ins, in order. Raises Malformed with every problem there is."""
+    document = file
+    for drop_in in drop_ins:
+        document = layers.over(document, drop_in)
+    found = _Findings()
+    found.add(_shape(node) for node in (file, *drop_ins))
+    if found.problems:
+        raise Malformed(*found.problems)
+    assert isinstance(document.value, dict)
+    defaults = document.value.get("defaults")
+    below = rules.defaults
+    if defaults is not None and defaults.value is not None:
+        found.add([check_defaults(defaults, "defaults")])
+        below = layers.over(below, defaults)
+    jobs = [_job(name, node, below, rules, found) for name, node in _jobs(document, file, found)]
+    if found.problems:
+        raise Malformed(*sorted(found.problems))
+    return tuple(job for job in jobs if job is not None)
+
+
+def check_defaults(node: Node, path: str) -> list[Problem]:
+    """Every problem of words that are to lie below jobs; they need not say what to run."""
+    if not isinstance(node.value, dict):
+        return [Problem(node.place, path, f"{shown(plain(node))} is not a mapping (write key: value below it)")]
+    settled = layers.settled(node)
+    try:
+        words = JobWords.model_validate(plain(settled))
+    except ValidationError as error:
+        return problems_of(error, JobWords, settled, path)
+    return _timing_problems(words, settled, path)
+
+
+def template(defaults: Node | None, name: str = "adhoc") -> Job:
+    """A job that carries these defaults and runs nothing yet: what ad-hoc runs are made from."""
+    words = plain(layers.settled(defaults)) if defaults is not None else {}
+    for key in ("command", "shell", "python", "schedule"):
+        words.pop(key, None)
+    return JobWords.model_validate(words | {"command": ["true"]}).job(name)
+
+
+class _Findings:
+    """Problems without repetition: what is wrong in defaults is wrong in every job, and is said once."""
+
+    def __init__(self) -> None:
+        self.problems: list[Problem] = []
+        self._seen: set[tuple[Place, str]] = set()
+
+    def add(self, several: Any) -> None:
+        for problems in several:
+            for problem in problems:
+                if (problem.place, problem.message) not in self._seen:
+                    self._seen.add((problem.place, problem.message))
+                    self.problems.append(problem)
+
+
+def _shape(document: Node) -> list[Problem]:
+    """What is wrong with the outermost level of one document."""
+    if not isinstance(document.value, dict):
+        return [Problem(document.place, "", f"{shown(plain(document))} is not a mapping (start with jobs:)")]
+    problems = [
+        Problem(node.named_at, key, unknown_key(key, FILE_KEYS))
+        for key, node in document.value.items()
+        if key not in FILE_KEYS
+    ]
+    jobs = document.value.get("jobs")
+    if jobs is not None and not isinstance(jobs.value, dict | None):
+        problems.append(Problem(jobs.place, "jobs", f"{shown(plain(jobs))} is not a mapping of names to jobs"))
+    return problems
+
+
+def _jobs(document: Node, file: Node, found: _Findings) -> list[tuple[str, Node]]:
+    """Names and words of the jobs; a job that a drop-in set to null is gone."""
+    jobs = document.value.get("jobs") if isinstance(document.value, dict) else None
+    if jobs is None or not isinstance(jobs.value, dict):
+        return []
+    kept = []
+    for name, node in jobs.value.items():
+        if node.value is None and node.place.file != file.place.file:
+            continue
+        path = f"jobs.{name}"
+        if fault := name_fault(name):
+            found.add([[Problem(node.named_at, "jobs", fault)]])
+        elif not isinstance(node.value, dict):
+            found.add(
+                [[Problem(node.place, path, f"{shown(plain(node))} is not a mapping (write command: … below it)")]]
+            )
+        else:
+            kept.append((name, node))
+    return kept
+
+
+def _job(name: str, node: Node, below: Node | None, rules: Rules, found: _Findings) -> Defined | None:
+    path = f"jobs.{name}"
+    words = layers.settled(layers.over(below, node))
+    document = plain(words)
+    try:
+        checked = JobWords.model_validate(document)
+    except ValidationError as error:
+        found.add([problems_of(error, JobWords, words, path)])
+        return None
+    problems = _timing_problems(checked, words, path)
+    try:
+        job = checked.job(name)
+    except ValueError as error:
+        problems.append(Problem(node.named_at, path, str(error)))
+        found.add([problems])
+        return None
+    problems += _policy_problems(job, words, path, rules)
+    found.add([problems])
+    return None if problems else defined(job, words, document)
+
+
+def _timing_problems(words: JobWords, node: Node, path: str) -> list[Problem]:
+    problems = []
+    for index, expression in enumerate(words.schedule):
+        try:
+            schedule.parse(expression)
+        except ValueError as error:
+            problems.append(_at(node, path, "schedule", str(error), index))
+    if words.timezone is not None:
+        try:
+            zones.zone(words.timezone)
+        except ValueError as error:
+            problems.append(_at(node, path, "timezone", str(error)))
+    return problems
+
+
+def _policy_problems(job: Job, node: Node, path: str, rules: Rules) -> list[Problem]:
+    """Where a job goes beyond what the main configuration allows."""
+    problems = []
+    if isinstance(job.action, Shell) and not rules.allow_shell:
+        problems.append(_at(node, path, "shell", "policy.allow_shell is false (use command:)"))
+    if job.user is not None and not {"*", job.user} & set(rules.run_as_allowed):
+        allowed = ", ".join(rules.run_as_allowed) or "nobody"
+        problems.append(_at(node, path, "user", f"policy.run_as_allowed does not allow {shown(job.user)} ({allowed})"))
+    if rules.queues is not None and job.queue not in rules.queues:
+        known = ", ".join(sorted(rules.queues)) or "none"
+        problems.append(_at(node, path, "queue", f"{shown(job.queue)} is not declared in jobd.yaml ({known})"))
+    if job.payload is not None:
+        size = len(json.dumps(job.payload, ensure_ascii=False).encode())
+        if size > rules.max_payload_bytes:
+            most = show_size(rules.max_payload_bytes)
+            problems.append(_at(node, path, "payload", f"{show_size(size)} is more than policy.max_payload ({most})"))
+    return problems
+
+
+def _at(node: Node, path: str, key: str, message: str, index: int | None = None) -> Problem:
+    """A problem of one key, at its value; `index` points into it where it is a list."""
+    inner = node.value.get(key) if isinstance(node.value, dict) else None
+    dotted = f"{path}.{key}"
+    if inner is None:
+        return Problem(node.named_at, dotted, message)
+    if index is not None and isinstance(inner.value, list):
+        return Problem(inner.value[index].place, f"{dotted}[{index}]", message)
+    return Problem(inner.place, dotted, message)

@@ -1,0 +1,70 @@
+"""Who else could have written a file: only root and the daemon's own user may define what the daemon runs."""
+
+from __future__ import annotations
+
+import grp
+import os
+import pwd
+import stat
+
+from jobd.definitions.parse import MAX_BYTES
+
+_WRITABLE_BY_OTHERS = stat.S_IWGRP | stat.S_IWOTH
+
+
+def fault_of_file(status: os.stat_result) -> str | None:
+    """Why an open file must not be trusted, with what to do about it; None if it may be."""
+    if not stat.S_ISREG(status.st_mode):
+        return "is not a regular file"
+    if status.st_nlink != 1:
+        return f"has {status.st_nlink} hard links, so that it can be changed elsewhere (copy it)"
+    if status.st_size > MAX_BYTES:
+        return f"is larger than {MAX_BYTES // 1024} KiB; split it into several files"
+    return _fault(status, sticky_helps=False)
+
+
+def fault_of_directory(path: str) -> str | None:
+    """Why a directory, or one on the way to it, must not be trusted; None if all may be.
+
+    A directory that everyone may write is accepted where it is sticky, as /tmp is: there nobody can replace what is ours.
+    Raises OSError where one cannot be looked at.
+    """
+    current = os.path.realpath(path)
+    while True:
+        status = os.stat(current)
+        if not stat.S_ISDIR(status.st_mode):
+            return f"{current} is not a directory"
+        if fault := _fault(status, sticky_helps=True):
+            return f"{current} {fault}"
+        if current == "/":
+            return None
+        current = os.path.dirname(current)
+
+
+def _fault(status: os.stat_result, *, sticky_helps: bool) -> str | None:
+    ours = os.geteuid()
+    if status.st_uid not in (0, ours):
+        return f"belongs to user {_user(status.st_uid)} (chown it to root or {_user(ours)})"
+    if not status.st_mode & _WRITABLE_BY_OTHERS or (sticky_helps and status.st_mode & stat.S_ISVTX):
+        return None
+    if not status.st_mode & stat.S_IWOTH and _is_private(status.st_gid, ours):
+        return None
+    return f"can be written by others, mode {stat.S_IMODE(status.st_mode):04o} (chmod go-w)"
+
+
+def _is_private(gid: int, uid: int) -> bool:
+    """Whether a group is the own group of an ordinary user and has nobody else in it, as umask 002 counts on."""
+    if uid == 0:
+        return False
+    try:
+        group, user = grp.getgrgid(gid), pwd.getpwuid(uid)
+    except KeyError:
+        return False
+    return group.gr_gid == user.pw_gid and group.gr_name == user.pw_name and set(group.gr_mem) <= {user.pw_name}
+
+
+def _user(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)

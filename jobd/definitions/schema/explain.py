@@ -1,0 +1,105 @@
+"""pydantic's findings as problems with a place, in words that say what to write instead."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from jobd.core import names
+from jobd.definitions.parse import Node
+from jobd.definitions.problems import Problem
+from jobd.definitions.schema import unbuilt
+from jobd.definitions.schema.kinds import shown
+
+_MISREAD_AS_BOOLEAN = frozenset({"yes", "no", "on", "off", "y", "n"})
+
+
+def problems_of(error: ValidationError, model: type[BaseModel], node: Node, path: str) -> list[Problem]:
+    """Every problem pydantic found in the value of `node`, which stands under `path`."""
+    return [_problem(detail, model, node, path) for detail in error.errors(include_url=False)]
+
+
+def unknown_key(key: str, known: Iterable[str]) -> str:
+    """What to say of a key that nobody knows."""
+    allowed = sorted(known)
+    meant = names.closest(key, allowed)
+    return f'unknown key, did you mean "{meant}"?' if meant else f"unknown key (allowed: {', '.join(allowed)})"
+
+
+def _problem(detail: Any, model: type[BaseModel], root: Node, path: str) -> Problem:
+    loc: Sequence[str | int] = detail["loc"]
+    node, steps = _follow(root, loc)
+    dotted = path + "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in steps)
+    if detail["type"] == "extra_forbidden":
+        key = str(steps[-1])
+        known = _keys_at(model, steps[:-1])
+        refused = unbuilt.refusal(key) if len(steps) == 1 else None
+        return Problem(node.named_at, dotted.lstrip("."), refused or unknown_key(key, known))
+    place = node.named_at if isinstance(node.value, dict) else node.place
+    return Problem(place, dotted.lstrip("."), _message(detail))
+
+
+def _follow(node: Node, loc: Sequence[str | int]) -> tuple[Node, list[str | int]]:
+    """The node `loc` leads to, and the steps that lead there; pydantic's own steps (names of types) are left out."""
+    steps: list[str | int] = []
+    for step in loc:
+        inner = _child(node, step)
+        if inner is not None:
+            node = inner
+            steps.append(step)
+    return node, steps
+
+
+def _child(node: Node, step: str | int) -> Node | None:
+    inner: Node | None = None
+    if isinstance(node.value, dict):
+        inner = node.value.get(str(step))
+    elif isinstance(node.value, list) and isinstance(step, int) and step < len(node.value):
+        inner = node.value[step]
+    return inner
+
+
+def _keys_at(model: type[BaseModel], steps: Sequence[str | int]) -> Iterable[str]:
+    for step in steps:
+        inner = model.model_fields[str(step)].annotation
+        if isinstance(inner, type) and issubclass(inner, BaseModel):
+            model = inner
+    return model.model_fields
+
+
+def _message(detail: Any) -> str:
+    value, context = detail["input"], detail.get("ctx", {})
+    match detail["type"]:
+        case "value_error":
+            said = str(context["error"])
+        case "literal_error":
+            said = _not_one_of(value, context["expected"])
+        case "bool_type":
+            said = _not_a_boolean(value)
+        case "string_type":
+            quotes = "" if isinstance(value, dict | list) else f' (put it in quotes: "{shown(value)}")'
+            said = f"{shown(value)} is not a text{quotes}"
+        case "list_type":
+            said = f"{shown(value)} is not a list (write [a, b])"
+        case "dict_type" | "model_type":
+            said = f"{shown(value)} is not a mapping (write key: value below it)"
+        case _:
+            said = f"{shown(value)}: {detail['msg']}"
+    return said
+
+
+def _not_a_boolean(value: Any) -> str:
+    if value in ("true", "false"):
+        return f"{shown(value)} is a text, not a boolean (take the quotes away)"
+    if isinstance(value, str) and value.lower() in _MISREAD_AS_BOOLEAN:
+        return f"{shown(value)} is a text in YAML 1.2, not a boolean (write true or false)"
+    return f"{shown(value)} is not a boolean (write true or false)"
+
+
+def _not_one_of(value: Any, expected: str) -> str:
+    allowed = [word.strip("' ") for word in expected.replace(" or ", ", ").split(",")]
+    meant = names.closest(value, allowed) if isinstance(value, str) else None
+    hint = f', did you mean "{meant}"?' if meant else ""
+    return f"{shown(value)} is not one of {', '.join(allowed)}{hint}"

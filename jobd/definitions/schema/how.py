@@ -1,0 +1,129 @@
+"""How runs of a job queue, are retried and executed, and which data they carry."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from jobd.core.model import RetryPolicy
+from jobd.definitions.schema.kinds import (
+    AbsolutePath,
+    Duration,
+    ExitStatuses,
+    Name,
+    Read,
+    Size,
+    Words,
+    number,
+    shown,
+    whole,
+)
+
+_PRIORITIES = {"low": -10, "medium": 0, "high": 10}
+_OCTAL = re.compile(r"(?:0o)?([0-7]{1,4})", re.ASCII)
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
+_ABOUT_THE_RUN = (
+    *("JOB", "RUN_ID", "ATTEMPT", "MAX_ATTEMPTS", "QUEUE", "TRIGGER", "SLOT"),
+    *("PAYLOAD", "PAYLOAD_FILE", "RESULT_FILE", "PARENT_RUN", "PARENT_RESULT_FILE"),
+)
+_SET_BY_JOBD = {f"JOBD_{word}" for word in _ABOUT_THE_RUN} | {"NOTIFY_SOCKET", "CREDENTIALS_DIRECTORY", "TRACEPARENT"}
+
+
+def _priority(value: Any) -> int:
+    if isinstance(value, str) and value in _PRIORITIES:
+        return _PRIORITIES[value]
+    if isinstance(value, int) and not isinstance(value, bool) and -100 <= value <= 100:
+        return int(value)
+    raise ValueError(f"{shown(value)} is not a priority (low, medium, high, or -100 to 100)")
+
+
+def _umask(value: Any) -> int:
+    if value == 0 and not isinstance(value, bool):
+        return 0
+    match = _OCTAL.fullmatch(value) if isinstance(value, str) else None
+    if match is None or int(match[1], 8) > 0o777:
+        raise ValueError(f'{shown(value)} is not a file mode mask (write 0o022 or "022")')
+    return int(match[1], 8)
+
+
+def _environment(value: Any) -> dict[str, str]:
+    if not isinstance(value, dict):
+        raise ValueError(f"{shown(value)} is not a mapping of names to texts")
+    for name, text in value.items():
+        if not _VARIABLE.fullmatch(name):
+            raise ValueError(f"{shown(name)} is not a name of a variable (letters, digits and _, no digit first)")
+        if name in _SET_BY_JOBD:
+            raise ValueError(f"{name} is set by jobd itself; use another name")
+        if not isinstance(text, str):
+            raise ValueError(f'{name}: {shown(text)} is not a text (put it in quotes: "{shown(text)}")')
+    return value
+
+
+Priority = Annotated[
+    int,
+    Read(_priority, {"anyOf": [{"enum": [*_PRIORITIES]}, {"type": "integer", "minimum": -100, "maximum": 100}]}),
+]
+Umask = Annotated[int, Read(_umask, {"type": ["string", "integer"], "description": "As 0o022 or '022'."})]
+Environment = Annotated[
+    dict[str, str], Read(_environment, {"type": "object", "additionalProperties": {"type": "string"}})
+]
+
+
+class Queueing(Words):
+    queue: Name = "default"
+    priority: Priority = 0
+    max_running: Annotated[int, whole(1, 100_000)] | None = None
+
+
+class Retry(Words):
+    strategy: Literal["none", "fixed", "exponential"] = "exponential"
+    max_attempts: Annotated[int, whole(1, 10_000)] | None = None
+    base: Duration = 10.0
+    multiplier: Annotated[float, number(1, 100)] = 2.0
+    max_delay: Duration = 3600.0
+    jitter: Annotated[float, number(0, 1)] = 0.1
+
+    def policy(self) -> RetryPolicy:
+        return RetryPolicy(
+            strategy=self.strategy,
+            max_attempts=self.max_attempts,
+            base_seconds=self.base,
+            multiplier=self.multiplier,
+            max_delay_seconds=self.max_delay,
+            jitter=self.jitter,
+        )
+
+
+class Retrying(Words):
+    retry: Retry = Retry()
+    success_exit_status: ExitStatuses = Field(default_factory=lambda: [0])
+    retry_exit_status: ExitStatuses | None = None
+    no_retry_exit_status: ExitStatuses = Field(default_factory=list)
+    on_lost: Literal["retry", "fail"] | None = None
+
+
+class Execution(Words):
+    timeout: Duration = 3600.0
+    kill_after: Duration = 10.0
+    user: str | None = None
+    group: str | None = None
+    cwd: AbsolutePath | None = None
+    env: Environment = Field(default_factory=dict)
+    umask: Umask = 0o022
+    nice: Annotated[int, whole(-20, 19)] = 0
+    stdin: str | None = None
+    allow_background: bool = False
+    isolate: bool = False
+    on_shutdown: Literal["wait", "stop", "requeue", "detach"] | None = None
+
+
+class Output(Words):
+    max: Size = 1024 * 1024
+    on_limit: Literal["truncate", "kill"] = "truncate"
+
+
+class Data(Words):
+    payload: Any = None
+    output: Output = Output()

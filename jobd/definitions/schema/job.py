@@ -1,0 +1,83 @@
+"""Every key of a job in one model, the `core.model.Job` it stands for, and the JSON Schema editors use."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from jobd.core import names
+from jobd.core.model import Job
+from jobd.definitions.schema.how import Data, Execution, Queueing, Retrying
+from jobd.definitions.schema.kinds import shown
+from jobd.definitions.schema.what import ACTIONS, Identity, What
+from jobd.definitions.schema.when import When
+
+
+class JobWords(Data, Execution, Retrying, Queueing, When, What, Identity):
+    """A job as it is written in YAML; also what `defaults` may say."""
+
+    def job(self, name: str) -> Job:
+        """The job these words define. Raises ValueError where they do not say what to run."""
+        return Job(
+            name=name,
+            action=self.action(),
+            description=self.description,
+            enabled=self.enabled,
+            tags=tuple(self.tags),
+            owner=self.owner,
+            schedule=self.timing(),
+            queue=self.queue,
+            priority=self.priority,
+            max_running=self.max_running,
+            retry=self.retry.policy(),
+            success_exit_status=tuple(self.success_exit_status),
+            retry_exit_status=None if self.retry_exit_status is None else tuple(self.retry_exit_status),
+            no_retry_exit_status=tuple(self.no_retry_exit_status),
+            on_lost=self.on_lost,
+            timeout_seconds=self.timeout,
+            kill_after_seconds=self.kill_after,
+            user=self.user,
+            group=self.group,
+            cwd=self.cwd,
+            env=tuple(self.env.items()),
+            umask=self.umask,
+            nice=self.nice,
+            stdin=self.stdin,
+            isolate=self.isolate,
+            allow_background=self.allow_background,
+            on_shutdown=self.on_shutdown,
+            payload=self.payload,
+            output_max_bytes=self.output.max,
+            output_on_limit=self.output.on_limit,
+        )
+
+
+FILE_KEYS = ("defaults", "jobs")
+
+
+def name_fault(name: str) -> str | None:
+    """Why `name` cannot name a job, or None if it can."""
+    if names.is_name(name):
+        return None
+    return f"{shown(name)} cannot name a job (1 to 128 letters, digits, '.', '_', '-'; a letter or digit first)"
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema (2020-12) of a whole file of definitions."""
+    words = JobWords.model_json_schema(ref_template="#/$defs/{model}")
+    definitions = words.pop("$defs", {})
+    one_action = [{"required": [action]} for action in ACTIONS]
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "jobd job definitions",
+        "type": "object",
+        "additionalProperties": False,
+        "properties": {
+            "defaults": {"$ref": "#/$defs/Defaults", "description": "For every job of this file."},
+            "jobs": {
+                "type": "object",
+                "propertyNames": {"pattern": f"^{names.NAME.pattern}$"},
+                "additionalProperties": {"$ref": "#/$defs/Job"},
+            },
+        },
+        "$defs": {**definitions, "Defaults": words, "Job": {**words, "title": "Job", "oneOf": one_action}},
+    }

@@ -1,0 +1,48 @@
+"""Words of the definition language whose part this version does not have: known, and refused aloud."""
+
+from __future__ import annotations
+
+_EXECUTORS = {
+    "http": "use command: with curl",
+    "sql": "use command: with the database's own client",
+    "email": "use command: with sendmail",
+    "webhook": "use command: with curl",
+}
+_WORDS = {
+    "jitter": "spread the schedules by hand",
+    "start_deadline": "catch_up_window bounds how late a missed slot may start",
+    "exclude": "test for the day in the command",
+    "unique": "submit with a key instead",
+    "uses": "use a queue with max_running",
+    "rate_limit": "use a queue with max_running",
+    "expires": "take it out",
+    "dead_letter": "take it out: failed runs stay in the history",
+    "circuit_breaker": "take it out",
+    "total_timeout": "bound it with timeout and retry.max_attempts",
+    "env_file": "use env, or read the file in the command",
+    "ionice": "start the command with ionice",
+    "limits": "take it out: nothing would hold the job to it",
+    "sandbox": "take it out: nothing would hold the job to it",
+    "watchdog": "use timeout",
+    "payload_schema": "check the payload in the job",
+    "secrets": "let the command read the file",
+    "then": "start the next job in the command with jobd-ctl run",
+    "catch": "start the next job in the command with jobd-ctl run",
+    "finally": "start the next job in the command with jobd-ctl run",
+    "chain": "start the next job in the command with jobd-ctl run",
+    "needs": "start the next job in the command with jobd-ctl run",
+    "notify": "watch the metrics instead",
+    "expect": "watch jobd_job_last_success_timestamp_seconds instead",
+}
+
+
+def refusal(key: str) -> str | None:
+    """Why a known key is refused, and what to do instead; None for a key that is built or unknown."""
+    if key in _EXECUTORS:
+        return f"this version of jobd cannot run {key} jobs yet ({_EXECUTORS[key]})"
+    if key in _WORDS:
+        return f"this version of jobd does not have {key} yet ({_WORDS[key]})"
+    return None
+
+
+WORDS = frozenset(_EXECUTORS) | frozenset(_WORDS)

@@ -1,0 +1,44 @@
+"""When a job is due, and what is done about slots that cannot be had."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from jobd.core.model import Schedule
+from jobd.definitions.schema.kinds import Duration, Words, one_or_list, whole
+
+
+class Dst(Words):
+    gap: Literal["run", "skip", "shift"] | None = None
+    overlap: Literal["first", "second", "both"] | None = None
+
+
+Expressions = Annotated[list[str], one_or_list({"type": "string"})]
+
+
+class When(Words):
+    schedule: Expressions = Field(
+        default_factory=list, description="One or several of: five cron fields, @hourly and the like, every 15m."
+    )
+    timezone: Annotated[str | None, Field(description="An IANA name; the host's zone by default.")] = None
+    dst: Dst = Dst()
+    day_match: Literal["or", "and"] = "or"
+    catch_up: Literal["skip", "latest", "all"] = "latest"
+    catch_up_window: Duration = 3600.0
+    max_catch_up: Annotated[int, whole(1, 10_000)] = 100
+    overlap: Literal["skip", "queue", "replace", "allow"] = "skip"
+
+    def timing(self) -> Schedule:
+        return Schedule(
+            expressions=tuple(self.schedule),
+            timezone=self.timezone,
+            dst_gap=self.dst.gap,
+            dst_overlap=self.dst.overlap,
+            day_match=self.day_match,
+            catch_up=self.catch_up,
+            catch_up_window_seconds=self.catch_up_window,
+            max_catch_up=self.max_catch_up,
+            overlap=self.overlap,
+        )
