@@ -19,6 +19,7 @@ class Defined:
     job: Job
     file: str
     line: int
+    column: int
     document_text: str
     sources_text: str
 
@@ -46,4 +47,8 @@ def defined(job: Job, words: Node, document: Mapping[str, Any]) -> Defined:
         for key, node in leaves(words)
         if "\n" not in key and "\n" not in node.named_at.file
     )
-    return Defined(job, at.file, at.line, json.dumps(document, ensure_ascii=False, separators=(",", ":")), sources)
+    return Defined(job, at.file, at.line, at.column, _compact(document), sources)
+
+
+def _compact(document: Mapping[str, Any]) -> str:
+    return json.dumps(document, ensure_ascii=False, separators=(",", ":"))

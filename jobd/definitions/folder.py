@@ -1,4 +1,4 @@
-"""Which files define jobs, and their bytes: directories in order of precedence, drop-ins, masks, and who may write them.
+"""Which files define jobs, and their bytes: directories in order of precedence, drop-ins, masks, ownership.
 
 What the bytes mean, and what is kept while a file is bad, is decided elsewhere.
 """
@@ -71,6 +71,11 @@ class Shelf:
     """Paths that look like definitions and are not read because of their names."""
 
 
+def is_read(name: str) -> bool:
+    """Whether a file of this name is read; what editors and package tools leave behind is not."""
+    return _READ.fullmatch(name) is not None and not _LEFTOVER.search(name)
+
+
 def shelf(directory: str) -> Shelf:
     """List one directory; one that does not exist holds nothing.
 
@@ -81,14 +86,14 @@ def shelf(directory: str) -> Shelf:
             listed = list(entries)
         if fault := ownership.fault_of_directory(directory):
             raise Malformed(Problem(Place(directory), "", fault))
-        return _sorted_out(directory, listed)
+        return _sorted_out(listed)
     except FileNotFoundError:
         return Shelf()
     except OSError as error:
         raise Malformed(Problem(Place(directory), "", f"cannot be read: {error.strerror}")) from None
 
 
-def _sorted_out(directory: str, entries: Sequence[os.DirEntry[str]]) -> Shelf:
+def _sorted_out(entries: Sequence[os.DirEntry[str]]) -> Shelf:
     files: dict[str, Found] = {}
     drop_ins: dict[str, Mapping[str, Found]] = {}
     problems: dict[str, Problem] = {}
@@ -122,7 +127,7 @@ def _drop_ins(directory: str) -> dict[str, Found]:
 
 def _found(entry: os.DirEntry[str]) -> Found | None:
     """The file of an entry, if its name is one that is read and it is still there."""
-    if not _READ.fullmatch(entry.name) or _LEFTOVER.search(entry.name):
+    if not is_read(entry.name):
         return None
     try:
         status = entry.stat(follow_symlinks=False)
@@ -154,16 +159,18 @@ def read(found: Found) -> bytes:
     """
     if stat.S_ISLNK(found.stamp.mode):
         return _mask(found)
+    if not stat.S_ISREG(found.stamp.mode):
+        raise Malformed(Problem(Place(found.path, 1, 1), "", "is not a regular file"))
     try:
         descriptor = os.open(found.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
     except OSError as error:
         if error.errno in (errno.ENOENT, errno.ELOOP):
             raise Changed from None
-        raise Malformed(Problem(Place(found.path), "", f"cannot be read: {error.strerror}")) from None
+        raise Malformed(Problem(Place(found.path, 1, 1), "", f"cannot be read: {error.strerror}")) from None
     try:
         return _checked(descriptor, found)
     except OSError as error:
-        raise Malformed(Problem(Place(found.path), "", f"cannot be read: {error.strerror}")) from None
+        raise Malformed(Problem(Place(found.path, 1, 1), "", f"cannot be read: {error.strerror}")) from None
     finally:
         os.close(descriptor)
 
@@ -186,8 +193,6 @@ def _checked(descriptor: int, found: Found) -> bytes:
 def _mask(found: Found) -> bytes:
     try:
         target = os.path.realpath(found.path, strict=True)
-    except FileNotFoundError:
-        target = ""
     except OSError:
         target = ""
     if target == os.devnull:

@@ -26,7 +26,7 @@ def fault_of_file(status: os.stat_result) -> str | None:
 def fault_of_directory(path: str) -> str | None:
     """Why a directory, or one on the way to it, must not be trusted; None if all may be.
 
-    A directory that everyone may write is accepted where it is sticky, as /tmp is: there nobody can replace what is ours.
+    A directory that everyone may write is accepted where it is sticky, as /tmp is: ours stays ours there.
     Raises OSError where one cannot be looked at.
     """
     current = os.path.realpath(path)

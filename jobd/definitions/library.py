@@ -1,0 +1,253 @@
+"""The definitions in force over time: changed files are read once they have settled, a bad one keeps its last good.
+
+Looking is the caller's to start (`watch` says when it may be worth it); nothing here waits, but `load`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from jobd.definitions import folder
+from jobd.definitions.catalog import Catalog, Contribution, assemble
+from jobd.definitions.defined import Defined
+from jobd.definitions.folder import Shelf, Source
+from jobd.definitions.interpret import Rules, interpret
+from jobd.definitions.parse import Node, parse
+from jobd.definitions.problems import Malformed, Problem
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long the library looks before it believes what it sees; all in seconds."""
+
+    settled: float = 0.3
+    """A file is read once it has not changed for so long: writers may not be done."""
+    absent: float = 1.0
+    """A file is gone once it is missing for so long: editors rename."""
+    doubted: float = 0.5
+    """So much longer, seen once more, where most definitions go at once: that looks like a lost file system."""
+
+
+_Doubt = tuple[tuple[str, str], Problem | None]
+"""Why the directories cannot tell what is defined: for the health, and as a problem where there is one."""
+
+NO_PATIENCE = Patience(0.0, 0.0, 0.0)
+_MANY = 10
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """What a file last said: what it was read from, the jobs of its last good version, what is wrong with this one."""
+
+    source: Source
+    jobs: tuple[Defined, ...]
+    problems: tuple[Problem, ...] = ()
+
+
+class Library:
+    """Directories of definitions, the lowest first, and the catalog they amount to. For one thread."""
+
+    def __init__(
+        self,
+        directories: Sequence[str],
+        rules: Rules | None = None,
+        *,
+        patience: Patience | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        self._directories = tuple(directories)
+        self._rules = rules or Rules()
+        self._patience = patience or Patience()
+        self._monotonic = monotonic
+        self._wall = wall
+        self._shelves: dict[str, Shelf] = {}
+        self._kept: dict[str, _Kept] = {}
+        self._since: dict[str, tuple[Source, float]] = {}
+        self._missing: dict[str, float] = {}
+        self._doubted_at: float | None = None
+        self._wait: float | None = None
+        self.catalog = Catalog()
+
+    @property
+    def wait_seconds(self) -> float | None:
+        """When to look again although nothing may change: a file is not settled or not gone yet; None if all is."""
+        return self._wait
+
+    def load(self) -> Catalog:
+        """The catalog of what is there, waiting up to a second for files that are being written."""
+        give_up_at = self._monotonic() + 1.0
+        catalog = self.rescan()
+        while self._wait is not None and self._monotonic() < give_up_at:
+            time.sleep(self._wait + 0.001)
+            catalog = self.rescan()
+        return catalog
+
+    def rescan(self, *, budget_seconds: float | None = None) -> Catalog:
+        """Look at every file and read those that changed.
+
+        With a budget, reading stops when it is spent: the catalog stays as it was, `wait_seconds` is 0, and the next
+        call goes on. So a thousand new files need not stop everything else.
+        """
+        started = now = self._monotonic()
+        degraded = self._list()
+        sources = folder.sources([self._shelves[directory] for directory in self._directories])
+        self._wait = None
+        for name, source in sources.items():
+            if budget_seconds is not None and self._monotonic() - started > budget_seconds:
+                self._wait = 0.0
+                return self.catalog
+            self._look_at(name, source, now)
+        degraded += self._let_go(sources.keys(), now)
+        self.catalog = assemble(self._contributions(degraded), self.catalog.jobs, [one for one, _ in degraded])
+        return self.catalog
+
+    def preview(self) -> Catalog:
+        """The catalog a rescan without patience would give; nothing changes."""
+        other = Library(self._directories, self._rules, patience=NO_PATIENCE)
+        other._kept = dict(self._kept)
+        other._shelves = dict(self._shelves)
+        other.catalog = self.catalog
+        return other.rescan()
+
+    def reconfigure(self, directories: Sequence[str], rules: Rules) -> None:
+        """Take other directories or rules: the next rescan reads every file anew, a bad one keeps its last good."""
+        if (tuple(directories), rules) != (self._directories, self._rules):
+            self._directories, self._rules = tuple(directories), rules
+            unread = Source(folder.Found("", folder.Stamp(0, 0, 0, 0, 0)))
+            self._kept = {name: _Kept(unread, kept.jobs, kept.problems) for name, kept in self._kept.items()}
+
+    def ignored(self) -> list[str]:
+        """Paths that look like definitions and have names that are not read."""
+        return [path for shelf in self._shelves.values() for path in shelf.ignored]
+
+    def orphans(self) -> list[str]:
+        """Names of files that have drop-ins and are not there themselves."""
+        present = {name for shelf in self._shelves.values() for name in shelf.files}
+        return sorted({name for shelf in self._shelves.values() for name in shelf.drop_ins} - present)
+
+    def _list(self) -> list[_Doubt]:
+        """List the directories; one that cannot be listed keeps its last listing, and is named."""
+        failed: list[_Doubt] = []
+        for directory in self._directories:
+            try:
+                self._shelves[directory] = folder.shelf(directory)
+            except Malformed as malformed:
+                problem = malformed.problems[0]
+                self._shelves.setdefault(directory, Shelf())
+                failed.append((("definitions_unreadable", f"{problem}; its last known jobs stay in force"), problem))
+        return failed
+
+    def _look_at(self, name: str, source: Source, now: float) -> None:
+        self._missing.pop(name, None)
+        kept = self._kept.get(name)
+        if kept is not None and kept.source == source:
+            self._since.pop(name, None)
+            return
+        if (remaining := self._unsettled(name, source, now)) > 0:
+            self._look_again_in(remaining)
+            return
+        try:
+            self._kept[name] = self._read(source, kept)
+            del self._since[name]
+        except folder.Changed:
+            self._since.pop(name)
+            self._look_again_in(self._patience.settled)
+
+    def _unsettled(self, name: str, source: Source, now: float) -> float:
+        """The seconds until a changed source may be believed; 0 or less if it may be now."""
+        known, since = self._since.get(name, (None, now))
+        if known != source:
+            since = now
+            self._since[name] = (source, now)
+        if self._lost_a_file(name, source):
+            return self._patience.absent - (now - since)
+        age = self._wall() - source.modified_ns / 1e9
+        return self._patience.settled - max(now - since, age)
+
+    def _lost_a_file(self, name: str, source: Source) -> bool:
+        """Whether a file of the source went away, so that a lower one or fewer drop-ins are left."""
+        if name not in self._kept:
+            return False
+        gone = {found.path for found in self._kept[name].source.stamps} - {found.path for found in source.stamps}
+        return any(path and not self._lists(name, path) for path in gone)
+
+    def _lists(self, name: str, path: str) -> bool:
+        return any(
+            found.path == path
+            for shelf in self._shelves.values()
+            for found in (*filter(None, [shelf.files.get(name)]), *shelf.drop_ins.get(name, {}).values())
+        )
+
+    def _read(self, source: Source, kept: _Kept | None) -> _Kept:
+        try:
+            return _Kept(source, _jobs(source, self._rules))
+        except Malformed as malformed:
+            return _Kept(source, kept.jobs if kept else (), malformed.problems)
+
+    def _let_go(self, present: Iterable[str], now: float) -> list[_Doubt]:
+        """Forget files that have been missing for long enough. Returns a reason to doubt it, if there is one."""
+        missing = self._kept.keys() - set(present)
+        self._since = {name: since for name, since in self._since.items() if name in present}
+        for name in missing:
+            self._missing.setdefault(name, now)
+        gone = [name for name in missing if now - self._missing[name] >= self._patience.absent]
+        for name in missing - set(gone):
+            self._look_again_in(self._missing[name] + self._patience.absent - now)
+        if doubt := self._doubt(gone, now):
+            return [(("definitions_vanished", doubt), None)]
+        for name in gone:
+            del self._kept[name], self._missing[name]
+        return []
+
+    def _doubt(self, gone: list[str], now: float) -> str | None:
+        """Why the loss of so many definitions is not believed yet."""
+        lost, total = self._jobs_of(gone), self._jobs_of(self._kept)
+        if total < _MANY or lost * 2 <= total:
+            self._doubted_at = None
+            return None
+        if self._doubted_at is None:
+            self._doubted_at = now
+        remaining = self._doubted_at + self._patience.doubted - now
+        if remaining <= 0:
+            self._doubted_at = None
+            return None
+        self._look_again_in(remaining)
+        return f"{lost} of {total} jobs vanished at once; they stay in force until that is seen again"
+
+    def _jobs_of(self, names: Iterable[str]) -> int:
+        return sum(len(self._kept[name].jobs) for name in names)
+
+    def _look_again_in(self, seconds: float) -> None:
+        self._wait = seconds if self._wait is None else min(self._wait, seconds)
+
+    def _contributions(self, degraded: Iterable[_Doubt]) -> list[Contribution]:
+        unreadable = tuple(problem for _, problem in degraded if problem is not None)
+        files = [Contribution(kept.jobs, kept.problems, name in self._missing) for name, kept in self._kept.items()]
+        return [Contribution((), unreadable), *files]
+
+
+def _jobs(source: Source, rules: Rules) -> tuple[Defined, ...]:
+    """The jobs of one source. Raises Malformed with every problem, folder.Changed if it is not what was listed."""
+    if source.problems:
+        raise Malformed(*source.problems)
+    main = _document(source.main)
+    if main is None:
+        return ()
+    problems: list[Problem] = []
+    drop_ins: list[Node] = []
+    for found in source.drop_ins:
+        try:
+            if (node := _document(found)) is not None:
+                drop_ins.append(node)
+        except Malformed as malformed:
+            problems += malformed.problems
+    if problems:
+        raise Malformed(*problems)
+    return interpret(main, drop_ins, rules)
+
+
+def _document(found: folder.Found) -> Node | None:
+    return parse(folder.read(found), found.path)

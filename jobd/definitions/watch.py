@@ -1,0 +1,141 @@
+"""Says when definitions may have changed, and keeps a library up to date by it.
+
+inotify is only a hint: it can lose events without a word and goes deaf when a directory is replaced. So directories are
+looked at twice a second for being the same, and everything is looked at anew every half minute.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import time
+from collections.abc import Callable, Sequence
+
+from jobd.definitions.catalog import Catalog
+from jobd.definitions.library import Library
+
+RESCAN_SECONDS = 30.0
+_LOOK_SECONDS = 0.5
+_PAUSE_SECONDS = 0.3
+"""Between hints, so that a storm of changes costs at most three scans a second."""
+_RESTART_SECONDS = 5.0
+_STEP_MS = 50
+"""How often the watching thread wakes. A file must settle for longer anyway, and idle hosts should idle."""
+_BUDGET_SECONDS = 0.02
+
+_Identity = tuple[int, int] | None
+
+
+async def follow(
+    library: Library,
+    directories: Sequence[str],
+    on_catalog: Callable[[Catalog], None],
+    on_degraded: Callable[[str], None],
+    *,
+    rescan_seconds: float = RESCAN_SECONDS,
+) -> None:
+    """Rescan the library whenever that may be worth it, and hand over each catalog that differs. Runs until cancelled.
+
+    `on_degraded` gets a sentence when watching fails, and an empty one when it works again. Reading many files is done in
+    slices of 20 ms, so that the loop stays quick.
+    """
+    hinted = asyncio.Event()
+    watching = asyncio.create_task(watch(directories, hinted.set, on_degraded, rescan_seconds=rescan_seconds))
+    last = library.catalog
+    try:
+        while not watching.done():
+            # The clock decides as well as the hint: a file that was not settled is looked at again without one.
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(hinted.wait(), library.wait_seconds)
+            hinted.clear()
+            catalog = library.rescan(budget_seconds=_BUDGET_SECONDS)
+            if catalog is not last and catalog != last:
+                on_catalog(catalog)
+            last = catalog
+            await asyncio.sleep(0.001)
+        watching.result()
+    finally:
+        watching.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await watching
+
+
+async def watch(
+    directories: Sequence[str],
+    on_hint: Callable[[], None],
+    on_degraded: Callable[[str], None],
+    *,
+    rescan_seconds: float = RESCAN_SECONDS,
+) -> None:
+    """Call `on_hint` when something in the directories may have changed, and every `rescan_seconds`. Runs until cancelled.
+
+    Directories may be missing, come, go and be replaced. Where watching fails it is tried again, `on_degraded` says why,
+    and hints come twice a second meanwhile.
+    """
+    watcher: asyncio.Task[None] | None = None
+    known: list[_Identity] = []
+    degraded, restart_at, hint_at = False, 0.0, 0.0
+    try:
+        while True:
+            now, present = time.monotonic(), [_identity(directory) for directory in directories]
+            if watcher is not None and watcher.done():
+                on_degraded(f"definitions are polled, watching them fails: {_reason(watcher)}")
+                watcher, degraded, restart_at = None, True, now + _RESTART_SECONDS
+            if present != known or (watcher is None and now >= restart_at):
+                await _stop(watcher)
+                watcher = asyncio.create_task(_hints(_existing(directories), on_hint))
+                # One turn of the loop arms it; what changed before that is found by the two hints that follow.
+                await asyncio.sleep(0)
+                known, hint_at = present, 0.0
+            elif degraded and watcher is not None:
+                degraded = False
+                on_degraded("")
+            if degraded or now >= hint_at:
+                hint_at = now + (_LOOK_SECONDS if hint_at == 0.0 else rescan_seconds)
+                on_hint()
+            await asyncio.sleep(_LOOK_SECONDS)
+    finally:
+        await _stop(watcher)
+
+
+async def _hints(directories: Sequence[str], on_hint: Callable[[], None]) -> None:
+    """Pass on what inotify says, for as long as it works. Raises OSError and the like where it does not."""
+    if not directories:
+        await asyncio.Event().wait()
+    from watchfiles import awatch  # late: `check` and `schema` do without it
+
+    stop = asyncio.Event()
+    try:
+        changes = awatch(
+            *directories, watch_filter=None, step=_STEP_MS, debounce=2 * _STEP_MS, stop_event=stop, recursive=True
+        )
+        async for _ in changes:
+            on_hint()
+            await asyncio.sleep(_PAUSE_SECONDS)
+    finally:
+        # Its thread ends by this event alone, not by cancelling the task.
+        stop.set()
+
+
+async def _stop(watcher: asyncio.Task[None] | None) -> None:
+    if watcher is not None:
+        watcher.cancel()
+        await asyncio.wait([watcher])
+
+
+def _reason(watcher: asyncio.Task[None]) -> str:
+    error = None if watcher.cancelled() else watcher.exception()
+    return str(error) if error is not None else "it stopped"
+
+
+def _identity(directory: str) -> _Identity:
+    try:
+        status = os.stat(directory)
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+def _existing(directories: Sequence[str]) -> list[str]:
+    return [directory for directory in directories if os.path.isdir(directory)]
