@@ -16,13 +16,24 @@ import pytest
 import jobd
 
 ROOT = Path(__file__).parent.parent
-EXAMPLES = sorted((ROOT / "examples").rglob("*.yaml"))
 
 
 def test_the_readme_names_the_two_commands() -> None:
     text = (ROOT / "README.md").read_text()
     assert re.search(r"^\s*(\$ )?make run\b", text, re.MULTILINE)
     assert re.search(r"^\s*(\$ )?make test\b", text, re.MULTILINE)
+
+
+def test_every_example_is_valid_and_nothing_about_it_is_doubtful() -> None:
+    from jobd.definitions.check import check
+
+    folders = sorted(str(path) for path in (ROOT / "examples").iterdir() if any(path.glob("*.yaml")))
+    verdicts = [check([folder]) for folder in folders]
+    assert [str(problem) for verdict in verdicts for problem in verdict.problems] == []
+    names = {name for verdict in verdicts for name in verdict.catalog.jobs}
+    assert {"disk-report", "database-backup", "health-check", "flaky", "overrun", "census", "hello"} <= names
+    here = check([str(ROOT / "examples" / "jobs.d")])
+    assert [str(warning) for warning in here.warnings] == []
 
 
 def test_ci_runs_the_command_of_the_readme_and_nothing_else() -> None:

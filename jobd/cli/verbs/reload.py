@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
+
 import click
 
 from jobd.cli.exits import Exit
 from jobd.cli.session import Session, verb
-from jobd.cli.terminal import complain
+from jobd.cli.terminal import safe_line
 
 
 @verb(example="jobd-ctl reload --dry-run\njobd-ctl reload")
@@ -26,5 +28,5 @@ def reload(session: Session, dry_run: bool) -> Exit:
         if not any(change[word] for word in ("added", "changed", "removed")):
             session.remark("nothing changed")
     for problem in change["problems"]:
-        complain(problem)
+        print(safe_line(problem), file=sys.stderr)
     return Exit.INVALID if change["problems"] else Exit.OK

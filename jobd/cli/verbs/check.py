@@ -1,0 +1,72 @@
+"""`check` and `schema`: what jobd thinks of definitions, without a daemon."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING
+
+import click
+
+from jobd.cli.exits import Exit
+from jobd.cli.session import Session, verb
+from jobd.cli.terminal import Tone
+
+if TYPE_CHECKING:
+    from jobd.definitions.check import Verdict
+    from jobd.definitions.problems import Problem
+
+DIRECTORIES = ("/usr/lib/jobd/jobs.d", "/run/jobd/jobs.d", "/etc/jobd/jobs.d")
+
+
+@verb(example="jobd-ctl check /etc/jobd/jobs.d\njobd-ctl check backup.yaml && cp backup.yaml /etc/jobd/jobs.d/")
+@click.argument("paths", metavar="[PATH]...", nargs=-1)
+def check(session: Session, paths: tuple[str, ...]) -> Exit:
+    """Validate files and directories of definitions without a daemon; all problems at once.
+
+    Without PATH the directories of the system, as jobd reads them: the later one wins. Exits with 6 when there are
+    problems; warnings alone exit with 0. `jobd --check` reads jobd.yaml too.
+    """
+    from jobd.definitions.check import check as judge
+
+    missing = [path for path in paths if not os.path.exists(path)]
+    if missing:
+        raise click.UsageError(f"there is no {missing[0]}")
+    verdict = judge(paths or DIRECTORIES)
+    if session.wants_json:
+        _emit(session, verdict)
+    else:
+        _show(session, verdict)
+    return Exit.INVALID if verdict.problems else Exit.OK
+
+
+def _emit(session: Session, verdict: Verdict) -> None:
+    def shown(found: Problem) -> dict[str, object]:
+        return found.place._asdict() | {"path": found.path, "message": found.message}
+
+    session.emit(
+        {
+            "problems": [shown(problem) for problem in verdict.problems],
+            "warnings": [shown(warning) for warning in verdict.warnings],
+            "jobs": sorted(verdict.catalog.jobs),
+        }
+    )
+
+
+def _show(session: Session, verdict: Verdict) -> None:
+    """The findings are the data of this verb: on stdout, in the form that editors jump to."""
+    for problem in verdict.problems:
+        session.say(str(problem))
+    for warning in verdict.warnings:
+        session.paint(f"{warning.place}: warning: {warning.path}: {warning.message}", Tone.NOTE)
+    counts = (("job", verdict.catalog.jobs), ("problem", verdict.problems), ("warning", verdict.warnings))
+    session.remark(", ".join(f"{len(found) or 'no'} {noun}{'s' * (len(found) != 1)}" for noun, found in counts))
+
+
+@verb(example="jobd-ctl schema > ~/.local/share/jobd.schema.json")
+def schema(session: Session) -> Exit:
+    """The JSON Schema of definitions, for editors: completion and checks as you type."""
+    from jobd.definitions.schema.job import json_schema
+
+    print(json.dumps(json_schema(), indent=None if session.wants_json else 2))
+    return Exit.OK
