@@ -20,6 +20,11 @@ def fault_of_file(status: os.stat_result) -> str | None:
         return f"has {status.st_nlink} hard links, so that it can be changed elsewhere (copy it)"
     if status.st_size > MAX_BYTES:
         return f"is larger than {MAX_BYTES // 1024} KiB; split it into several files"
+    return fault_of_writers(status)
+
+
+def fault_of_writers(status: os.stat_result) -> str | None:
+    """Why a file's owner or mode lets others write it; None if they do not."""
     return _fault(status, sticky_helps=False)
 
 

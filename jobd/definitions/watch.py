@@ -35,10 +35,10 @@ async def follow(
     *,
     rescan_seconds: float = RESCAN_SECONDS,
 ) -> None:
-    """Rescan the library whenever that may be worth it, and hand over each catalog that differs. Runs until cancelled.
+    """Rescan the library whenever that may be worth it, and hand over each catalog that differs, until cancelled.
 
-    `on_degraded` gets a sentence when watching fails, and an empty one when it works again. Reading many files is done in
-    slices of 20 ms, so that the loop stays quick.
+    `on_degraded` gets a sentence when watching fails, and an empty one when it works again. Reading many files is done
+    in slices of 20 ms, so that the loop stays quick.
     """
     hinted = asyncio.Event()
     watching = asyncio.create_task(watch(directories, hinted.set, on_degraded, rescan_seconds=rescan_seconds))
@@ -68,10 +68,10 @@ async def watch(
     *,
     rescan_seconds: float = RESCAN_SECONDS,
 ) -> None:
-    """Call `on_hint` when something in the directories may have changed, and every `rescan_seconds`. Runs until cancelled.
+    """Call `on_hint` when something in the directories may have changed, and every `rescan_seconds`, until cancelled.
 
-    Directories may be missing, come, go and be replaced. Where watching fails it is tried again, `on_degraded` says why,
-    and hints come twice a second meanwhile.
+    Directories may be missing, come, go and be replaced. Where watching fails it is tried again, `on_degraded` says
+    why, and hints come twice a second meanwhile.
     """
     watcher: asyncio.Task[None] | None = None
     known: list[_Identity] = []

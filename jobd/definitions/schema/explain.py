@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
@@ -16,9 +16,19 @@ from jobd.definitions.schema.kinds import shown
 _MISREAD_AS_BOOLEAN = frozenset({"yes", "no", "on", "off", "y", "n"})
 
 
-def problems_of(error: ValidationError, model: type[BaseModel], node: Node, path: str) -> list[Problem]:
+Refusal = Callable[[str], str | None]
+"""Why a word that is known is refused all the same; None for others."""
+
+
+def problems_of(
+    error: ValidationError,
+    model: type[BaseModel],
+    node: Node,
+    path: str,
+    refusal: Refusal = unbuilt.refusal,
+) -> list[Problem]:
     """Every problem pydantic found in the value of `node`, which stands under `path`."""
-    return [_problem(detail, model, node, path) for detail in error.errors(include_url=False)]
+    return [_problem(detail, model, node, path, refusal) for detail in error.errors(include_url=False)]
 
 
 def unknown_key(key: str, known: Iterable[str]) -> str:
@@ -28,14 +38,14 @@ def unknown_key(key: str, known: Iterable[str]) -> str:
     return f'unknown key, did you mean "{meant}"?' if meant else f"unknown key (allowed: {', '.join(allowed)})"
 
 
-def _problem(detail: Any, model: type[BaseModel], root: Node, path: str) -> Problem:
+def _problem(detail: Any, model: type[BaseModel], root: Node, path: str, refusal: Refusal) -> Problem:
     loc: Sequence[str | int] = detail["loc"]
     node, steps = _follow(root, loc)
     dotted = path + "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in steps)
     if detail["type"] == "extra_forbidden":
         key = str(steps[-1])
         known = _keys_at(model, steps[:-1])
-        refused = unbuilt.refusal(key) if len(steps) == 1 else None
+        refused = refusal(key) if len(steps) == 1 else None
         return Problem(node.named_at, dotted.lstrip("."), refused or unknown_key(key, known))
     place = node.named_at if isinstance(node.value, dict) else node.place
     return Problem(place, dotted.lstrip("."), _message(detail))
@@ -62,11 +72,18 @@ def _child(node: Node, step: str | int) -> Node | None:
 
 
 def _keys_at(model: type[BaseModel], steps: Sequence[str | int]) -> Iterable[str]:
+    """The keys known where `steps` lead; a step that is no key of a model is a name the user chose, or an index."""
     for step in steps:
-        inner = model.model_fields[str(step)].annotation
-        if isinstance(inner, type) and issubclass(inner, BaseModel):
-            model = inner
+        field = model.model_fields.get(str(step))
+        if field is not None:
+            model = _model_in(field.annotation) or model
     return model.model_fields
+
+
+def _model_in(annotation: Any) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next(filter(None, map(_model_in, get_args(annotation))), None)
 
 
 def _message(detail: Any) -> str:

@@ -1,0 +1,120 @@
+"""The keys of jobd.yaml as models: types, bounds, and the parts this version does not have."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from jobd.definitions.schema.kinds import Duration, Name, Read, Size, Words, shown, whole
+
+_MODE = re.compile(r"(?:0o)?([0-7]{3,4})", re.ASCII)
+_LISTEN = re.compile(r"(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]+):([0-9]{1,5})", re.ASCII)
+
+
+def _mode(value: Any) -> int:
+    match = _MODE.fullmatch(value) if isinstance(value, str) else None
+    if match is None or int(match[1], 8) > 0o777:
+        raise ValueError(f'{shown(value)} is not a file mode (write "0660")')
+    return int(match[1], 8)
+
+
+def _listen(value: Any) -> tuple[str, int] | None:
+    if value is None:
+        return None
+    match = _LISTEN.fullmatch(value) if isinstance(value, str) else None
+    if match is None or int(match[2]) > 65535:
+        raise ValueError(f"{shown(value)} is not an address (write 127.0.0.1:9764, [::1]:9764, or null)")
+    return match[1].strip("[]"), int(match[2])
+
+
+def _network(value: Any) -> str:
+    try:
+        return str(ipaddress.ip_network(value if isinstance(value, str) else ""))
+    except ValueError:
+        raise ValueError(f"{shown(value)} is not a network (write 169.254.0.0/16)") from None
+
+
+def _not_yet(key: str, instead: str) -> Read:
+    """An annotation for a key that may be there as long as it asks for nothing."""
+
+    def check(value: Any) -> None:
+        if value is not None and value not in ([], {}):
+            raise ValueError(f"this version of jobd does not have {key} yet ({instead})")
+
+    return Read(check, {"enum": [None, [], {}]})
+
+
+class Control(Words):
+    socket: str | None = None
+    mode: Annotated[int, Read(_mode, {"type": "string"})] = 0o660
+    group: str | None = None
+    adhoc: Literal["off", "admin", "operator", "submitter"] = "submitter"
+
+
+class Metrics(Words):
+    listen: Annotated[tuple[str, int] | None, Read(_listen, {"type": ["string", "null"]})] = ("127.0.0.1", 9764)
+
+
+class Workers(Words):
+    max: Annotated[int, whole(1, 4096)] = 16
+    idle_timeout: Duration = 60.0
+    max_attempts_per_worker: Annotated[int, whole(1, 1_000_000_000)] = 1000
+
+
+class Store(Words):
+    synchronous: Literal["full", "normal"] = "full"
+
+
+class Retention(Words):
+    succeeded: Duration | None = None
+    failed: Duration | None = None
+    keep_last: Annotated[int, whole(0, 1_000_000)] = 1
+    output_max: Size | None = None
+
+
+class Queue(Words):
+    max_running: Annotated[int, whole(1, 100_000)] | None = None
+    rate_limit: Annotated[None, _not_yet("rate_limit", "use max_running")] = None
+
+
+class Policies(Words):
+    run_as_allowed: list[str] = Field(default_factory=lambda: ["*"])
+    allow_shell: bool = True
+    max_payload: Size = 64 * 1024
+    max_queued_per_user: Annotated[int, whole(1, 1_000_000_000)] = 100_000
+    max_submits_per_second: Annotated[None, _not_yet("max_submits_per_second", "use max_queued_per_user")] = None
+    strict_queues: bool = False
+    http_deny: list[Annotated[str, Read(_network, {"type": "string"})]] = Field(default_factory=list)
+
+
+class Logging(Words):
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    mask: list[str] = Field(default_factory=lambda: ["password", "token", "secret"])
+
+
+class Configuration(Words):
+    """All of jobd.yaml. `defaults` holds words of jobs, which definitions judge."""
+
+    jobs_dirs: list[str] | None = None
+    state_dir: str | None = None
+    runtime_dir: str | None = None
+    control: Control = Control()
+    metrics: Metrics | None = Metrics()
+    workers: Workers = Workers()
+    store: Store = Store()
+    retention: Retention | None = None
+    drain_timeout: Duration = 60.0
+    defaults: dict[str, Any] | None = None
+    queues: dict[Name, Queue] = Field(default_factory=dict)
+    policy: Policies = Policies()
+    python_path: list[str] = Field(default_factory=list)
+    logging: Logging = Logging()
+    smtp: Annotated[None, _not_yet("smtp", "send mail from a command")] = None
+    resources: Annotated[None, _not_yet("resources", "use queues with max_running")] = None
+    shell_allowlist: Annotated[None, _not_yet("shell_allowlist", "set policy.allow_shell: false")] = None
+    roles: Annotated[None, _not_yet("roles", "root administers, control.group submits, others look")] = None
+    channels: Annotated[None, _not_yet("channels", "watch the metrics instead")] = None
+    calendars: Annotated[None, _not_yet("calendars", "test for the day in the command")] = None

@@ -1,0 +1,191 @@
+"""jobd.yaml and the environment as one value with every default filled in. Nothing is created or opened for writing."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from pydantic import ValidationError
+
+from jobd.core.model import Job
+from jobd.definitions import ownership
+from jobd.definitions.interpret import Rules, check_defaults, template
+from jobd.definitions.parse import Node, parse, plain
+from jobd.definitions.problems import Malformed, Place, Problem
+from jobd.definitions.schema.explain import problems_of
+from jobd.definitions.schema.kinds import shown
+from jobd.supervisor import paths
+from jobd.supervisor.configuration import Configuration
+from jobd.supervisor.paths import Paths
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the daemon goes by. Paths are absolute, spans seconds, sizes bytes."""
+
+    config: str | None
+    """The file read, or None where there is none and all is default."""
+    jobs_dirs: tuple[str, ...]
+    """The lowest precedence first."""
+    state_dir: str
+    runtime_dir: str
+    socket: str
+    socket_mode: int
+    socket_group: str | None
+    """A name that may not exist on this host, which is for the user of it to warn about."""
+    adhoc: Literal["off", "admin", "operator", "submitter"]
+    metrics_listen: tuple[str, int] | None
+    """Host and port, port 0 being any; None turns it off."""
+    workers_max: int
+    idle_timeout_seconds: float
+    max_attempts_per_worker: int
+    synchronous: Literal["full", "normal"]
+    drain_timeout_seconds: float
+    defaults: Node | None
+    """Words below every job, with their places."""
+    queues: Mapping[str, int | None]
+    """Declared queues and how many runs each may have running; None is no limit of its own."""
+    run_as_allowed: tuple[str, ...]
+    allow_shell: bool
+    max_payload_bytes: int
+    max_queued_per_user: int
+    strict_queues: bool
+    python_path: tuple[str, ...]
+    log_level: Literal["debug", "info", "warning", "error"]
+    mask: tuple[str, ...]
+    warnings: tuple[Problem, ...] = ()
+    """What was accepted and has no effect."""
+
+    @property
+    def database(self) -> str:
+        return os.path.join(self.state_dir, "jobd.db")
+
+    @property
+    def rules(self) -> Rules:
+        """What of this binds definitions."""
+        return Rules(
+            defaults=self.defaults,
+            allow_shell=self.allow_shell,
+            run_as_allowed=self.run_as_allowed,
+            max_payload_bytes=self.max_payload_bytes,
+            queues=frozenset(self.queues) if self.strict_queues else None,
+        )
+
+    def template(self) -> Job:
+        """A job with the defaults and nothing else, from which ad-hoc runs are made."""
+        return template(self.defaults)
+
+
+def load(config: str | None = None, *, user: bool = False, environ: Mapping[str, str] | None = None) -> Settings:
+    """The settings of `config`, else of JOBD_CONFIG, else of the usual place, which may be missing.
+
+    `user` takes the defaults of `jobd --user`. Raises Malformed with every problem of the file, also where a file that
+    was asked for is not there.
+    """
+    environ = os.environ if environ is None else environ
+    usual = paths.of_user(environ) if user else paths.SYSTEM
+    asked = config or environ.get("JOBD_CONFIG") or None
+    path = os.path.abspath(asked or usual.config)
+    content = _content(path, must_exist=asked is not None)
+    node = parse(content, path) if content is not None else None
+    words, defaults = _checked(node) if node is not None else (Configuration(), None)
+    own = _Resolved(words, usual, os.path.dirname(path))
+    return _settings(words, own, defaults, path if content is not None else None, user, environ, _warnings(words, node))
+
+
+class _Resolved:
+    """The paths of a configuration, made absolute from the folder of its file."""
+
+    def __init__(self, words: Configuration, usual: Paths, folder: str) -> None:
+        def at(path: str) -> str:
+            return os.path.normpath(os.path.join(folder, path))
+
+        self.jobs_dirs = usual.jobs_dirs if words.jobs_dirs is None else tuple(map(at, words.jobs_dirs))
+        self.state_dir = at(words.state_dir) if words.state_dir else usual.state_dir
+        self.runtime_dir = at(words.runtime_dir) if words.runtime_dir else usual.runtime_dir
+        self.socket = at(words.control.socket) if words.control.socket else os.path.join(self.runtime_dir, "jobd.sock")
+        self.python_path = tuple(map(at, words.python_path))
+
+
+def _settings(
+    words: Configuration,
+    own: _Resolved,
+    defaults: Node | None,
+    config: str | None,
+    user: bool,
+    environ: Mapping[str, str],
+    warnings: tuple[Problem, ...],
+) -> Settings:
+    policy = words.policy
+    return Settings(
+        config=config,
+        jobs_dirs=own.jobs_dirs,
+        state_dir=own.state_dir,
+        runtime_dir=own.runtime_dir,
+        socket=environ.get("JOBD_SOCKET") or own.socket,
+        socket_mode=words.control.mode,
+        socket_group=words.control.group or (None if user else "jobd"),
+        adhoc=words.control.adhoc,
+        metrics_listen=words.metrics.listen if words.metrics is not None else None,
+        workers_max=words.workers.max,
+        idle_timeout_seconds=words.workers.idle_timeout,
+        max_attempts_per_worker=words.workers.max_attempts_per_worker,
+        synchronous=words.store.synchronous,
+        drain_timeout_seconds=words.drain_timeout,
+        defaults=defaults,
+        queues={name: queue.max_running for name, queue in words.queues.items()},
+        run_as_allowed=tuple(policy.run_as_allowed),
+        allow_shell=policy.allow_shell,
+        max_payload_bytes=policy.max_payload,
+        max_queued_per_user=policy.max_queued_per_user,
+        strict_queues=policy.strict_queues,
+        python_path=own.python_path,
+        log_level=words.logging.level,
+        mask=tuple(words.logging.mask),
+        warnings=warnings,
+    )
+
+
+def _content(path: str, *, must_exist: bool) -> bytes | None:
+    try:
+        with open(path, "rb") as file:
+            if fault := ownership.fault_of_writers(os.fstat(file.fileno())):
+                raise Malformed(Problem(Place(path), "", fault))
+            return file.read()
+    except FileNotFoundError:
+        if not must_exist:
+            return None
+        raise Malformed(Problem(Place(path), "", "does not exist (give another --config, or create it)")) from None
+    except OSError as error:
+        raise Malformed(Problem(Place(path), "", f"cannot be read: {error.strerror}")) from None
+
+
+def _checked(node: Node) -> tuple[Configuration, Node | None]:
+    """The words of a configuration and its defaults for jobs. Raises Malformed with every problem."""
+    if not isinstance(node.value, dict):
+        raise Malformed(Problem(node.place, "", f"{shown(plain(node))} is not a mapping (write key: value)"))
+    defaults = node.value.get("defaults")
+    problems = check_defaults(defaults, "defaults") if defaults is not None and defaults.value is not None else []
+    try:
+        words = Configuration.model_validate(_said(node))
+    except ValidationError as error:
+        problems += problems_of(error, Configuration, node, "", refusal=lambda _: None)
+        raise Malformed(*sorted(problems)) from None
+    if problems:
+        raise Malformed(*sorted(problems))
+    return words, defaults if words.defaults else None
+
+
+def _said(node: Node) -> dict[str, object]:
+    """The keys that say something: a key left empty takes its default, but `metrics`, where null means off."""
+    document = plain(node)
+    return {key: value for key, value in document.items() if value is not None or key == "metrics"}
+
+
+def _warnings(words: Configuration, node: Node | None) -> tuple[Problem, ...]:
+    if words.retention is None or node is None or not isinstance(node.value, dict):
+        return ()
+    place = node.value["retention"].named_at
+    return (Problem(place, "retention", "has no effect in this version: all history is kept"),)
