@@ -73,8 +73,8 @@ def _left_out(library: Library) -> Iterable[Problem]:
         yield Problem(
             Place(path), "", "is not read because of its name (letters, digits, '.', '_', '-', '+', '@', then .yaml)"
         )
-    for name in library.orphans():
-        yield Problem(Place(f"{name}.d"), "", f"is not read because there is no {name}")
+    for path in library.orphans():
+        yield Problem(Place(path), "", f"is not read because there is no {os.path.basename(path).removesuffix('.d')}")
 
 
 def _doubts(definitions: Iterable[Defined]) -> Iterable[Problem]:

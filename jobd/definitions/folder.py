@@ -54,8 +54,8 @@ class Source:
 
     @property
     def modified_ns(self) -> int:
-        """When the youngest of the files was last written."""
-        return max(found.stamp.modified_ns for found in self.stamps)
+        """When the youngest of the files was last written; a link is whole from the start, and has no age."""
+        return max((one.stamp.modified_ns for one in self.stamps if stat.S_ISREG(one.stamp.mode)), default=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +76,8 @@ def is_read(name: str) -> bool:
     return _READ.fullmatch(name) is not None and not _LEFTOVER.search(name)
 
 
-def shelf(directory: str) -> Shelf:
-    """List one directory; one that does not exist holds nothing.
+def shelf(directory: str, before: Shelf | None = None) -> Shelf:
+    """List one directory; one that does not exist holds nothing. `before` lends its values for files that are the same.
 
     Raises Malformed where it cannot be read or others may write it: that says nothing about what it holds.
     """
@@ -86,14 +86,14 @@ def shelf(directory: str) -> Shelf:
             listed = list(entries)
         if fault := ownership.fault_of_directory(directory):
             raise Malformed(Problem(Place(directory), "", fault))
-        return _sorted_out(listed)
+        return _sorted_out(listed, before.files if before else {})
     except FileNotFoundError:
         return Shelf()
     except OSError as error:
         raise Malformed(Problem(Place(directory), "", f"cannot be read: {error.strerror}")) from None
 
 
-def _sorted_out(entries: Sequence[os.DirEntry[str]]) -> Shelf:
+def _sorted_out(entries: Sequence[os.DirEntry[str]], before: Mapping[str, Found]) -> Shelf:
     files: dict[str, Found] = {}
     drop_ins: dict[str, Mapping[str, Found]] = {}
     problems: dict[str, Problem] = {}
@@ -106,7 +106,8 @@ def _sorted_out(entries: Sequence[os.DirEntry[str]]) -> Shelf:
             except Malformed as malformed:
                 problems[main] = malformed.problems[0]
         elif (found := _found(entry)) is not None:
-            files[entry.name] = found
+            known = before.get(entry.name)
+            files[entry.name] = known if known is not None and known == found else found
         elif _LOOKS_LIKE_YAML.search(entry.name) and not _LEFTOVER.search(entry.name):
             ignored.append(entry.path)
     return Shelf(files, drop_ins, problems, tuple(ignored))

@@ -5,6 +5,7 @@ Looking is the caller's to start (`watch` says when it may be worth it); nothing
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -35,6 +36,8 @@ _Doubt = tuple[tuple[str, str], Problem | None]
 
 NO_PATIENCE = Patience(0.0, 0.0, 0.0)
 _MANY = 10
+_UNREAD = Source(folder.Found("", folder.Stamp(0, 0, 0, 0, 0)))
+"""Stands for the files of a source that is to be read again although none of them changed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,24 +119,28 @@ class Library:
         """Take other directories or rules: the next rescan reads every file anew, a bad one keeps its last good."""
         if (tuple(directories), rules) != (self._directories, self._rules):
             self._directories, self._rules = tuple(directories), rules
-            unread = Source(folder.Found("", folder.Stamp(0, 0, 0, 0, 0)))
-            self._kept = {name: _Kept(unread, kept.jobs, kept.problems) for name, kept in self._kept.items()}
+            self._kept = {name: _Kept(_UNREAD, kept.jobs, kept.problems) for name, kept in self._kept.items()}
 
     def ignored(self) -> list[str]:
         """Paths that look like definitions and have names that are not read."""
         return [path for shelf in self._shelves.values() for path in shelf.ignored]
 
     def orphans(self) -> list[str]:
-        """Names of files that have drop-ins and are not there themselves."""
+        """Directories of drop-ins for files that are nowhere."""
         present = {name for shelf in self._shelves.values() for name in shelf.files}
-        return sorted({name for shelf in self._shelves.values() for name in shelf.drop_ins} - present)
+        return [
+            os.path.join(directory, f"{name}.d")
+            for directory, shelf in self._shelves.items()
+            for name in shelf.drop_ins
+            if name not in present
+        ]
 
     def _list(self) -> list[_Doubt]:
         """List the directories; one that cannot be listed keeps its last listing, and is named."""
         failed: list[_Doubt] = []
         for directory in self._directories:
             try:
-                self._shelves[directory] = folder.shelf(directory)
+                self._shelves[directory] = folder.shelf(directory, self._shelves.get(directory))
             except Malformed as malformed:
                 problem = malformed.problems[0]
                 self._shelves.setdefault(directory, Shelf())
@@ -164,7 +171,10 @@ class Library:
             self._since[name] = (source, now)
         if self._lost_a_file(name, source):
             return self._patience.absent - (now - since)
-        age = self._wall() - source.modified_ns / 1e9
+        # What is in force is not touched before the change has been seen to last: package tools pass through states
+        # that are none of ours. A file nobody had before is told by its age.
+        is_new = name not in self._kept or self._kept[name].source is _UNREAD
+        age = self._wall() - source.modified_ns / 1e9 if is_new else 0.0
         return self._patience.settled - max(now - since, age)
 
     def _lost_a_file(self, name: str, source: Source) -> bool:

@@ -48,16 +48,11 @@ def _umask(value: Any) -> int:
     return int(match[1], 8)
 
 
-def _environment(value: Any) -> dict[str, str]:
-    if not isinstance(value, dict):
-        raise ValueError(f"{shown(value)} is not a mapping of names to texts")
-    for name, text in value.items():
-        if not _VARIABLE.fullmatch(name):
-            raise ValueError(f"{shown(name)} is not a name of a variable (letters, digits and _, no digit first)")
-        if name in _SET_BY_JOBD:
-            raise ValueError(f"{name} is set by jobd itself; use another name")
-        if not isinstance(text, str):
-            raise ValueError(f'{name}: {shown(text)} is not a text (put it in quotes: "{shown(text)}")')
+def _variable(value: Any) -> str:
+    if not isinstance(value, str) or not _VARIABLE.fullmatch(value):
+        raise ValueError(f"{shown(value)} is not a name of a variable (letters, digits and _, no digit first)")
+    if value in _SET_BY_JOBD:
+        raise ValueError(f"{value} is set by jobd itself (use another name)")
     return value
 
 
@@ -66,9 +61,8 @@ Priority = Annotated[
     Read(_priority, {"anyOf": [{"enum": [*_PRIORITIES]}, {"type": "integer", "minimum": -100, "maximum": 100}]}),
 ]
 Umask = Annotated[int, Read(_umask, {"type": ["string", "integer"], "description": "As 0o022 or '022'."})]
-Environment = Annotated[
-    dict[str, str], Read(_environment, {"type": "object", "additionalProperties": {"type": "string"}})
-]
+Variable = Annotated[str, Read(_variable, {"type": "string", "pattern": f"^{_VARIABLE.pattern}$"})]
+Environment = dict[Variable, str]
 
 
 class Queueing(Words):

@@ -1,0 +1,236 @@
+"""The main configuration: every default, every refusal with its place, and where paths lead."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from jobd.definitions.problems import Malformed
+from jobd.supervisor.settings import Settings, load
+
+ROOT = Path(__file__).parents[2]
+HOME = {"HOME": "/home/ana"}
+
+
+def read(tmp_path: Path, text: str, **environ: str) -> Settings:
+    path = tmp_path / "jobd.yaml"
+    path.write_text(text)
+    return load(str(path), environ=environ)
+
+
+def refused(tmp_path: Path, text: str) -> list[str]:
+    with pytest.raises(Malformed) as caught:
+        read(tmp_path, text)
+    return [str(problem).removeprefix(f"{tmp_path}/") for problem in caught.value.problems]
+
+
+def test_without_a_file_everything_is_default() -> None:
+    found = load(user=True, environ={"HOME": "/nonexistent", "XDG_RUNTIME_DIR": "/run/user/7"})
+    assert found == Settings(
+        config=None,
+        jobs_dirs=("/nonexistent/.config/jobd/jobs.d",),
+        state_dir="/nonexistent/.local/state/jobd",
+        runtime_dir="/run/user/7/jobd",
+        socket="/run/user/7/jobd/jobd.sock",
+        socket_mode=0o660,
+        socket_group=None,
+        adhoc="submitter",
+        metrics_listen=("127.0.0.1", 9764),
+        workers_max=16,
+        idle_timeout_seconds=60.0,
+        max_attempts_per_worker=1000,
+        synchronous="full",
+        drain_timeout_seconds=60.0,
+        defaults=None,
+        queues={},
+        run_as_allowed=("*",),
+        allow_shell=True,
+        max_payload_bytes=65536,
+        max_queued_per_user=100_000,
+        strict_queues=False,
+        python_path=(),
+        log_level="info",
+        mask=("password", "token", "secret"),
+    )
+
+
+def test_the_shipped_file_is_accepted_and_says_what_is_default_anyway(tmp_path: Path) -> None:
+    shipped = load(str(ROOT / "etc" / "jobd.yaml"), environ={})
+    empty = read(tmp_path, "")
+    assert shipped == Settings(
+        **{name: getattr(empty, name) for name in Settings.__slots__} | {"config": shipped.config}
+    )
+    assert shipped.jobs_dirs == ("/usr/lib/jobd/jobs.d", "/run/jobd/jobs.d", "/etc/jobd/jobs.d")
+    assert (shipped.state_dir, shipped.runtime_dir, shipped.socket) == (
+        "/var/lib/jobd", "/run/jobd", "/run/jobd/jobd.sock",
+    )  # fmt: skip
+    assert shipped.socket_group == "jobd"
+
+
+def test_what_the_shipped_file_shows_as_comments_is_accepted_too(tmp_path: Path) -> None:
+    lines = (ROOT / "etc" / "jobd.yaml").read_text().splitlines()
+    keys = ("jobs_dirs:", "state_dir:", "runtime_dir:", "defaults:", "queues:", "  default:", "python_path:")
+    shown = [line.removeprefix("# ") if line.removeprefix("# ").startswith(keys) else line for line in lines]
+    assert shown != lines
+    found = read(tmp_path, "\n".join(shown))
+    assert found.queues == {"default": 8}
+    assert found.template().schedule.timezone == "Europe/Madrid"
+
+
+def test_every_key_that_is_built_arrives(tmp_path: Path) -> None:
+    found = read(
+        tmp_path,
+        """\
+jobs_dirs: [jobs.d, /etc/jobd/jobs.d, ../more]
+state_dir: state
+runtime_dir: run
+control: {socket: ctl/x.sock, mode: "0600", group: adm, adhoc: off}
+metrics: {listen: "[::1]:0"}
+workers: {max: 4, idle_timeout: 5m, max_attempts_per_worker: 10}
+store: {synchronous: normal}
+drain_timeout: 2m
+defaults: {timeout: 5m}
+queues: {default: {max_running: 8}, email: {}, slow: {max_running: 1, rate_limit: null}}
+policy: {run_as_allowed: [ana], allow_shell: false, max_payload: 1KiB, max_queued_per_user: 5, strict_queues: true}
+python_path: [lib]
+logging: {level: debug, mask: [pin]}
+smtp: null
+roles: {}
+shell_allowlist: []
+""",
+    )
+    assert found.jobs_dirs == (f"{tmp_path}/jobs.d", "/etc/jobd/jobs.d", str(tmp_path.parent / "more"))
+    assert (found.state_dir, found.runtime_dir) == (f"{tmp_path}/state", f"{tmp_path}/run")
+    assert (found.socket, found.socket_mode, found.socket_group) == (f"{tmp_path}/ctl/x.sock", 0o600, "adm")
+    assert (found.adhoc, found.metrics_listen, found.workers_max) == ("off", ("::1", 0), 4)
+    assert (found.idle_timeout_seconds, found.max_attempts_per_worker, found.synchronous) == (300.0, 10, "normal")
+    assert found.queues == {"default": 8, "email": None, "slow": 1}
+    assert (found.python_path, found.log_level, found.mask) == ((f"{tmp_path}/lib",), "debug", ("pin",))
+    assert found.database == f"{tmp_path}/state/jobd.db"
+    assert found.template().timeout_seconds == 300.0
+    rules = found.rules
+    assert (rules.allow_shell, rules.run_as_allowed, rules.max_payload_bytes) == (False, ("ana",), 1024)
+    assert rules.queues == {"default", "email", "slow"}
+
+
+@pytest.mark.parametrize("text", ["metrics: null", "metrics:", "metrics: {listen: null}"])
+def test_null_turns_metrics_off(tmp_path: Path, text: str) -> None:
+    assert read(tmp_path, f"{text}\n").metrics_listen is None
+
+
+def test_the_socket_lies_in_the_runtime_directory_unless_it_is_named(tmp_path: Path) -> None:
+    assert read(tmp_path, "runtime_dir: r\n").socket == f"{tmp_path}/r/jobd.sock"
+    assert read(tmp_path, "runtime_dir: r\ncontrol: {socket: /x.sock}\n").socket == "/x.sock"
+    assert read(tmp_path, "control: {socket: /x.sock}\n", JOBD_SOCKET="/y.sock").socket == "/y.sock"
+
+
+def test_the_environment_names_the_file_and_the_argument_beats_it(tmp_path: Path) -> None:
+    (tmp_path / "one.yaml").write_text("drain_timeout: 1\n")
+    (tmp_path / "two.yaml").write_text("drain_timeout: 2\n")
+    environ = {"JOBD_CONFIG": str(tmp_path / "one.yaml")}
+    assert load(environ=environ).drain_timeout_seconds == 1
+    assert load(str(tmp_path / "two.yaml"), environ=environ).drain_timeout_seconds == 2
+
+
+def test_xdg_variables_place_a_users_files_and_relative_ones_are_passed_over(tmp_path: Path) -> None:
+    environ = {**HOME, "XDG_CONFIG_HOME": str(tmp_path), "XDG_STATE_HOME": "relative", "XDG_RUNTIME_DIR": "/run/user/9"}
+    found = load(user=True, environ=environ)
+    assert found.jobs_dirs == (f"{tmp_path}/jobd/jobs.d",)
+    assert found.state_dir == "/home/ana/.local/state/jobd"
+    assert found.socket == "/run/user/9/jobd/jobd.sock"
+
+
+GOLDEN = [
+    ("jobs_dir: [a]\n", ['jobd.yaml:1:1: jobs_dir: unknown key, did you mean "jobs_dirs"?']),
+    ("control: {mod: x}\n", ['jobd.yaml:1:11: control.mod: unknown key, did you mean "mode"?']),
+    ("control: {mode: 660}\n", ['jobd.yaml:1:17: control.mode: 660 is not a file mode (write "0660")']),
+    ("control: {mode: 0660}\n", ['jobd.yaml:1:17: 0660 is ambiguous (write 0o660 for octal, 660, or "0660")']),
+    (
+        "control: {adhoc: everyone}\n",
+        ['jobd.yaml:1:18: control.adhoc: "everyone" is not one of off, admin, operator, submitter'],
+    ),
+    (
+        "metrics: {listen: 9764}\n",
+        ["jobd.yaml:1:19: metrics.listen: 9764 is not an address (write 127.0.0.1:9764, [::1]:9764, or null)"],
+    ),
+    (
+        "metrics: {listen: 'localhost:99999'}\n",
+        [
+            'jobd.yaml:1:19: metrics.listen: "localhost:99999" is not an address'
+            " (write 127.0.0.1:9764, [::1]:9764, or null)"
+        ],
+    ),
+    (
+        "queues: {email: {max_runing: 1}}\n",
+        ['jobd.yaml:1:18: queues.email.max_runing: unknown key, did you mean "max_running"?'],
+    ),
+    (
+        "queues: {email: {rate_limit: 100/min}}\n",
+        [
+            "jobd.yaml:1:30: queues.email.rate_limit: this version of jobd does not have rate_limit yet"
+            " (use max_running)"
+        ],
+    ),
+    (
+        "defaults: {timeout: soon, http: {}}\ndrain_timeout: never\n",
+        [
+            'jobd.yaml:1:21: defaults.timeout: "soon" is not a duration (try 30s or 5m)',
+            "jobd.yaml:1:27: defaults.http: this version of jobd cannot run http jobs yet (use command: with curl)",
+            'jobd.yaml:2:16: drain_timeout: "never" is not a duration (try 30s or 5m)',
+        ],
+    ),
+    ("store: {synchronous: off}\n", ['jobd.yaml:1:22: store.synchronous: "off" is not one of full, normal']),
+    ("workers: 4\n", ["jobd.yaml:1:10: workers: 4 is not a mapping (write key: value below it)"]),
+    ("- a\n", ["jobd.yaml:1:1: a list is not a mapping (write key: value)"]),
+    (
+        "policy: {http_deny: [x]}\n",
+        ['jobd.yaml:1:22: policy.http_deny[0]: "x" is not a network (write 169.254.0.0/16)'],
+    ),
+]
+
+
+@pytest.mark.parametrize(("text", "said"), GOLDEN)
+def test_what_is_wrong_is_refused_with_its_place(tmp_path: Path, text: str, said: list[str]) -> None:
+    assert refused(tmp_path, text) == said
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "smtp: {host: localhost}",
+        "resources: {gpu: 1}",
+        "shell_allowlist: [/bin/ls]",
+        "roles: {admin: {users: [root]}}",
+        "channels: {ops: {}}",
+        "calendars: {holidays: {dates: [2026-12-25]}}",
+        "policy: {max_submits_per_second: 5}",
+    ],
+)
+def test_what_would_silently_do_nothing_is_refused(tmp_path: Path, text: str) -> None:
+    (problem,) = refused(tmp_path, f"{text}\n")
+    assert "this version of jobd does not have" in problem
+
+
+def test_retention_is_accepted_with_a_warning(tmp_path: Path) -> None:
+    (warning,) = read(tmp_path, "retention: {succeeded: 30d}\n").warnings
+    assert str(warning) == f"{tmp_path}/jobd.yaml:1:1: retention: has no effect in this version: all history is kept"
+
+
+def test_a_file_that_was_asked_for_must_be_there(tmp_path: Path) -> None:
+    with pytest.raises(Malformed, match=r"none\.yaml: does not exist"):
+        load(str(tmp_path / "none.yaml"), environ={})
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+def test_a_file_that_others_may_write_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "jobd.yaml"
+    path.write_text("drain_timeout: 1\n")
+    path.chmod(0o666)
+    with pytest.raises(Malformed, match=r"can be written by others, mode 0666"):
+        load(str(path), environ={})
+    path.chmod(0o600)
+    os.chown(path, 12345, 0)
+    with pytest.raises(Malformed, match="belongs to user 12345"):
+        load(str(path), environ={})
