@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from jobd.definitions import ownership
-from jobd.definitions.parse import MAX_BYTES
+from jobd.definitions.characters import MAX_BYTES
 from jobd.definitions.problems import Malformed, Place, Problem
 
 _READ = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,127}\.ya?ml", re.ASCII)

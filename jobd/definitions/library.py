@@ -7,16 +7,17 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from jobd.definitions import folder
 from jobd.definitions.catalog import Catalog, Contribution, assemble
 from jobd.definitions.defined import Defined
 from jobd.definitions.folder import Shelf, Source
-from jobd.definitions.interpret import Rules, interpret
-from jobd.definitions.parse import Node, parse
+from jobd.definitions.interpret import Rules
 from jobd.definitions.problems import Malformed, Problem
+from jobd.definitions.reading import jobs
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,14 @@ class _Kept:
     problems: tuple[Problem, ...] = ()
 
 
+class _Scan(NamedTuple):
+    """A look at everything that is not at its end."""
+
+    sources: dict[str, Source]
+    rest: Iterator[tuple[str, Source]]
+    degraded: list[_Doubt]
+
+
 class Library:
     """Directories of definitions, the lowest first, and the catalog they amount to. For one thread."""
 
@@ -72,19 +81,20 @@ class Library:
         self._missing: dict[str, float] = {}
         self._doubted_at: float | None = None
         self._wait: float | None = None
+        self._scan: _Scan | None = None
         self.catalog = Catalog()
 
     @property
     def wait_seconds(self) -> float | None:
         """When to look again although nothing may change: a file is not settled or not gone yet; None if all is."""
-        return self._wait
+        return self._wait if self._scan is None else 0.0
 
     def load(self) -> Catalog:
         """The catalog of what is there, waiting up to a second for files that are being written."""
         give_up_at = self._monotonic() + 1.0
         catalog = self.rescan()
-        while self._wait is not None and self._monotonic() < give_up_at:
-            time.sleep(self._wait + 0.001)
+        while (wait := self.wait_seconds) is not None and self._monotonic() < give_up_at:
+            time.sleep(wait + 0.001)
             catalog = self.rescan()
         return catalog
 
@@ -94,16 +104,17 @@ class Library:
         With a budget, reading stops when it is spent: the catalog stays as it was, `wait_seconds` is 0, and the next
         call goes on. So a thousand new files need not stop everything else.
         """
-        started = now = self._monotonic()
-        degraded = self._list()
-        sources = folder.sources([self._shelves[directory] for directory in self._directories])
-        self._wait = None
-        for name, source in sources.items():
+        if self._scan is None or budget_seconds is None:
+            degraded = self._list()
+            sources = folder.sources([self._shelves[directory] for directory in self._directories])
+            self._scan, self._wait = _Scan(sources, iter(sources.items()), degraded), None
+        scan, started = self._scan, self._monotonic()
+        for name, source in scan.rest:
+            self._look_at(name, source, self._monotonic())
             if budget_seconds is not None and self._monotonic() - started > budget_seconds:
-                self._wait = 0.0
                 return self.catalog
-            self._look_at(name, source, now)
-        degraded += self._let_go(sources.keys(), now)
+        self._scan = None
+        degraded = scan.degraded + self._let_go(scan.sources.keys(), self._monotonic())
         self.catalog = assemble(self._contributions(degraded), self.catalog.jobs, [one for one, _ in degraded])
         return self.catalog
 
@@ -118,7 +129,7 @@ class Library:
     def reconfigure(self, directories: Sequence[str], rules: Rules) -> None:
         """Take other directories or rules: the next rescan reads every file anew, a bad one keeps its last good."""
         if (tuple(directories), rules) != (self._directories, self._rules):
-            self._directories, self._rules = tuple(directories), rules
+            self._directories, self._rules, self._scan = tuple(directories), rules, None
             self._kept = {name: _Kept(_UNREAD, kept.jobs, kept.problems) for name, kept in self._kept.items()}
 
     def ignored(self) -> list[str]:
@@ -193,7 +204,7 @@ class Library:
 
     def _read(self, source: Source, kept: _Kept | None) -> _Kept:
         try:
-            return _Kept(source, _jobs(source, self._rules))
+            return _Kept(source, jobs(source, self._rules))
         except Malformed as malformed:
             return _Kept(source, kept.jobs if kept else (), malformed.problems)
 
@@ -237,27 +248,3 @@ class Library:
         unreadable = tuple(problem for _, problem in degraded if problem is not None)
         files = [Contribution(kept.jobs, kept.problems, name in self._missing) for name, kept in self._kept.items()]
         return [Contribution((), unreadable), *files]
-
-
-def _jobs(source: Source, rules: Rules) -> tuple[Defined, ...]:
-    """The jobs of one source. Raises Malformed with every problem, folder.Changed if it is not what was listed."""
-    if source.problems:
-        raise Malformed(*source.problems)
-    main = _document(source.main)
-    if main is None:
-        return ()
-    problems: list[Problem] = []
-    drop_ins: list[Node] = []
-    for found in source.drop_ins:
-        try:
-            if (node := _document(found)) is not None:
-                drop_ins.append(node)
-        except Malformed as malformed:
-            problems += malformed.problems
-    if problems:
-        raise Malformed(*problems)
-    return interpret(main, drop_ins, rules)
-
-
-def _document(found: folder.Found) -> Node | None:
-    return parse(folder.read(found), found.path)

@@ -7,7 +7,7 @@ import os
 import pwd
 import stat
 
-from jobd.definitions.parse import MAX_BYTES
+from jobd.definitions.characters import MAX_BYTES
 
 _WRITABLE_BY_OTHERS = stat.S_IWGRP | stat.S_IWOTH
 

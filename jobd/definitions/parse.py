@@ -11,10 +11,10 @@ from typing import Any, NamedTuple
 from yaml import YAMLError, events
 from yaml._yaml import CParser
 
-from jobd.definitions.problems import Malformed, Place, Problem
+from jobd.definitions.characters import malformed, text_of, translated
+from jobd.definitions.problems import Place
 from jobd.definitions.scalars import Octal, Scalar, resolve
 
-MAX_BYTES = 256 * 1024
 MAX_DEPTH = 32
 MAX_NODES = 10_000
 
@@ -37,7 +37,7 @@ def parse(content: bytes, file: str) -> Node | None:
 
     Raises Malformed with the first problem; what follows it in the file cannot be trusted.
     """
-    return _Tree(file).build(_text(content, file))
+    return _Tree(file).build(text_of(content, file))
 
 
 def plain(node: Node) -> Any:
@@ -51,21 +51,6 @@ def plain(node: Node) -> Any:
             return f"0o{number:o}"
         case scalar:
             return scalar
-
-
-def _text(content: bytes, file: str) -> str:
-    """The characters of a file. Raises Malformed for too many of them, and for what YAML cannot hold."""
-    if len(content) > MAX_BYTES:
-        raise _malformed(Place(file, 1, 1), f"is larger than {MAX_BYTES // 1024} KiB; split it into several files")
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as problem:
-        before = content[: problem.start].decode("utf-8", "replace")
-        place = _place_after(file, before)
-        raise _malformed(place, f"byte 0x{content[problem.start]:02x} is not UTF-8; save the file as UTF-8") from None
-    if "\0" in text:
-        raise _malformed(_place_after(file, text[: text.index("\0")]), "holds a NUL character")
-    return text
 
 
 class _Open:
@@ -124,13 +109,13 @@ class _Tree:
                 if (step := take.get(event.__class__)) is not None:
                     step(event)
         except YAMLError as problem:
-            raise _translated(problem, self._file, text) from None
+            raise translated(problem, self._file, text) from None
         return self._root
 
     def _document(self, event: Any) -> None:
         self._documents += 1
         if self._documents > 1:
-            raise _malformed(self._place(event), "holds a second document; put it into a file of its own")
+            raise malformed(self._place(event), "holds a second document; put it into a file of its own")
 
     def _place(self, event: Any) -> Place:
         mark = event.start_mark
@@ -140,26 +125,26 @@ class _Tree:
         place = self._place(event)
         text = event.value
         if event.tag is not None:
-            raise _malformed(place, f"the tag {event.tag} is not allowed (write a plain value, or a quoted text)")
+            raise malformed(place, f"the tag {event.tag} is not allowed (write a plain value, or a quoted text)")
         if not event.implicit[0]:
             if "\0" in text:
-                raise _malformed(place, "a text must not hold a NUL character")
+                raise malformed(place, "a text must not hold a NUL character")
             self._add(Node(text, place), 1, 0, event.anchor)
             return
         try:
             node = Node(resolve(text), place)
         except ValueError as problem:
-            raise _malformed(place, str(problem)) from None
+            raise malformed(place, str(problem)) from None
         self._add(node, 1, 0, event.anchor, is_merge=text == _MERGE)
 
     def _begin(self, event: Any) -> None:
         place = self._place(event)
         if event.tag is not None:
-            raise _malformed(place, f"the tag {event.tag} is not allowed")
+            raise malformed(place, f"the tag {event.tag} is not allowed")
         if self._stack and self._stack[-1].entries is not None and self._stack[-1].key is None:
-            raise _malformed(place, "a key must be a text, not a list or a mapping")
+            raise malformed(place, "a key must be a text, not a list or a mapping")
         if len(self._stack) >= MAX_DEPTH:
-            raise _malformed(place, f"is nested deeper than {MAX_DEPTH} levels")
+            raise malformed(place, f"is nested deeper than {MAX_DEPTH} levels")
         self._count(1, place)
         mapping = isinstance(event, events.MappingStartEvent)
         self._stack.append(_Open(place, event.anchor, mapping=mapping))
@@ -175,18 +160,18 @@ class _Tree:
     def _alias(self, event: Any) -> None:
         place = self._place(event)
         if any(level.anchor == event.anchor for level in self._stack):
-            raise _malformed(place, f"*{event.anchor} stands for something that contains it")
+            raise malformed(place, f"*{event.anchor} stands for something that contains it")
         if event.anchor not in self._anchors:
-            raise _malformed(place, f"*{event.anchor} is not defined above (&{event.anchor})")
+            raise malformed(place, f"*{event.anchor} is not defined above (&{event.anchor})")
         found = self._anchors[event.anchor]
         if len(self._stack) + found.height > MAX_DEPTH:
-            raise _malformed(place, f"is nested deeper than {MAX_DEPTH} levels with *{event.anchor} expanded")
+            raise malformed(place, f"is nested deeper than {MAX_DEPTH} levels with *{event.anchor} expanded")
         self._add(found.node, found.nodes, found.height, None)
 
     def _count(self, nodes: int, place: Place) -> None:
         self._nodes += nodes
         if self._nodes > MAX_NODES:
-            raise _malformed(place, f"holds more than {MAX_NODES:,} values with aliases expanded; split the file")
+            raise malformed(place, f"holds more than {MAX_NODES:,} values with aliases expanded; split the file")
 
     def _add(self, node: Node, nodes: int, height: int, anchor: str | None, *, is_merge: bool = False) -> None:
         """Put a finished value where it belongs: below the innermost open collection, or at the root."""
@@ -214,20 +199,20 @@ class _Tree:
         key = node.value
         if is_merge:
             if level.merged is not None:
-                raise _malformed(node.place, "the key << is given twice (merge a list: <<: [*a, *b])")
+                raise malformed(node.place, "the key << is given twice (merge a list: <<: [*a, *b])")
             return _MERGING
         if not isinstance(key, str):
             shown = "null" if key is None else str(key).lower() if isinstance(key, bool) else key
-            raise _malformed(node.place, f'the key {shown} is not a text (put it in quotes: "{shown}")')
+            raise malformed(node.place, f'the key {shown} is not a text (put it in quotes: "{shown}")')
         if level.entries is not None and key in level.entries:
-            raise _malformed(node.place, f'the key "{key}" is given twice (first in line {_line(level, key)})')
+            raise malformed(node.place, f'the key "{key}" is given twice (first in line {_line(level, key)})')
         return key
 
 
 def _remember_merge(level: _Open, node: Node) -> None:
     parts = node.value if isinstance(node.value, list) else [node]
     if not all(isinstance(part.value, dict) for part in parts):
-        raise _malformed(node.place, "<< takes a mapping or a list of mappings")
+        raise malformed(node.place, "<< takes a mapping or a list of mappings")
     level.merged, level.key = node, None
 
 
@@ -241,29 +226,3 @@ def _merge(entries: dict[str, Node], merged: Node) -> None:
 
 def _line(level: _Open, key: str) -> int:
     return level.entries[key].named_at.line if level.entries else 0
-
-
-def _translated(problem: YAMLError, file: str, text: str) -> Malformed:
-    """The C parser's complaint in our shape."""
-    mark = getattr(problem, "problem_mark", None) or getattr(problem, "context_mark", None)
-    if mark is not None:
-        said = getattr(problem, "problem", None) or getattr(problem, "context", None) or "cannot be read"
-        place = Place(file, mark.line + 1, mark.column + 1)
-        hint = " (indent with spaces, not tabs)" if _line_has_tab(text, mark.line) else ""
-        return _malformed(place, f"is not YAML: {said}{hint}")
-    position = getattr(problem, "position", 0)
-    reason = getattr(problem, "reason", "cannot be read")
-    return _malformed(_place_after(file, text[:position]), f"is not YAML: {reason}")
-
-
-def _line_has_tab(text: str, line: int) -> bool:
-    lines = text.split("\n")
-    return line < len(lines) and "\t" in lines[line][: len(lines[line]) - len(lines[line].lstrip())]
-
-
-def _place_after(file: str, text: str) -> Place:
-    return Place(file, text.count("\n") + 1, len(text) - (text.rfind("\n") + 1) + 1)
-
-
-def _malformed(place: Place, message: str) -> Malformed:
-    return Malformed(Problem(place, "", message))

@@ -49,8 +49,8 @@ def test_files_with_ordinary_names_are_read(name: str) -> None:
     "name",
     [
         ".a.yaml", "_a.yaml", "a.yaml~", "#a.yaml#", ".#a.yaml", ".a.yaml.swp", ".a.yaml.swx", "4913",
-        "a.yaml.dpkg-new", "a.yaml.dpkg-old", "a.yaml.dpkg-dist", "a.yaml.rpmsave", "a.yaml.rpmnew", "a.yaml.ucf-dist", "a.yaml.bak",
-        "a.yaml.orig", "a.yaml.tmp", "sedAbC123", ".a.yaml.Xy12zQ", "a.json", "a", "yaml", ".yaml",
+        "a.yaml.dpkg-new", "a.yaml.dpkg-old", "a.yaml.dpkg-dist", "a.yaml.rpmsave", "a.yaml.rpmnew", "a.yaml.ucf-dist",
+        "a.yaml.bak", "a.yaml.orig", "a.yaml.tmp", "sedAbC123", ".a.yaml.Xy12zQ", "a.json", "a", "yaml", ".yaml",
         "a.yaml.", "a b.yaml", "é.yaml", "a\n.yaml", "-a.yaml", "a.YAML.swp", f"{'x' * 200}.yaml",
     ],
 )  # fmt: skip

@@ -8,7 +8,8 @@ import time
 
 import pytest
 
-from jobd.definitions.parse import MAX_BYTES, MAX_NODES, parse, plain
+from jobd.definitions.characters import MAX_BYTES
+from jobd.definitions.parse import MAX_NODES, parse, plain
 from jobd.definitions.problems import Malformed
 
 FILE = "f.yaml"

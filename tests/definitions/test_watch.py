@@ -141,6 +141,7 @@ def test_a_directory_that_is_removed_and_made_again_is_watched_again(tmp_path: P
     asyncio.run(scene())
 
 
+@pytest.mark.slow
 def test_a_directory_that_comes_into_being_later_is_watched(tmp_path: Path) -> None:
     async def scene() -> None:
         async with following(tmp_path / "later") as it:
@@ -150,6 +151,7 @@ def test_a_directory_that_comes_into_being_later_is_watched(tmp_path: Path) -> N
     asyncio.run(scene())
 
 
+@pytest.mark.slow
 def test_a_swapped_link_to_a_directory_is_noticed(tmp_path: Path) -> None:
     async def scene() -> None:
         old(tmp_path / "one" / "a.yaml", job("one"))
@@ -181,6 +183,7 @@ def test_where_watching_fails_changes_are_still_in_force_and_it_is_told(
     asyncio.run(scene())
 
 
+@pytest.mark.slow
 def test_events_that_inotify_lost_are_made_up_for_by_the_rescan(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -197,6 +200,7 @@ def test_events_that_inotify_lost_are_made_up_for_by_the_rescan(
     asyncio.run(scene())
 
 
+@pytest.mark.slow
 def test_a_storm_of_changes_costs_at_most_a_few_scans_a_second(tmp_path: Path) -> None:
     async def scene() -> None:
         hints = 0
