@@ -55,7 +55,7 @@ async def show(request: web.Request) -> web.StreamResponse:
 async def _attempt(desk: Desk, run: int, chosen: int, *, follow: bool) -> int:
     """The number of the attempt that is asked for; a follower waits until there is one. 0 where none will come."""
     while True:
-        changed = desk.changed(run)
+        moved = {desk.changed(run), desk.finished(run)}
         record = find(desk, run)
         if chosen and chosen <= record.attempts:
             return chosen
@@ -65,7 +65,7 @@ async def _attempt(desk: Desk, run: int, chosen: int, *, follow: bool) -> int:
             raise NotFound(f"run {run} has no attempt {chosen} (it has {record.attempts})")
         if not follow or is_final(record):
             return 0
-        await asyncio.wait({changed}, timeout=60)
+        await asyncio.wait(moved, timeout=60, return_when=asyncio.FIRST_COMPLETED)
 
 
 async def _send(request: web.Request, desk: Desk, wanted: _Wanted, *, follow: bool, raw: bool) -> web.StreamResponse:

@@ -6,6 +6,9 @@ from __future__ import annotations
 class JobdError(Exception):
     """Something went wrong that an operator or a client can act on; the message says what and what to do next."""
 
+    problem: dict[str, object] | None = None
+    """The problem document, on a client's side of the API."""
+
 
 class Invalid(JobdError):
     """The request or the value makes no sense as it stands.
