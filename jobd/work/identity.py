@@ -1,4 +1,4 @@
-"""Processes that cannot be mistaken for later ones of the same pid: what they are, whether they live, a handle on them."""
+"""Processes that cannot be mistaken for later ones of the same pid: who they are, if they live, handles on them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def boot_id() -> str:
 
 
 def stat_fields(pid: int) -> list[bytes] | None:
-    """The fields of /proc/PID/stat from the state on (field 3 of proc(5) is item 0); None if there is no such process."""
+    """The fields of /proc/PID/stat from the state on (field 3 of proc(5) is item 0); None without such a process."""
     try:
         fd = os.open(f"/proc/{pid}/stat", os.O_RDONLY | os.O_CLOEXEC)
     except OSError:

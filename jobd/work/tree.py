@@ -75,6 +75,11 @@ def descendants(root: int, without: Collection[int] = ()) -> list[ProcessIdentit
     return found
 
 
+def sessions() -> set[int]:
+    """The numbers of all sessions in which somebody lives."""
+    return {int(fields[3]) for _, fields in _processes() if fields[0] not in (b"Z", b"X")}
+
+
 def send(process: ProcessIdentity, *signals: int) -> bool:
     """Signal exactly this process; False if it is gone or may not be signalled."""
     pidfd = open_pidfd(process)
@@ -88,6 +93,33 @@ def send(process: ProcessIdentity, *signals: int) -> bool:
     finally:
         os.close(pidfd)
     return True
+
+
+def end_children(within_seconds: float) -> int:
+    """Kill everything below this process until nothing is left or the time is over; how many were killed."""
+    deadline = time.monotonic() + within_seconds
+    killed: set[ProcessIdentity] = set()
+    while has_children() and time.monotonic() < deadline:
+        killed.update(process for process in descendants(os.getpid()) if send(process, signal.SIGKILL))
+        time.sleep(_PAUSE_SECONDS)
+        for _ in reap():
+            pass
+    return len(killed)
+
+
+def describe(process: ProcessIdentity) -> str:
+    """The process as an operator would look for it: pid, name, state and what it waits for in the kernel."""
+    fields = stat_fields(process.pid)
+    state = fields[0].decode() if fields else "gone"
+    return f"{process.pid} {_text(process.pid, 'comm')} ({state} {_text(process.pid, 'wchan')})"
+
+
+def _text(pid: int, name: str) -> str:
+    try:
+        with open(f"/proc/{pid}/{name}", encoding="utf-8", errors="replace") as file:
+            return file.read().strip() or "-"
+    except OSError:
+        return "-"
 
 
 def end_attempt(key: AttemptKey, child: ProcessIdentity | None, within_seconds: float = 5.0) -> list[int]:

@@ -159,19 +159,7 @@ class Progress:
 
 
 Message = (
-    Hire
-    | Ready
-    | Hired
-    | NotHired
-    | Gone
-    | Orders
-    | Acknowledged
-    | Stop
-    | Retire
-    | Hello
-    | Started
-    | Report
-    | Progress
+    Hire | Ready | Hired | NotHired | Gone | Orders | Acknowledged | Stop | Retire | Hello | Started | Report | Progress
 )
 
 _KINDS: dict[str, type[Any]] = {
@@ -180,9 +168,7 @@ _KINDS: dict[str, type[Any]] = {
         Hire, Ready, Hired, NotHired, Gone, Orders, Acknowledged, Stop, Retire, Hello, Started, Report, Progress
     )
 }  # fmt: skip
-_ACTIONS: dict[str, type[Command] | type[Shell] | type[Python]] = {
-    kind.__name__: kind for kind in (Command, Shell, Python)
-}
+_ACTIONS: dict[str, type[Any]] = {kind.__name__: kind for kind in (Command, Shell, Python)}
 _NAMES = {kind: tuple(field.name for field in fields(kind)) for kind in (*_KINDS.values(), Order, Ending, Usage)}
 _DEFAULTS: dict[type[Any], dict[str, Any]] = {
     Order: {field.name: field.default for field in fields(Order)},
@@ -307,7 +293,8 @@ def _action(action: Action) -> dict[str, Any]:
 def _read_action(value: dict[str, Any]) -> Action:
     kind = _ACTIONS[value["kind"]]
     rest = {name: tuple(item) if isinstance(item, list) else item for name, item in value.items() if name != "kind"}
-    return kind(**rest)
+    action: Action = kind(**rest)
+    return action
 
 
 def _key(key: AttemptKey) -> list[int]:

@@ -1,0 +1,48 @@
+"""The environment of a job, built from nothing: what every job gets, what the job asks for, and what jobd says."""
+
+from __future__ import annotations
+
+import os
+
+from jobd.core.spans import rfc3339
+from jobd.work.accounts import Account
+from jobd.work.scratch import Scratch
+from jobd.work.wire import Order
+
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_LONGEST_STRING = 128 * 1024 - 1
+"""What execve takes for one string, its closing NUL aside."""
+
+
+def variables(order: Order, account: Account, scratch: Scratch | None = None) -> dict[str, str]:
+    """Every variable of an attempt; the files are named where it has a directory of its own."""
+    env = {
+        "PATH": PATH,
+        "HOME": account.home,
+        "USER": account.name,
+        "LOGNAME": account.name,
+        "SHELL": account.shell or "/bin/sh",
+        "LANG": "C.UTF-8",
+    }
+    env.update(order.env)
+    env["JOBD_JOB"] = order.job
+    env["JOBD_RUN_ID"] = str(order.key.run)
+    env["JOBD_ATTEMPT"] = str(order.key.attempt)
+    env["JOBD_MAX_ATTEMPTS"] = str(order.max_attempts)
+    env["JOBD_QUEUE"] = order.queue
+    env["JOBD_TRIGGER"] = order.trigger.value
+    if order.slot is not None:
+        env["JOBD_SLOT"] = rfc3339(order.slot)
+    if len("JOBD_PAYLOAD=") + len(order.payload.encode(errors="surrogateescape")) < _LONGEST_STRING:
+        env["JOBD_PAYLOAD"] = order.payload
+    if scratch is not None:
+        env["JOBD_PAYLOAD_FILE"] = scratch.payload_file
+        env["JOBD_RESULT_FILE"] = scratch.result_file
+    return env
+
+
+def directory_of(order: Order, account: Account) -> str:
+    """Where the job starts: where it says, else at home, else at the root."""
+    if order.cwd is not None:
+        return order.cwd
+    return account.home if os.path.isdir(account.home) else "/"

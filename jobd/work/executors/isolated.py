@@ -1,0 +1,71 @@
+"""Python callables in a fork of their own: what runs in the child, and how its answer reaches the worker."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TextIO
+
+from jobd.core.model import Directive, Ending, Python
+from jobd.core.states import Outcome
+from jobd.work.executors.python import Answer, Context, call
+from jobd.work.wire import Order
+
+_ANSWER_MAX_BYTES = 2 * 1024 * 1024
+
+
+def body(order: Order, env: dict[str, str], answer: int) -> Callable[[], int]:
+    """What the child runs once it stands in place; its exit status is the answer's."""
+
+    def run() -> int:
+        assert isinstance(order.action, Python)
+        os.environ.clear()
+        os.environ.update(env)
+        sys.stdout, sys.stderr = _text_on(1), _text_on(2)
+        context = Context(order.key.run, order.key.attempt, order.job, lambda _fraction, _text: None)
+        given = call(order, order.action.target, context)
+        sys.stdout.flush()
+        sys.stderr.flush()
+        _write(answer, given)
+        return given.exit_code
+
+    return run
+
+
+def _text_on(fd: int) -> TextIO:
+    return os.fdopen(fd, "w", encoding="utf-8", errors="backslashreplace", buffering=1, closefd=False)
+
+
+def completed(ending: Ending, answer: int) -> Ending:
+    """The ending with what the callable answered; without an answer it stays what the exit status said."""
+    if ending.outcome not in (Outcome.SUCCEEDED, Outcome.FAILED):
+        return ending
+    try:
+        values = json.loads(os.pread(answer, _ANSWER_MAX_BYTES, 0))
+        directive = Directive(*values["directive"]) if values["directive"] else None
+        outcome = Outcome(values["outcome"])
+        return replace(
+            ending,
+            outcome=outcome,
+            error=values["error"],
+            retryable=bool(values["retryable"]),
+            directive=directive,
+            result=values["result"],
+        )
+    except (ValueError, KeyError, TypeError):
+        return ending
+
+
+def _write(answer: int, given: Answer) -> None:
+    directive = given.directive
+    values = {
+        "outcome": given.outcome,
+        "error": given.error,
+        "retryable": given.retryable,
+        "directive": [directive.kind, directive.delay_seconds, directive.reason] if directive else None,
+        "result": given.result,
+    }
+    os.pwrite(answer, json.dumps(values).encode(), 0)

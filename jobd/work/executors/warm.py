@@ -1,0 +1,120 @@
+"""Python callables inside the worker: the call under its alarm, its output, its processes and its ending."""
+
+from __future__ import annotations
+
+import resource
+import signal
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from jobd.core.model import Ending, Python, Usage
+from jobd.core.states import Outcome
+from jobd.work import tree
+from jobd.work.accounts import Account, Refused
+from jobd.work.alarm import Alarm
+from jobd.work.environment import directory_of, variables
+from jobd.work.executors.python import Answer, Context, Interrupted
+from jobd.work.executors.python import call as call_python
+from jobd.work.line import Line
+from jobd.work.output import Capture
+from jobd.work.stage import Stage
+from jobd.work.wire import Order
+
+_LEFTOVER_SECONDS = 5.0
+
+
+def call(
+    order: Order, account: Account, captures: tuple[Capture, Capture], stage: Stage, alarm: Alarm, line: Line
+) -> Ending:
+    """Call the order's function and say how it ended. Raises Refused where its directory cannot be entered."""
+    started_at, before = datetime.now(UTC), resource.getrusage(resource.RUSAGE_SELF)
+    line.start(order.key, None, started_at)
+    try:
+        stage.enter(variables(order, account), directory_of(order, account), order.umask, captures)
+    except OSError as problem:
+        raise Refused(f"the working directory cannot be entered: {problem}") from None
+    try:
+        answer = _guarded(order, alarm, line)
+    finally:
+        stage.leave(captures)
+    leftovers = _clear_up(order)
+    after = resource.getrusage(resource.RUSAGE_SELF)
+    return Ending(
+        answer.outcome,
+        started_at=started_at,
+        finished_at=datetime.now(UTC),
+        exit_code=answer.exit_code,
+        error=answer.error,
+        retryable=answer.retryable,
+        spent=answer.outcome is not Outcome.INTERRUPTED,
+        directive=answer.directive,
+        result=answer.result,
+        usage=Usage(
+            after.ru_utime - before.ru_utime,
+            after.ru_stime - before.ru_stime,
+            after.ru_maxrss * 1024,
+            leftovers=leftovers,
+        ),
+    )
+
+
+def _guarded(order: Order, alarm: Alarm, line: Line) -> Answer:
+    """The call, which the alarm and a stop may break off. Nothing but the call itself is ever broken off."""
+    try:
+        try:
+            alarm.interrupt = _interruption(order, alarm, line)
+            alarm.arm(time.monotonic() + order.timeout_seconds if order.timeout_seconds else None)
+            return call_python(order, _target(order), _context(order, alarm, line))
+        finally:
+            alarm.interrupt = None
+            alarm.arm(None)
+    except Interrupted as interrupted:
+        alarm.interrupt = None
+        alarm.arm(None)
+        code = 124 if interrupted.outcome is Outcome.TIMEOUT else 128 + signal.SIGTERM
+        return Answer(interrupted.outcome, code, interrupted.error)
+
+
+def _target(order: Order) -> str:
+    assert isinstance(order.action, Python)
+    return order.action.target
+
+
+def _interruption(order: Order, alarm: Alarm, line: Line) -> Callable[[int], None]:
+    def interrupt(number: int) -> None:
+        if number == signal.SIGALRM:
+            alarm.interrupt = None
+            raise Interrupted(Outcome.TIMEOUT, f"timed out after {order.timeout_seconds:g} s")
+        line.take_in()
+        asked = line.stop_asked()
+        if asked is not None:
+            alarm.interrupt = None
+            raise Interrupted(asked, f"{asked.value} on request")
+
+    return interrupt
+
+
+def _context(order: Order, alarm: Alarm, line: Line) -> Context:
+    def progress(fraction: float, text: str) -> None:
+        # The line must not be entered twice: what rings meanwhile rings in vain only for a stop, which comes again.
+        held, alarm.interrupt = alarm.interrupt, None
+        try:
+            line.progress(order.key, fraction, text)
+        finally:
+            alarm.interrupt = held
+        if held is not None:
+            held(signal.SIGUSR1)
+
+    return Context(order.key.run, order.key.attempt, order.job, progress)
+
+
+def _clear_up(order: Order) -> int:
+    """End the processes the call left behind; how many there were."""
+    if not tree.has_children():
+        return 0
+    for _ in tree.reap():
+        pass
+    if order.allow_background or not tree.has_children():
+        return 0
+    return tree.end_children(_LEFTOVER_SECONDS)

@@ -1,0 +1,232 @@
+"""The forkserver: forks workers on request, and after a worker's end sees to it that nothing of its attempts lives.
+
+A program of its own with next to no imports, no thread and no database: whatever it holds is in every worker. When the
+supervisor is gone it hires no more, stays until its workers have ended, and ends.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import select
+import signal
+import socket
+import sys
+import time
+import traceback
+from contextlib import suppress
+
+from jobd.core.model import ProcessIdentity
+from jobd.work import cgroup, identity, tree, worker
+from jobd.work.launch import default_signals
+from jobd.work.wire import Gone, Hire, Hired, Message, NotHired, Ready, from_bytes, to_bytes
+
+_LARGEST = 65536
+_SWEEP_SECONDS = 5.0
+_PAUSE_SECONDS = 0.005
+
+
+def main() -> None:
+    """Run with one argument: a JSON object with `fd`, `runtime_dir`, `output_dir`, `python_path` and `delegated`."""
+    told = json.loads(sys.argv[-1])
+    os.environ.clear()
+    os.environ["LANG"] = "C.UTF-8"
+    tree.set_title("jobd: forkserver")
+    tree.become_subreaper()
+    default_signals()
+    place = worker.Place(told["runtime_dir"], told["output_dir"], tuple(told["python_path"]))
+    group = _take_delegation() if told["delegated"] else None
+    sock = socket.socket(fileno=told["fd"])
+    sock.set_inheritable(False)
+    gc.collect()
+    gc.freeze()
+    Forkserver(sock, place, group).run()
+
+
+class Forkserver:
+    def __init__(self, sock: socket.socket, place: worker.Place, group: str | None) -> None:
+        self._socket, self._place, self._group = sock, place, group
+        self._workers: dict[int, int] = {}
+        """Number by pid."""
+        self._dead: dict[int, int] = {}
+        """Exit status by pid, of workers that are not swept after yet."""
+        self._is_orphaned = False
+        self._wake, self._tell = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+
+    def run(self) -> None:
+        self._listen()
+        self._say(Ready(os.getpid(), "cgroup" if self._group else "process group and subreaper"))
+        poll = select.poll()
+        poll.register(self._wake, select.POLLIN)
+        poll.register(self._socket, select.POLLIN)
+        while self._workers or not self._is_orphaned:
+            for fd, _ in poll.poll():
+                if fd == self._wake:
+                    self._bury()
+                elif not self._serve():
+                    poll.unregister(self._socket)
+
+    def _listen(self) -> None:
+        """Signals wake; those that ask a program to end are for the supervisor to hear, which then lets go of us."""
+        for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT):
+            signal.signal(number, lambda _number, _frame: None)
+        signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+        signal.set_wakeup_fd(self._tell, warn_on_full_buffer=False)
+
+    def _serve(self) -> bool:
+        """Deal with one request; False once the supervisor is gone."""
+        try:
+            data, fds, _, _ = socket.recv_fds(self._socket, _LARGEST, 1, socket.MSG_CMSG_CLOEXEC)
+        except OSError:
+            data, fds = b"", []
+        if not data:
+            self._is_orphaned = True
+            return False
+        for fd in fds:
+            # Python 3.11 hands received descriptors over inheritable, whatever the kernel was told.
+            os.set_inheritable(fd, False)
+        match from_bytes(data):
+            case Hire(number):
+                self._hire(number, socket.socket(fileno=fds[0]))
+            case other:
+                raise ValueError(f"the forkserver cannot do {type(other).__name__}")
+        return True
+
+    def _hire(self, number: int, sock: socket.socket) -> None:
+        assert len(os.listdir("/proc/self/task")) == 1, "the forkserver must have no thread when it forks"
+        try:
+            group = self._make_group(number)
+            pid = os.fork()
+        except OSError as problem:
+            self._say(NotHired(number, f"no worker could be forked: {problem.strerror}"))
+            sock.close()
+            return
+        if pid == 0:
+            self._become_worker(number, sock, group)
+        sock.close()
+        self._workers[pid] = number
+        worker_identity = identity.of(pid)
+        assert worker_identity is not None
+        self._say(Hired(number, worker_identity))
+
+    def _make_group(self, number: int) -> str | None:
+        if self._group is None:
+            return None
+        group = cgroup.make(f"{self._group}/worker-{number}")
+        cgroup.make(f"{group}/self")
+        return group
+
+    def _become_worker(self, number: int, sock: socket.socket, group: str | None) -> None:
+        """In the child: work, and never return."""
+        status = 70
+        try:
+            default_signals()
+            for ignored in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+                # A handler and not SIG_IGN, which the jobs would inherit.
+                signal.signal(ignored, lambda _number, _frame: None)
+            signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+            for fd in (self._socket.fileno(), self._wake, self._tell):
+                os.close(fd)
+            place = self._place
+            worker.main(number, sock, worker.Place(place.runtime_dir, place.output_dir, place.python_path, group))
+            status = 0
+        except BaseException:
+            traceback.print_exc(file=sys.__stderr__)
+        finally:
+            os._exit(status)
+
+    def _bury(self) -> None:
+        """Reap the dead, and after each dead worker end what is left of its attempts before telling anybody."""
+        with suppress(BlockingIOError):
+            while os.read(self._wake, 512):
+                pass
+        self._reap()
+        while self._dead:
+            pid, status = self._dead.popitem()
+            left = self._sweep(self._workers[pid])
+            self._say(Gone(self._workers.pop(pid), pid, status, tuple(left)))
+
+    def _reap(self) -> None:
+        for pid, status, _ in tree.reap():
+            if pid in self._workers:
+                self._dead[pid] = os.waitstatus_to_exitcode(status)
+
+    def _sweep(self, number: int) -> list[int]:
+        """Kill every orphan below this process, except what was noted as allowed to live; what is left after 5 s."""
+        deadline = time.monotonic() + _SWEEP_SECONDS
+        self._kill_groups(number)
+        while orphans := self._orphans():
+            for process in orphans:
+                tree.send(process, signal.SIGKILL)
+            if time.monotonic() > deadline:
+                break
+            time.sleep(_PAUSE_SECONDS)
+            self._reap()
+        self._remove_groups(number)
+        return [process.pid for process in orphans]
+
+    def _orphans(self) -> list[ProcessIdentity]:
+        allowed = self._background_sessions()
+        found = tree.descendants(os.getpid(), without=set(self._workers) - set(self._dead))
+        return [process for process in found if not allowed or _session_of(process.pid) not in allowed]
+
+    def _background_sessions(self) -> set[int]:
+        """Sessions of jobs that may leave processes behind; notes of sessions that are gone are removed."""
+        directory = f"{self._place.runtime_dir}/background"
+        try:
+            noted = {int(name) for name in os.listdir(directory) if name.isdigit()}
+        except FileNotFoundError:
+            return set()
+        gone = noted - tree.sessions() if noted else set()
+        for session in gone:
+            with suppress(FileNotFoundError):
+                os.unlink(f"{directory}/{session}")
+        return noted - gone
+
+    def _kill_groups(self, number: int) -> None:
+        allowed = self._background_sessions() if self._group else set()
+        for leaf in self._attempt_groups(number):
+            if not any(_session_of(pid) in allowed for pid in cgroup.members(leaf)):
+                cgroup.kill(leaf)
+
+    def _remove_groups(self, number: int) -> None:
+        for leaf in self._attempt_groups(number):
+            cgroup.remove(leaf)
+        if self._group is not None:
+            cgroup.remove(f"{self._group}/worker-{number}/self")
+            cgroup.remove(f"{self._group}/worker-{number}")
+
+    def _attempt_groups(self, number: int) -> list[str]:
+        if self._group is None:
+            return []
+        group = f"{self._group}/worker-{number}"
+        try:
+            return [f"{group}/{name}" for name in os.listdir(group) if name.startswith("run-")]
+        except FileNotFoundError:
+            return []
+
+    def _say(self, message: Message) -> None:
+        # With the supervisor gone nobody needs to hear it; the next one finds out by itself.
+        with suppress(OSError):
+            self._socket.send(to_bytes(message))
+
+
+def _take_delegation() -> str | None:
+    """Move out of the way into a leaf, so that the delegated cgroup can be divided; None where it cannot."""
+    path = cgroup.own_path()
+    if path is None:
+        return None
+    try:
+        cgroup.enter(cgroup.make(f"{path}/forkserver"))
+    except OSError as problem:
+        sys.stderr.write(f"jobd: the cgroup {path} cannot be divided ({problem}); attempts are reached by descent\n")
+        return None
+    return path
+
+
+def _session_of(pid: int) -> int:
+    try:
+        return os.getsid(pid)
+    except OSError:
+        return -1

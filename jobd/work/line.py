@@ -1,0 +1,181 @@
+"""A worker's line to its supervisor: orders and stops come in, reports stay until acknowledged.
+
+When the supervisor is gone, what it never acknowledged becomes files, and a worker that is still busy calls its
+successor until one answers.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from collections import deque
+from contextlib import suppress
+from datetime import UTC, datetime
+
+from jobd.core.model import AttemptKey, Ending, Finished, ProcessIdentity
+from jobd.core.states import Outcome
+from jobd.work import identity
+from jobd.work.channel import Channel
+from jobd.work.wire import (
+    Acknowledged,
+    Hello,
+    Message,
+    Order,
+    Orders,
+    Progress,
+    Report,
+    Retire,
+    Started,
+    Stop,
+    report_to_bytes,
+)
+
+RETRY_SECONDS = 0.5
+
+
+class Line:
+    """Owns the channel, the orders that wait and the reports that are not acknowledged yet."""
+
+    def __init__(self, channel: Channel, number: int, runtime_dir: str) -> None:
+        self.channel = channel
+        self.orders: deque[Order] = deque()
+        self.is_leaving = False
+        """No orders come any more: the worker ends once everything is acknowledged."""
+        self._number = number
+        self._runtime_dir = runtime_dir
+        self._unacknowledged: dict[AttemptKey, Finished] = {}
+        self._unreported: list[Finished] = []
+        self._current: Started | None = None
+        self._stop: Outcome | None = None
+        self._call_again_at = 0.0
+
+    @property
+    def is_orphaned(self) -> bool:
+        """Nobody is at the other end."""
+        return self.channel.closed
+
+    @property
+    def is_done(self) -> bool:
+        return (self.is_leaving or self.is_orphaned) and not self.orders and not self._unacknowledged
+
+    def take_in(self) -> None:
+        """Deal with everything that has arrived; after the supervisor's end, with what it leaves undone."""
+        if self.is_orphaned:
+            self._call_successor()
+            return
+        for message in self.channel.receive():
+            self._take(message)
+        if self.is_orphaned:
+            self._put_by()
+
+    def stop_asked(self) -> Outcome | None:
+        """The outcome with which the current attempt is to be ended, if that was asked."""
+        return self._stop
+
+    def start(self, key: AttemptKey, child: ProcessIdentity | None, at: datetime) -> None:
+        """Say that an attempt is under way, and send everything that waits to be sent."""
+        self._current = Started(key, child, at)
+        if not self.is_orphaned:
+            self.channel.put(self._current)
+        self.flush()
+
+    def progress(self, key: AttemptKey, fraction: float, text: str) -> None:
+        if not self.is_orphaned:
+            self.channel.put(Progress(key, fraction, text))
+            self.flush()
+
+    def finish(self, finished: Finished) -> None:
+        """Report how an attempt ended: with the next flush, or as a file where nobody listens."""
+        self._current = self._stop = None
+        self._unacknowledged[finished.key] = finished
+        self._unreported.append(finished)
+        if self.is_orphaned:
+            self._put_by()
+
+    def flush(self) -> None:
+        if self.is_orphaned:
+            return
+        if self._unreported:
+            self.channel.put(Report(tuple(self._unreported)))
+            self._unreported.clear()
+        self.channel.flush()
+
+    def begin(self, order: Order) -> None:
+        """From here on a stop for this attempt is meant for the worker, and one for any other is not."""
+        self._current = Started(order.key, None, datetime.now(UTC))
+        self._stop = None
+
+    def _take(self, message: Message) -> None:
+        match message:
+            case Orders(orders):
+                self.orders.extend(orders)
+            case Acknowledged(keys):
+                for key in keys:
+                    self._unacknowledged.pop(key, None)
+            case Stop(key, outcome):
+                self._take_stop(key, outcome)
+            case Retire():
+                self.is_leaving = True
+            case _:
+                pass
+
+    def _take_stop(self, key: AttemptKey, outcome: Outcome) -> None:
+        if self._current is not None and self._current.key == key:
+            self._stop = self._stop or outcome
+            return
+        for order in self.orders:
+            if order.key == key:
+                self.orders.remove(order)
+                self._give_back(order, outcome, "stopped before it was started")
+                return
+
+    def give_back_all(self, error: str) -> None:
+        """Return every order that waits, its attempt unspent."""
+        while self.orders:
+            self._give_back(self.orders.popleft(), Outcome.INTERRUPTED, error)
+
+    def _give_back(self, order: Order, outcome: Outcome, error: str) -> None:
+        finished = Finished(order.key, Ending(outcome, finished_at=datetime.now(UTC), error=error, spent=False))
+        self._unacknowledged[order.key] = finished
+        self._unreported.append(finished)
+
+    def _put_by(self) -> None:
+        """Nobody will acknowledge any more: leave the reports where the next supervisor looks."""
+        self.give_back_all("jobd ended before it was started")
+        self._unreported.clear()
+        while self._unacknowledged:
+            key, finished = self._unacknowledged.popitem()
+            leave_report(self._runtime_dir, key, finished)
+
+    def _call_successor(self) -> None:
+        if self._current is None or time.monotonic() < self._call_again_at:
+            return
+        self._call_again_at = time.monotonic() + RETRY_SECONDS
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+        try:
+            sock.connect(f"{self._runtime_dir}/adopt.sock")
+        except OSError:
+            sock.close()
+            return
+        self.channel = Channel(sock)
+        self.is_leaving = True
+        now = self._current
+        self.channel.put(Hello(self._number, identity.own(), now.key, now.child, now.at))
+        self.channel.flush()
+
+
+def leave_report(runtime_dir: str, key: AttemptKey, finished: Finished) -> None:
+    """Write a report as a file that is whole whenever it is there."""
+    path = f"{runtime_dir}/outcomes/{key}.json"
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+    with suppress(OSError):
+        # A full or missing runtime directory costs the report: the next supervisor then finds the attempt lost.
+        fd = os.open(f"{path}.new", flags, 0o600)
+        try:
+            data = memoryview(report_to_bytes(finished))
+            while data:
+                data = data[os.write(fd, data) :]
+        finally:
+            os.close(fd)
+        os.rename(f"{path}.new", path)

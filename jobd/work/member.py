@@ -1,0 +1,85 @@
+"""One worker as the pool sees it: what it was given, what it is at, and how to reach it."""
+
+from __future__ import annotations
+
+import os
+import signal
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
+
+from jobd.core.model import AttemptKey, ProcessIdentity
+from jobd.core.states import Outcome
+from jobd.work.channel import Channel
+from jobd.work.identity import open_pidfd
+from jobd.work.wire import Order, Started
+
+
+@dataclass(slots=True)
+class Task:
+    """An attempt that a worker was given and has not reported."""
+
+    key: AttemptKey
+    order: Order | None
+    """None for an attempt that another supervisor handed out."""
+    child: ProcessIdentity | None = None
+    started_at: datetime | None = None
+    stop: Outcome | None = None
+    """What the attempt is to end as, once somebody asked for its end."""
+    deadline: float | None = None
+    """Instant of the monotonic clock at which the pool itself ends it."""
+
+    @property
+    def kill_after_seconds(self) -> float:
+        return self.order.kill_after_seconds if self.order is not None else 10.0
+
+
+@dataclass(slots=True, eq=False)
+class Member:
+    number: int
+    channel: Channel
+    generation: int
+    """Of the forkserver it comes from; 0 for an adopted one."""
+    identity: ProcessIdentity | None = None
+    pidfd: int | None = None
+    tasks: dict[AttemptKey, Task] = field(default_factory=dict)
+    """In the order in which it executes them."""
+    running: AttemptKey | None = None
+    since: datetime | None = None
+    served: int = 0
+    is_adopted: bool = False
+    is_retiring: bool = False
+    is_watched: bool = True
+    """Its channel is read; false once it has gone silent."""
+    idle_since: float = 0.0
+    early: list[Started] = field(default_factory=list)
+    """Starts it told of before the forkserver told of the worker."""
+
+    @property
+    def state(self) -> Literal["idle", "busy", "adopted", "starting"]:
+        if self.is_adopted:
+            return "adopted"
+        if self.tasks:
+            return "busy"
+        return "starting" if self.identity is None else "idle"
+
+    @property
+    def takes_orders(self) -> bool:
+        return not self.is_adopted and not self.is_retiring and not self.channel.closed
+
+    def known_as(self, identity: ProcessIdentity) -> None:
+        self.identity = identity
+        self.pidfd = open_pidfd(identity)
+
+    def signal(self, number: int) -> None:
+        """Signal the worker itself, and never a stranger."""
+        if self.pidfd is not None:
+            with suppress(ProcessLookupError, PermissionError):
+                signal.pidfd_send_signal(self.pidfd, number)
+
+    def close(self) -> None:
+        self.channel.close()
+        if self.pidfd is not None:
+            os.close(self.pidfd)
+            self.pidfd = None

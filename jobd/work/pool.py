@@ -1,0 +1,593 @@
+"""The supervisor's side of the workers: hires them, hands out orders, passes on reports, and is the second line of
+defence against attempts that do not end. On asyncio's readers and timers, without threads.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import time
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from jobd.core.model import AttemptKey, Ending, Finished, ProcessIdentity
+from jobd.core.states import Outcome
+from jobd.work import identity, left_behind, scratch, tree
+from jobd.work.adoption import Adoption
+from jobd.work.channel import Channel
+from jobd.work.hiring import ForkServer
+from jobd.work.member import Member, Task
+from jobd.work.wire import (
+    Acknowledged,
+    Gone,
+    Hello,
+    Hired,
+    Message,
+    NotHired,
+    Order,
+    Orders,
+    Progress,
+    Ready,
+    Report,
+    Retire,
+    Started,
+    Stop,
+)
+
+__all__ = ["ForkServer", "Pool", "PoolSettings", "WorkerState"]
+
+_SECOND_LINE_SECONDS = 0.5
+_GONE_SECONDS = 15.0
+_LONGEST_BACKOFF_SECONDS = 60.0
+_FLOOR = 1
+
+
+@dataclass(frozen=True, slots=True)
+class PoolSettings:
+    runtime_dir: str
+    output_dir: str
+    max_workers: int = 16
+    idle_timeout_seconds: float = 60.0
+    max_attempts_per_worker: int = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerState:
+    """One worker, for status."""
+
+    number: int
+    pid: int
+    state: str
+    """`idle`, `busy`, `adopted` or `starting`."""
+    run: int | None = None
+    attempt: int | None = None
+    since: datetime | None = None
+
+
+class Pool:
+    """All workers. Every callback is called from the event loop, never from inside a call of the supervisor's."""
+
+    def __init__(
+        self,
+        forkserver: ForkServer,
+        settings: PoolSettings,
+        on_report: Callable[[Finished], None],
+        on_started: Callable[[AttemptKey, ProcessIdentity, datetime], None],
+        on_degraded: Callable[[str, str], None],
+        on_room: Callable[[], None],
+        on_progress: Callable[[AttemptKey, float, str], None] | None = None,
+    ) -> None:
+        """`on_started` gives the child, or the worker where the attempt runs inside it.
+
+        `on_degraded` takes a machine word and a sentence; an empty sentence says that it is well again.
+        """
+        self._forkserver, self._settings = forkserver, settings
+        self._on_report, self._on_started = on_report, on_started
+        self._on_degraded, self._on_room, self._on_progress = on_degraded, on_room, on_progress
+        self.containment = "process group and subreaper"
+        self._members: dict[int, Member] = {}
+        self._guests: set[Member] = set()
+        """Workers of an earlier supervisor that found their way here."""
+        self._holders: dict[AttemptKey, Member] = {}
+        self._idle: list[Member] = []
+        self._unacknowledged: dict[AttemptKey, Member] = {}
+        self._next_number = 1
+        self._hire_after = 0.0
+        self._backoff_seconds = 0.0
+        self._deadline_timer: asyncio.TimerHandle | None = None
+        self._deadline_at = 0.0
+        self._is_closing = False
+        self._all_gone = asyncio.Event()
+
+    def open(self) -> None:
+        """Attach to the running loop, and listen for workers of an earlier supervisor."""
+        self._loop = asyncio.get_running_loop()
+        scratch.prepare(self._settings.runtime_dir)
+        os.makedirs(self._settings.output_dir, 0o700, exist_ok=True)
+        self._loop.add_reader(self._forkserver.fileno(), self._hear_forkserver)
+        self._adoption = Adoption(self._settings.runtime_dir, self._loop, self._conclude_adopted, self._greet)
+        self._idle_timer = self._loop.call_later(self._settings.idle_timeout_seconds, self._send_idle_home)
+
+    # What the supervisor asks
+
+    def room(self) -> int:
+        """How many orders could start at once: idle workers, and workers that may be hired."""
+        return sum(member.takes_orders for member in self._idle) + self._may_hire()
+
+    def backlog_room(self, per_worker: int) -> int:
+        """How many orders could be handed out if up to `per_worker` wait at each worker, the running one included.
+
+        Meant for short orders: what waits behind a long one waits until that one ends.
+        """
+        there = sum(max(per_worker - len(m.tasks), 0) for m in self._members.values() if m.takes_orders)
+        return there + self._may_hire() * per_worker
+
+    def hand_out(self, orders: Iterable[Order]) -> None:
+        """Give each order to a worker: an idle one, a new one, or else the one with the fewest orders."""
+        given: dict[Member, list[Order]] = {}
+        for order in orders:
+            member = self._member_for_next()
+            if member is None:
+                self._loop.call_soon(self._on_report, _given_back(order.key, "no worker could be hired"))
+                continue
+            self._assign(member, order)
+            given.setdefault(member, []).append(order)
+        for member, some in given.items():
+            member.channel.put(Orders(tuple(some)))
+            self._flush(member)
+
+    def acknowledge(self, keys: Iterable[AttemptKey]) -> None:
+        """These reports are durable: their workers may forget them, and files left of them are removed."""
+        by_member: dict[Member, list[AttemptKey]] = {}
+        for key in keys:
+            member = self._unacknowledged.pop(key, None)
+            if member is None:
+                left_behind.forget(self._settings.runtime_dir, key)
+            elif not member.channel.closed:
+                by_member.setdefault(member, []).append(key)
+        for member, some in by_member.items():
+            member.channel.put(Acknowledged(tuple(some)))
+            self._flush(member)
+
+    def stop(self, key: AttemptKey, outcome: Outcome) -> bool:
+        """End an attempt as cancelled, interrupted or timed out: TERM, then KILL. False if nobody here has it.
+
+        The report comes as for any other end. An attempt that ends by itself first keeps its own outcome.
+        """
+        member = self._holders.get(key)
+        if member is None:
+            return self._adoption.stop(key, outcome)
+        task = member.tasks[key]
+        task.stop = outcome
+        if key == member.running:
+            # A Python job in the worker hears of it by signal; which attempt is meant stands in the message alone.
+            self._give_deadline(task, task.kill_after_seconds)
+        member.channel.put(Stop(key, outcome))
+        self._flush(member)
+        if key == member.running:
+            member.signal(signal.SIGUSR1)
+        return True
+
+    def worker_of(self, key: AttemptKey) -> ProcessIdentity | None:
+        """The worker that has this attempt; known once the attempt has started."""
+        member = self._holders.get(key)
+        return member.identity if member else self._adoption.worker_of(key)
+
+    def adopt(
+        self, key: AttemptKey, worker: ProcessIdentity, child: ProcessIdentity | None, deadline: datetime | None
+    ) -> None:
+        """Watch over an attempt that an earlier supervisor handed out. Its report comes when the worker gives it, by
+        reconnecting or as a file; a worker that goes without one is reported lost, once no process of it lives.
+        """
+        self._adoption.watch(key, worker, child, deadline)
+
+    def left_reports(self) -> list[Finished]:
+        """What workers of a dead supervisor left behind; each stays until it is acknowledged or forgotten."""
+        return left_behind.all_reports(self._settings.runtime_dir)
+
+    def forget_report(self, key: AttemptKey) -> None:
+        left_behind.forget(self._settings.runtime_dir, key)
+
+    def is_alive(self, process: ProcessIdentity) -> bool:
+        return identity.is_alive(process)
+
+    def sweep(self, key: AttemptKey, child: ProcessIdentity | None) -> list[int]:
+        """Kill whatever remains of a lost attempt and wait, 5 s at the most; the pids of what would not die."""
+        left = tree.end_attempt(key, child)
+        scratch.remove(self._settings.runtime_dir, key)
+        return left
+
+    def views(self) -> list[WorkerState]:
+        """Every worker, for status."""
+        return [_view(member) for member in (*self._members.values(), *self._guests)]
+
+    async def close(self, grace_seconds: float) -> None:
+        """Tell the workers to end and wait for them; what is busy for longer than that is left to run on its own."""
+        self._is_closing = True
+        for member in list(self._members.values()):
+            self._retire(member)
+        if self._members:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._all_gone.wait(), grace_seconds)
+        self._let_go()
+
+    # Hiring
+
+    def _may_hire(self) -> int:
+        if self._is_closing or self._forkserver.closed or self._loop.time() < self._hire_after:
+            return 0
+        return max(self._settings.max_workers - len(self._members), 0)
+
+    def _member_for_next(self) -> Member | None:
+        while self._idle:
+            member = self._idle.pop()
+            if member.takes_orders:
+                return member
+        if self._may_hire():
+            return self._hire()
+        open_ones = [member for member in self._members.values() if member.takes_orders]
+        return min(open_ones, key=lambda member: len(member.tasks), default=None)
+
+    def _hire(self) -> Member | None:
+        number, self._next_number = self._next_number, self._next_number + 1
+        ours, theirs = socket.socketpair()
+        with theirs:
+            try:
+                self._forkserver.hire(number, theirs)
+            except OSError as problem:
+                ours.close()
+                self._back_off(f"the forkserver takes no requests: {problem.strerror}")
+                return None
+        member = Member(number, Channel(ours), self._forkserver.generation)
+        self._members[number] = member
+        self._loop.add_reader(member.channel.fileno(), self._hear, member)
+        return member
+
+    def _back_off(self, error: str) -> None:
+        self._backoff_seconds = min(max(self._backoff_seconds * 2, 1.0), _LONGEST_BACKOFF_SECONDS)
+        self._hire_after = self._loop.time() + self._backoff_seconds
+        self._loop.call_at(self._hire_after + 0.001, self._on_room)
+        self._on_degraded("hiring", f"{error}; trying again in {self._backoff_seconds:g} s")
+
+    def _assign(self, member: Member, order: Order) -> None:
+        member.tasks[order.key] = Task(order.key, order)
+        member.served += 1
+        self._holders[order.key] = member
+        if member.served >= self._settings.max_attempts_per_worker:
+            member.is_retiring = True
+
+    # What the forkserver says
+
+    def _hear_forkserver(self) -> None:
+        for message in self._forkserver.receive():
+            match message:
+                case Ready(_, containment):
+                    self.containment = containment
+                    if self._forkserver.generation > 1:
+                        self._on_degraded("forkserver", "")
+                case Hired(number, worker):
+                    self._introduce(number, worker)
+                case NotHired(number, error):
+                    self._back_off(error)
+                    self._dissolve(number)
+                case Gone(number, pid, status, left):
+                    self._part(number, pid, status, left)
+                case _:
+                    pass
+        if self._forkserver.closed:
+            self._replace_forkserver()
+
+    def _introduce(self, number: int, worker: ProcessIdentity) -> None:
+        member = self._members.get(number)
+        if member is None:
+            return
+        if self._backoff_seconds:
+            self._backoff_seconds = 0.0
+            self._on_degraded("hiring", "")
+        member.known_as(worker)
+        early, member.early = member.early, []
+        for started in early:
+            self._note_start(member, started)
+        if not member.tasks and not member.is_retiring:
+            self._rest(member)
+
+    def _dissolve(self, number: int) -> None:
+        """A worker that was asked for and never came: its orders go back."""
+        member = self._members.get(number)
+        if member is None:
+            return
+        self._unwatch(member)
+        for key in list(member.tasks):
+            self._pass_on(member, _given_back(key, "no worker could be hired"))
+        self._remove(member)
+
+    def _part(self, number: int, pid: int, status: int, left: Sequence[int]) -> None:
+        """A worker has ended, and nothing of its attempts lives: settle what it did not report."""
+        if left:
+            pids = ", ".join(map(str, left))
+            self._on_degraded(
+                "leftover_processes", f"processes {pids} of an attempt could not be ended: end them by hand"
+            )
+        member = self._members.get(number)
+        if member is not None:
+            self._hear(member)
+            self._settle(member, f"its worker (pid {pid}) ended unexpectedly ({_manner(status)})")
+
+    def _replace_forkserver(self) -> None:
+        self._loop.remove_reader(self._forkserver.fileno())
+        self._forkserver.close()
+        if self._is_closing:
+            return
+        self._on_degraded("forkserver", "the forkserver has ended unexpectedly; another one is started")
+        self._back_off("the forkserver has ended unexpectedly")
+        self._loop.call_at(self._hire_after, self._start_forkserver)
+        for member in list(self._members.values()):
+            if not member.is_watched:
+                self._bury(member)
+
+    def _start_forkserver(self) -> None:
+        if self._is_closing:
+            return
+        try:
+            self._forkserver.restart()
+        except OSError as problem:
+            self._back_off(f"no forkserver could be started: {problem}")
+            self._loop.call_at(self._hire_after, self._start_forkserver)
+            return
+        self._loop.add_reader(self._forkserver.fileno(), self._hear_forkserver)
+        self._on_room()
+
+    # What the workers say
+
+    def _hear(self, member: Member) -> None:
+        for message in member.channel.receive():
+            self._take(member, message)
+        if member.channel.closed and member.is_watched:
+            self._fall_silent(member)
+
+    def _take(self, member: Member, message: Message) -> None:
+        match message:
+            case Report(finished):
+                for one in finished:
+                    self._pass_on(member, one)
+                if not member.tasks and not member.is_adopted:
+                    self._rest(member)
+            case Started():
+                self._note_start(member, message)
+            case Progress(key, fraction, text):
+                if self._on_progress is not None:
+                    self._on_progress(key, fraction, text)
+            case Hello():
+                self._welcome(member, message)
+            case _:
+                pass
+
+    def _note_start(self, member: Member, started: Started) -> None:
+        task = member.tasks.get(started.key)
+        if task is None:
+            return
+        if member.identity is None:
+            member.early.append(started)
+            return
+        member.running, member.since = started.key, started.at
+        task.child, task.started_at = started.child, started.at
+        order = task.order
+        if order is not None and order.timeout_seconds:
+            self._give_deadline(task, order.timeout_seconds + order.kill_after_seconds)
+        self._on_started(started.key, started.child or member.identity, started.at)
+
+    def _pass_on(self, member: Member, finished: Finished) -> None:
+        """Hand a report to the supervisor, as the end of that task."""
+        task = member.tasks.pop(finished.key, None)
+        self._holders.pop(finished.key, None)
+        if member.running == finished.key:
+            member.running = None
+        if member.early:
+            member.early = [started for started in member.early if started.key != finished.key]
+        self._unacknowledged[finished.key] = member
+        self._adoption.is_reported(finished.key)
+        if task is not None or member.is_adopted:
+            self._on_report(finished)
+
+    def _rest(self, member: Member) -> None:
+        """Nothing to do for this worker: keep it warm, or let it go if it has served long enough."""
+        member.since, member.idle_since = None, time.monotonic()
+        if member.is_retiring or self._is_closing:
+            self._retire(member)
+        elif member.identity is not None and member not in self._idle:
+            self._idle.append(member)
+            self._on_room()
+
+    def _retire(self, member: Member) -> None:
+        member.is_retiring = True
+        if not member.channel.closed:
+            member.channel.put(Retire())
+            self._flush(member)
+
+    def _send_idle_home(self) -> None:
+        limit = self._settings.idle_timeout_seconds
+        self._idle_timer = self._loop.call_later(max(limit / 2, 0.05), self._send_idle_home)
+        now = time.monotonic()
+        too_many = len(self._members) - _FLOOR
+        for member in [member for member in self._idle if now - member.idle_since >= limit][: max(too_many, 0)]:
+            self._idle.remove(member)
+            self._retire(member)
+
+    def _flush(self, member: Member) -> None:
+        member.channel.flush()
+        if member.channel.has_unsent and member.is_watched:
+            self._loop.add_writer(member.channel.fileno(), self._flush_rest, member)
+
+    def _flush_rest(self, member: Member) -> None:
+        member.channel.flush()
+        if not member.channel.has_unsent:
+            self._loop.remove_writer(member.channel.fileno())
+
+    # Ends of workers
+
+    def _unwatch(self, member: Member) -> None:
+        if member.is_watched:
+            member.is_watched = False
+            self._loop.remove_reader(member.channel.fileno())
+            self._loop.remove_writer(member.channel.fileno())
+
+    def _fall_silent(self, member: Member) -> None:
+        """A worker's end is told by its socket first; who still lives below it, the forkserver knows."""
+        self._unwatch(member)
+        if member.is_adopted:
+            self._see_off(member)
+        elif member.generation != self._forkserver.generation or self._forkserver.closed:
+            self._bury(member)
+        else:
+            self._loop.call_later(_GONE_SECONDS, self._bury, member)
+
+    def _bury(self, member: Member) -> None:
+        """End what remains of a worker for which no forkserver answers."""
+        if self._members.get(member.number) is not member:
+            return
+        member.signal(signal.SIGKILL)
+        for task in list(member.tasks.values()):
+            self.sweep(task.key, task.child)
+        self._settle(member, "its worker ended unexpectedly, and so had its forkserver")
+
+    def _settle(self, member: Member, error: str) -> None:
+        """Judge what a dead worker did not report: the attempt it was at is lost, what waited behind it goes back."""
+        at = member.running or next(iter(member.tasks), None)
+        for task in list(member.tasks.values()):
+            if task.key != at:
+                self._pass_on(member, _given_back(task.key, error))
+                continue
+            scratch.remove(self._settings.runtime_dir, task.key)
+            self._pass_on(member, _judged(task, error))
+        self._remove(member)
+
+    def _remove(self, member: Member) -> None:
+        self._unwatch(member)
+        self._members.pop(member.number, None)
+        if member in self._idle:
+            self._idle.remove(member)
+        member.close()
+        if not self._members:
+            self._all_gone.set()
+        if not self._is_closing:
+            self._on_room()
+
+    # The second line of defence
+
+    def _give_deadline(self, task: Task, seconds: float) -> None:
+        at = self._loop.time() + seconds + _SECOND_LINE_SECONDS
+        task.deadline = at if task.deadline is None else min(at, task.deadline)
+        if self._deadline_timer is None or task.deadline < self._deadline_at:
+            self._plan_deadline(task.deadline)
+
+    def _plan_deadline(self, at: float) -> None:
+        if self._deadline_timer is not None:
+            self._deadline_timer.cancel()
+        self._deadline_at = at
+        self._deadline_timer = self._loop.call_at(at, self._enforce_deadlines)
+
+    def _enforce_deadlines(self) -> None:
+        self._deadline_timer = None
+        now = self._loop.time()
+        awaited = []
+        for member in (*self._members.values(), *self._guests):
+            task = member.tasks.get(member.running) if member.running else None
+            if task is None or task.deadline is None:
+                continue
+            if task.deadline <= now:
+                # What the worker could not end in time ends with the worker: the forkserver then clears up below it.
+                task.stop = task.stop or Outcome.TIMEOUT
+                task.deadline = None
+                member.signal(signal.SIGKILL)
+            else:
+                awaited.append(task.deadline)
+        if awaited:
+            self._plan_deadline(min(awaited))
+
+    # Workers of an earlier supervisor
+
+    def _greet(self, channel: Channel) -> None:
+        """Somebody called on the adoption socket: who it is, its first message says."""
+        guest = Member(0, channel, 0, is_adopted=True)
+        self._guests.add(guest)
+        self._loop.add_reader(channel.fileno(), self._hear, guest)
+
+    def _welcome(self, guest: Member, hello: Hello) -> None:
+        if not identity.is_alive(hello.worker):
+            return
+        guest.number = hello.number
+        guest.known_as(hello.worker)
+        if hello.key is None:
+            return
+        stop = self._adoption.is_connected(hello.key, hello.worker, hello.child)
+        guest.tasks[hello.key] = Task(hello.key, None, hello.child, hello.started_at)
+        guest.running, guest.since = hello.key, hello.started_at
+        self._holders[hello.key] = guest
+        if stop is not None:
+            self.stop(hello.key, stop)
+
+    def _see_off(self, guest: Member) -> None:
+        """An adopted worker has gone: what it did not report, the watch over its process settles."""
+        self._guests.discard(guest)
+        for task in guest.tasks.values():
+            self._holders.pop(task.key, None)
+            self._adoption.is_disconnected(task.key, task.stop)
+        guest.close()
+
+    def _conclude_adopted(self, finished: Finished) -> None:
+        self._on_report(finished)
+
+    def _let_go(self) -> None:
+        self._adoption.close()
+        self._idle_timer.cancel()
+        if self._deadline_timer is not None:
+            self._deadline_timer.cancel()
+        for member in (*self._members.values(), *self._guests):
+            self._unwatch(member)
+            member.close()
+        self._members.clear()
+        self._guests.clear()
+        if not self._forkserver.closed:
+            self._loop.remove_reader(self._forkserver.fileno())
+            self._forkserver.close()
+
+
+def _given_back(key: AttemptKey, error: str) -> Finished:
+    ending = Ending(Outcome.INTERRUPTED, finished_at=datetime.now(UTC), error=error, spent=False)
+    return Finished(key, ending)
+
+
+def _judged(task: Task, error: str) -> Finished:
+    """The end of an attempt whose worker cannot tell it any more."""
+    outcome = task.stop or Outcome.LOST
+    if task.stop is not None:
+        error = f"{outcome.value}: it did not end when asked, and was ended together with its worker"
+    ending = Ending(
+        outcome,
+        started_at=task.started_at,
+        finished_at=datetime.now(UTC),
+        exit_code=124 if outcome is Outcome.TIMEOUT else None,
+        error=error,
+        spent=outcome is not Outcome.INTERRUPTED,
+    )
+    return Finished(task.key, ending)
+
+
+def _manner(status: int) -> str:
+    return f"signal {-status}" if status < 0 else f"exit status {status}"
+
+
+def _view(member: Member) -> WorkerState:
+    key = member.running or next(iter(member.tasks), None)
+    return WorkerState(
+        member.number,
+        member.identity.pid if member.identity else 0,
+        member.state,
+        key.run if key else None,
+        key.attempt if key else None,
+        member.since,
+    )

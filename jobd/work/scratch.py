@@ -1,0 +1,188 @@
+"""The private directory of an attempt: its payload and result as files, there while it runs and removed after."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from contextlib import suppress
+
+from jobd.core.model import AttemptKey, Directive, Json
+from jobd.work.accounts import Account
+
+RESULT_MAX_BYTES = 1024 * 1024
+_PAYLOAD, _RESULT = "payload.json", "result.json"
+_OPEN_DIR = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_WAYS_ON = {"retry_in": "retry", "snooze_in": "snooze", "cancel": "cancel", "discard": "discard"}
+
+
+class Scratch:
+    """`runtime_dir/attempts/RUN.ATTEMPT`, mode 0700 and owned by the user of the job."""
+
+    def __init__(self, runtime_dir: str, key: AttemptKey, payload: str, account: Account) -> None:
+        self._parent = f"{runtime_dir}/attempts"
+        self._name = str(key)
+        self._account = account
+        self.path = f"{self._parent}/{self._name}"
+        self.payload_file = f"{self.path}/{_PAYLOAD}"
+        self.result_file = f"{self.path}/{_RESULT}"
+        try:
+            os.mkdir(self.path, 0o700)
+        except FileExistsError:
+            remove(runtime_dir, key)
+            os.mkdir(self.path, 0o700)
+        except FileNotFoundError:
+            prepare(runtime_dir)
+            os.mkdir(self.path, 0o700)
+        self._fill(payload)
+
+    def _fill(self, payload: str) -> None:
+        fd = os.open(self.payload_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        try:
+            os.write(fd, payload.encode(errors="surrogateescape"))
+            if self._account.differs:
+                os.fchown(fd, self._account.uid, self._account.gid)
+                os.chown(self.path, self._account.uid, self._account.gid, follow_symlinks=False)
+        finally:
+            os.close(fd)
+
+    def read_result(self) -> tuple[Json, Directive | None]:
+        """What the job left in its result file, taken apart. Raises ValueError with what is wrong with it."""
+        text = self._result_text()
+        if not text:
+            return None, None
+        try:
+            value = json.loads(text, parse_constant=_refuse_constant)
+        except (ValueError, RecursionError) as problem:
+            raise ValueError(f"the result file is not JSON: {problem}") from None
+        return split_result(value)
+
+    def _result_text(self) -> bytes:
+        try:
+            parent = os.open(self.path, _OPEN_DIR)
+        except OSError:
+            return b""
+        try:
+            fd = os.open(_RESULT, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=parent)
+        except FileNotFoundError:
+            return b""
+        except OSError as problem:
+            raise ValueError(f"the result file cannot be read: {problem.strerror}") from None
+        finally:
+            os.close(parent)
+        try:
+            return self._checked(fd)
+        finally:
+            os.close(fd)
+
+    def _checked(self, fd: int) -> bytes:
+        facts = os.fstat(fd)
+        if not stat.S_ISREG(facts.st_mode) or facts.st_nlink != 1 or facts.st_uid not in (self._account.uid, 0):
+            raise ValueError("the result file is not a regular file of the job's own user")
+        if facts.st_size > RESULT_MAX_BYTES:
+            raise ValueError(f"the result file has {facts.st_size} bytes, more than the {RESULT_MAX_BYTES} allowed")
+        return os.read(fd, RESULT_MAX_BYTES)
+
+    def remove(self) -> None:
+        _remove_tree(self._parent, self._name)
+
+
+def prepare(runtime_dir: str) -> None:
+    """Make the directories of a runtime directory that are not there yet."""
+    for name, mode in (("", 0o755), ("attempts", 0o711), ("outcomes", 0o700), ("background", 0o700)):
+        os.makedirs(f"{runtime_dir}/{name}", mode, exist_ok=True)
+        if name:
+            os.chmod(f"{runtime_dir}/{name}", mode)
+
+
+def remove(runtime_dir: str, key: AttemptKey) -> None:
+    """Remove the directory of an attempt whose worker could not."""
+    _remove_tree(f"{runtime_dir}/attempts", str(key))
+
+
+def split_result(value: Json) -> tuple[Json, Directive | None]:
+    """Take the job's word about its run (`{"jobd": {"retry_in": 30}}`) out of its result.
+
+    Raises ValueError where that word makes no sense.
+    """
+    if not isinstance(value, dict) or "jobd" not in value:
+        return value, None
+    rest = {name: item for name, item in value.items() if name != "jobd"}
+    return rest or None, _directive(value["jobd"])
+
+
+def _directive(word: Json) -> Directive:
+    known = [name for name in _WAYS_ON if isinstance(word, dict) and name in word]
+    if len(known) != 1:
+        raise ValueError(f'"jobd" in the result takes exactly one of {", ".join(_WAYS_ON)}')
+    value, reason = word[known[0]], word.get("reason", "")
+    kind = _WAYS_ON[known[0]]
+    if kind in ("retry", "snooze"):
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1e9:
+            raise ValueError(f'"{known[0]}" in the result takes seconds, not {value!r}')
+        return Directive("retry" if kind == "retry" else "snooze", float(value), str(reason))
+    return Directive("cancel" if kind == "cancel" else "discard", 0.0, value if isinstance(value, str) else str(reason))
+
+
+def _refuse_constant(word: str) -> Json:
+    raise ValueError(f"{word} is no JSON number")
+
+
+def _remove_tree(parent: str, name: str) -> None:
+    """Remove a directory a stranger may have filled: by descriptors, following no link, whatever its depth.
+
+    Directories inside are first renamed up to the top, so that depth costs neither descriptors nor recursion.
+    """
+    try:
+        above = os.open(parent, _OPEN_DIR)
+    except OSError:
+        return
+    try:
+        with suppress(FileNotFoundError, NotADirectoryError):
+            top = os.open(name, _OPEN_DIR, dir_fd=above)
+            try:
+                _empty(top)
+            finally:
+                os.close(top)
+            os.rmdir(name, dir_fd=above)
+    except OSError:
+        # Something in there resists (an immutable file, a mount): it stays, named after its attempt, for an admin.
+        return
+    finally:
+        os.close(above)
+
+
+def _empty(top: int) -> None:
+    turn = 0
+    while inside := os.listdir(top):
+        turn += 1
+        for place, name in enumerate(inside):
+            if not _unlink(name, top):
+                _flatten(name, top, f"{turn}.{place}.")
+
+
+def _unlink(name: str, parent: int) -> bool:
+    """Remove a file or an empty directory; False for a directory with something in it."""
+    try:
+        os.unlink(name, dir_fd=parent)
+    except FileNotFoundError:
+        return True
+    except (IsADirectoryError, PermissionError):
+        try:
+            os.rmdir(name, dir_fd=parent)
+        except OSError:
+            return False
+    return True
+
+
+def _flatten(name: str, top: int, prefix: str) -> None:
+    """Take everything out of the directory `name`: files for good, directories up into `top`."""
+    fd = os.open(name, _OPEN_DIR, dir_fd=top)
+    try:
+        os.fchmod(fd, 0o700)
+        for place, item in enumerate(os.listdir(fd)):
+            if not _unlink(item, fd):
+                os.rename(item, f"{prefix}{place}", src_dir_fd=fd, dst_dir_fd=top)
+    finally:
+        os.close(fd)
+    os.rmdir(name, dir_fd=top)

@@ -1,0 +1,244 @@
+"""Watches one child process to its end: output, timeout, stop, and every process it leaves behind.
+
+The attempt is over when its leader has exited and nothing below the worker lives any more, not when its pipes are
+closed. The worker is a subreaper that does one thing at a time: whatever hangs below it belongs to the attempt.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import time
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+from jobd.core.model import ProcessIdentity
+from jobd.core.states import Outcome
+from jobd.work import cgroup, tree
+from jobd.work.alarm import Alarm
+from jobd.work.launch import Child
+from jobd.work.line import RETRY_SECONDS, Line
+from jobd.work.output import Capture
+from jobd.work.wire import Order
+
+_PIECE = 256 * 1024
+_LEFTOVER_GRACE_SECONDS = 1.0
+_DRAIN_SECONDS = 1.0
+_STUCK_SECONDS = 5.0
+_REPEAT_SECONDS = 0.01
+
+
+@dataclass(slots=True)
+class Ended:
+    """What was seen of a child from its start to the death of its last descendant."""
+
+    status: int = 0
+    """As wait4 gives it."""
+    forced: Outcome | None = None
+    """The outcome jobd brought about: timeout, cancelled, interrupted, or killed for its output."""
+    error: str | None = None
+    user_seconds: float = 0.0
+    system_seconds: float = 0.0
+    peak_memory_bytes: int = 0
+    leftovers: int = 0
+    background: list[ProcessIdentity] = field(default_factory=list)
+    """What was allowed to live on."""
+
+
+class Watch:
+    def __init__(self, child: Child, order: Order, captures: tuple[Capture, Capture], alarm: Alarm, line: Line) -> None:
+        self._child, self._order, self._alarm, self._line = child, order, alarm, line
+        self._streams = {child.stdout: captures[0], child.stderr: captures[1]}
+        self._captures = captures
+        self._poll = select.poll()
+        self._leaf: str | None = None
+        self._ended = Ended()
+        self._deadline = time.monotonic() + order.timeout_seconds if order.timeout_seconds else None
+        self._kill_at: float | None = None
+        self._killing_since: float | None = None
+        self._leader_lives = True
+        self._tree_lives = True
+        self._drain_until: float | None = None
+
+    def run(self, leaf: str | None = None) -> Ended:
+        """Stay until the attempt is over. `leaf` is its cgroup, where it has one."""
+        self._leaf = leaf
+        for fd in (*self._streams, self._child.pidfd, self._alarm.fd):
+            self._poll.register(fd, select.POLLIN)
+        try:
+            while not self._is_over():
+                self._alarm.arm(self._next_instant())
+                self._wait()
+                self._advance(time.monotonic())
+        finally:
+            self._alarm.arm(None)
+            for fd in (*self._streams, self._child.pidfd):
+                os.close(fd)
+        return self._ended
+
+    def _wait(self) -> None:
+        line = self._line
+        if line.is_orphaned:
+            ready = self._poll.poll(RETRY_SECONDS * 1000)
+            line.take_in()
+        else:
+            listened = line.channel.fileno()
+            self._poll.register(listened, select.POLLIN | (select.POLLOUT if line.channel.has_unsent else 0))
+            ready = self._poll.poll()
+            self._poll.unregister(listened)
+            if any(fd == listened for fd, _ in ready):
+                line.flush()
+                line.take_in()
+        for fd, _ in ready:
+            if fd in self._streams:
+                self._read(fd)
+            elif fd == self._child.pidfd and self._leader_lives:
+                self._poll.unregister(fd)
+                self._reap_leader()
+            elif fd == self._alarm.fd:
+                self._alarm.clear()
+
+    def _next_instant(self) -> float | None:
+        awaited = [self._kill_at, self._drain_until]
+        if self._leader_lives and self._ended.forced is None:
+            awaited.append(self._deadline)
+        if not self._leader_lives and self._tree_lives:
+            awaited.append(time.monotonic() + _REPEAT_SECONDS)
+        return min((at for at in awaited if at is not None), default=None)
+
+    def _is_over(self) -> bool:
+        if self._leader_lives or self._tree_lives:
+            return False
+        return not self._streams or (self._drain_until is not None and time.monotonic() >= self._drain_until)
+
+    def _advance(self, now: float) -> None:
+        if self._leader_lives and self._ended.forced is None:
+            self._judge(now)
+        if self._kill_at is not None and now >= self._kill_at:
+            self._kill(now)
+        if not self._leader_lives and self._tree_lives:
+            self._clear_up(now)
+
+    def _judge(self, now: float) -> None:
+        asked = self._line.stop_asked()
+        if asked is not None:
+            self._end(asked, f"{asked.value} on request")
+        elif self._deadline is not None and now >= self._deadline:
+            self._end(Outcome.TIMEOUT, f"timed out after {self._order.timeout_seconds:g} s")
+        elif self._order.output_on_limit == "kill" and any(capture.was_cut for capture in self._captures):
+            self._end(Outcome.KILLED, f"wrote more than the {self._order.output_max_bytes} bytes its output may have")
+
+    def _end(self, outcome: Outcome, error: str) -> None:
+        self._ended.forced, self._ended.error = outcome, error
+        self._kill_at = time.monotonic() + self._order.kill_after_seconds
+        self._signal_all(signal.SIGTERM, signal.SIGCONT)
+
+    def _signal_all(self, *signals: int) -> None:
+        """Signal the leader's group as one, and whatever has left that group one by one."""
+        group = self._child.pid if self._leader_lives else None
+        if group is not None:
+            for number in signals:
+                # Until it is waited for, the leader keeps the number of its group from being given to anybody else.
+                with suppress(ProcessLookupError, PermissionError):
+                    os.killpg(group, number)
+        for process in tree.descendants(os.getpid()):
+            if group is None or _group_of(process) != group:
+                tree.send(process, *signals)
+
+    def _kill(self, now: float) -> None:
+        """SIGKILL everything, again and again until nothing is left: a tree may grow while it is being cut."""
+        if self._killing_since is None:
+            self._killing_since = now
+            self._note_survivors()
+        if self._leaf is not None:
+            cgroup.kill(self._leaf)
+        self._signal_all(signal.SIGKILL)
+        self._kill_at = now + _REPEAT_SECONDS
+        if now - self._killing_since > _STUCK_SECONDS:
+            self._give_up()
+
+    def _note_survivors(self) -> None:
+        alive = tree.descendants(os.getpid())
+        if self._ended.forced is not None and alive:
+            shown = ", ".join(tree.describe(process) for process in alive[:5])
+            self._ended.error = (
+                f"{self._ended.error}; killed after another {self._order.kill_after_seconds:g} s: {shown}"
+            )
+
+    def _give_up(self) -> None:
+        """Nothing more can be done about what is stuck in the kernel or may not be signalled."""
+        shown = ", ".join(tree.describe(process) for process in tree.descendants(os.getpid()))
+        self._ended.error = f"{self._ended.error or ''}; could not be ended: {shown}".lstrip("; ")
+        self._leader_lives = self._tree_lives = False
+        self._kill_at = None
+        self._drain_until = time.monotonic()
+
+    def _reap_leader(self) -> None:
+        _, self._ended.status, usage = os.wait4(self._child.pid, 0)
+        self._leader_lives = False
+        self._count(usage.ru_utime, usage.ru_stime, usage.ru_maxrss * 1024)
+
+    def _count(self, user: float, system: float, peak: int) -> None:
+        self._ended.user_seconds += user
+        self._ended.system_seconds += system
+        self._ended.peak_memory_bytes = max(self._ended.peak_memory_bytes, peak)
+
+    def _clear_up(self, now: float) -> None:
+        """The leader is gone: end what it left, unless that is what the job is meant to do."""
+        for _, _, usage in tree.reap():
+            self._count(usage.ru_utime, usage.ru_stime, usage.ru_maxrss * 1024)
+        if not tree.has_children():
+            self._close_tree(now + _DRAIN_SECONDS)
+        elif self._order.allow_background and self._ended.forced is None:
+            self._ended.background = tree.descendants(os.getpid())
+            self._close_tree(now)
+        elif self._ended.leftovers == 0:
+            self._ended.leftovers = len(tree.descendants(os.getpid()))
+            if self._kill_at is None:
+                self._kill_at = now + _LEFTOVER_GRACE_SECONDS
+                self._signal_all(signal.SIGTERM, signal.SIGCONT)
+
+    def _close_tree(self, drain_until: float) -> None:
+        self._tree_lives = False
+        self._kill_at = None
+        self._drain_until = drain_until
+        for fd in list(self._streams):
+            self._read_rest(fd)
+
+    def _read(self, fd: int) -> None:
+        data = _read_some(fd)
+        if data:
+            self._streams[fd].write(data)
+        elif data is not None:
+            self._close_stream(fd)
+
+    def _read_rest(self, fd: int) -> None:
+        """Take what the pipe holds now, and not what somebody may go on writing to it."""
+        for _ in range(16):
+            data = _read_some(fd)
+            if not data:
+                if data is not None:
+                    self._close_stream(fd)
+                return
+            self._streams[fd].write(data)
+
+    def _close_stream(self, fd: int) -> None:
+        self._poll.unregister(fd)
+        del self._streams[fd]
+        os.close(fd)
+
+
+def _read_some(fd: int) -> bytes | None:
+    """Bytes, nothing at the end of the stream, None where there is nothing now."""
+    try:
+        return os.read(fd, _PIECE)
+    except BlockingIOError:
+        return None
+
+
+def _group_of(process: ProcessIdentity) -> int:
+    try:
+        return os.getpgid(process.pid)
+    except ProcessLookupError:
+        return -1

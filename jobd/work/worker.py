@@ -1,0 +1,238 @@
+"""A worker: executes one order after the other, watches over each to its end, and reports.
+
+It is forked by the forkserver, has no thread, and imports next to nothing. Jobs are separate processes, except Python
+callables, which run in the worker itself unless they ask to be isolated.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import socket
+import sys
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from jobd.core.model import Ending, Finished, Python, Usage
+from jobd.core.states import Outcome
+from jobd.work import cgroup, tree
+from jobd.work.accounts import Account, Refused, account_of
+from jobd.work.alarm import Alarm
+from jobd.work.channel import Channel
+from jobd.work.environment import directory_of, variables
+from jobd.work.executors import argv_of
+from jobd.work.launch import Child, Launch, fork, start
+from jobd.work.line import Line
+from jobd.work.output import Capture, path_of
+from jobd.work.scratch import Scratch
+from jobd.work.stage import Stage
+from jobd.work.watch import Ended, Watch
+from jobd.work.wire import Order
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a worker lives: what the forkserver was told, and the worker's own cgroup if there is a delegation."""
+
+    runtime_dir: str
+    output_dir: str
+    python_path: tuple[str, ...] = ()
+    group: str | None = None
+
+
+def main(number: int, sock: socket.socket, place: Place) -> None:
+    """Work until the supervisor says to retire or is gone; never called outside a fresh fork."""
+    tree.become_subreaper()
+    tree.set_title(f"jobd: worker {number}")
+    for directory in reversed(place.python_path):
+        sys.path.insert(0, directory)
+    if place.group is not None:
+        cgroup.enter(f"{place.group}/self")
+    Worker(Line(Channel(sock), number, place.runtime_dir), place).run()
+
+
+class Worker:
+    def __init__(self, line: Line, place: Place) -> None:
+        self._line, self._place = line, place
+        self._alarm = Alarm()
+        self._stage = Stage()
+
+    def run(self) -> None:
+        while True:
+            self._line.take_in()
+            if self._line.orders:
+                self._execute(self._line.orders.popleft())
+                continue
+            self._line.flush()
+            if self._line.is_done:
+                return
+            self._wait()
+
+    def _wait(self) -> None:
+        poll = select.poll()
+        poll.register(self._line.channel, select.POLLIN | (select.POLLOUT if self._line.channel.has_unsent else 0))
+        poll.register(self._alarm.fd, select.POLLIN)
+        poll.poll()
+        self._alarm.clear()
+
+    def _execute(self, order: Order) -> None:
+        self._line.begin(order)
+        self._alarm.listen()
+        captures = self._captures(order)
+        try:
+            account = account_of(order.user, order.group)
+            if isinstance(order.action, Python) and not order.isolate and not account.differs and not order.nice:
+                ending = self._call(order, account, captures)
+            else:
+                ending = self._run_child(order, account, captures)
+        except Refused as refused:
+            ending = _refused(refused)
+        for capture in captures:
+            capture.close()
+        self._line.finish(Finished(order.key, _with_output(ending, captures)))
+        self._look_at_itself()
+
+    def _captures(self, order: Order) -> tuple[Capture, Capture]:
+        run, attempt = order.key.run, order.key.attempt
+        directory, most = self._place.output_dir, order.output_max_bytes
+        return (
+            Capture(path_of(directory, run, attempt, "stdout"), most),
+            Capture(path_of(directory, run, attempt, "stderr"), most),
+        )
+
+    def _call(self, order: Order, account: Account, captures: tuple[Capture, Capture]) -> Ending:
+        """Call a Python job here, with the worker's modules warm."""
+        from jobd.work.executors import warm
+
+        return warm.call(order, account, captures, self._stage, self._alarm, self._line)
+
+    def _run_child(self, order: Order, account: Account, captures: tuple[Capture, Capture]) -> Ending:
+        """Run the order as a process of its own."""
+        scratch = self._scratch(order, account)
+        leaf = cgroup.make(f"{self._place.group}/run-{order.key}") if self._place.group else None
+        try:
+            launch = Launch(
+                argv=argv_of(order),
+                env=variables(order, account, scratch),
+                cwd=directory_of(order, account),
+                umask=order.umask,
+                nice=order.nice,
+                account=account,
+                stdin=order.stdin,
+                leaf=leaf,
+                own_leaf=f"{self._place.group}/self" if leaf else None,
+            )
+            if launch.argv:
+                return self._see_through(order, start(launch), captures, scratch, leaf)
+            return self._isolated(order, launch, captures, leaf)
+        finally:
+            scratch.remove()
+            if leaf is not None:
+                cgroup.remove(leaf)
+
+    def _scratch(self, order: Order, account: Account) -> Scratch:
+        try:
+            return Scratch(self._place.runtime_dir, order.key, order.payload, account)
+        except OSError as problem:
+            raise Refused(f"its directory could not be made: {problem}", spent=False, retryable=True) from None
+
+    def _see_through(
+        self, order: Order, child: Child, captures: tuple[Capture, Capture], scratch: Scratch, leaf: str | None
+    ) -> Ending:
+        ending = self._watch(order, child, captures, leaf)
+        try:
+            result, directive = scratch.read_result()
+        except ValueError as problem:
+            return replace(ending, error=ending.error or str(problem))
+        if ending.outcome not in (Outcome.SUCCEEDED, Outcome.FAILED):
+            directive = None
+        return replace(ending, result=result, directive=directive)
+
+    def _isolated(self, order: Order, launch: Launch, captures: tuple[Capture, Capture], leaf: str | None) -> Ending:
+        """Call a Python job in a fork of its own; its answer comes back by a memory file."""
+        from jobd.work.executors import isolated
+
+        answer = os.memfd_create("answer", os.MFD_CLOEXEC)
+        try:
+            child = fork(launch, isolated.body(order, launch.env, answer), keep=answer)
+            ending = self._watch(order, child, captures, leaf)
+            return isolated.completed(ending, answer)
+        finally:
+            os.close(answer)
+
+    def _watch(self, order: Order, child: Child, captures: tuple[Capture, Capture], leaf: str | None) -> Ending:
+        started_at = datetime.now(UTC)
+        self._line.start(order.key, child.identity, started_at)
+        ended = Watch(child, order, captures, self._alarm, self._line).run(leaf)
+        if ended.background:
+            self._let_live(ended)
+        return _ending(order, ended, started_at)
+
+    def _let_live(self, ended: Ended) -> None:
+        """Note the sessions that may live on, and leave: they then hang below the forkserver, which reads the notes."""
+        for process in ended.background:
+            try:
+                session = os.getsid(process.pid)
+                with open(f"{self._place.runtime_dir}/background/{session}", "x", encoding="ascii"):
+                    pass
+            except (ProcessLookupError, FileExistsError):
+                continue
+        self._leave("the worker is replaced after a job that left processes in the background")
+
+    def _leave(self, why: str) -> None:
+        self._line.give_back_all(why)
+        self._line.is_leaving = True
+
+    def _look_at_itself(self) -> None:
+        """A Python job that left threads behind has made this process unfit to fork."""
+        threading: Any = sys.modules.get("threading")
+        if threading is not None and threading.active_count() > 1:
+            self._leave("the worker is replaced after a job that left threads behind")
+
+
+def _refused(refused: Refused) -> Ending:
+    return Ending(
+        Outcome.FAILED if refused.spent else Outcome.INTERRUPTED,
+        finished_at=datetime.now(UTC),
+        exit_code=refused.exit_code if refused.spent else None,
+        error=refused.error,
+        retryable=refused.retryable,
+        spent=refused.spent,
+    )
+
+
+def _ending(order: Order, ended: Ended, started_at: datetime) -> Ending:
+    number = os.WTERMSIG(ended.status) if os.WIFSIGNALED(ended.status) else None
+    exit_code = 128 + number if number is not None else os.WEXITSTATUS(ended.status)
+    outcome, error = ended.forced, ended.error
+    if outcome is Outcome.TIMEOUT:
+        exit_code = 124
+    elif outcome is None and number is not None:
+        outcome, error = Outcome.KILLED, error or f"ended by signal {number}"
+    elif outcome is None:
+        outcome = Outcome.SUCCEEDED if exit_code in order.success_exit_status else Outcome.FAILED
+        error = error or (None if outcome is Outcome.SUCCEEDED else f"exited with {exit_code}")
+    return Ending(
+        outcome,
+        started_at=started_at,
+        finished_at=datetime.now(UTC),
+        exit_code=exit_code,
+        signal=number,
+        error=error,
+        spent=outcome is not Outcome.INTERRUPTED,
+        usage=Usage(ended.user_seconds, ended.system_seconds, ended.peak_memory_bytes, leftovers=ended.leftovers),
+    )
+
+
+def _with_output(ending: Ending, captures: tuple[Capture, Capture]) -> Ending:
+    out, err = captures
+    if not out.written and not err.written:
+        return ending
+    usage = replace(
+        ending.usage,
+        stdout_bytes=out.written,
+        stderr_bytes=err.written,
+        output_cut=out.was_cut or err.was_cut,
+    )
+    return replace(ending, usage=usage)
