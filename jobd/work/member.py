@@ -65,6 +65,11 @@ class Member:
         return "starting" if self.identity is None else "idle"
 
     @property
+    def head(self) -> Task | None:
+        """What it is at, or will be at next."""
+        return self.tasks[self.running] if self.running else next(iter(self.tasks.values()), None)
+
+    @property
     def takes_orders(self) -> bool:
         return not self.is_adopted and not self.is_retiring and not self.channel.closed
 

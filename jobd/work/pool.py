@@ -41,6 +41,8 @@ from jobd.work.wire import (
 __all__ = ["ForkServer", "Pool", "PoolSettings", "WorkerState"]
 
 _SECOND_LINE_SECONDS = 0.5
+_START_SECONDS = 5.0
+_ENDLESS_START_SECONDS = 60.0
 _GONE_SECONDS = 15.0
 _LONGEST_BACKOFF_SECONDS = 60.0
 _FLOOR = 1
@@ -100,7 +102,7 @@ class Pool:
         self._backoff_seconds = 0.0
         self._deadline_timer: asyncio.TimerHandle | None = None
         self._deadline_at = 0.0
-        self._is_closing = False
+        self._is_closing = self._is_closed = False
         self._all_gone = asyncio.Event()
 
     def open(self) -> None:
@@ -256,6 +258,8 @@ class Pool:
     def _assign(self, member: Member, order: Order) -> None:
         member.tasks[order.key] = Task(order.key, order)
         member.served += 1
+        if len(member.tasks) == 1:
+            self._expect_start(member)
         self._holders[order.key] = member
         if member.served >= self._settings.max_attempts_per_worker:
             member.is_retiring = True
@@ -374,10 +378,11 @@ class Pool:
             member.early.append(started)
             return
         member.running, member.since = started.key, started.at
-        task.child, task.started_at = started.child, started.at
-        order = task.order
-        if order is not None and order.timeout_seconds:
-            self._give_deadline(task, order.timeout_seconds + order.kill_after_seconds)
+        task.child, task.started_at, task.deadline = started.child, started.at, None
+        if task.order is not None and task.order.timeout_seconds:
+            self._give_deadline(task, task.order.timeout_seconds + task.kill_after_seconds)
+        if task.stop is not None:
+            self._give_deadline(task, task.kill_after_seconds)
         self._on_started(started.key, started.child or member.identity, started.at)
 
     def _pass_on(self, member: Member, finished: Finished) -> None:
@@ -388,6 +393,8 @@ class Pool:
             member.running = None
         if member.early:
             member.early = [started for started in member.early if started.key != finished.key]
+        if member.tasks:
+            self._expect_start(member)
         self._unacknowledged[finished.key] = member
         self._adoption.is_reported(finished.key)
         if task is not None or member.is_adopted:
@@ -456,9 +463,9 @@ class Pool:
 
     def _settle(self, member: Member, error: str) -> None:
         """Judge what a dead worker did not report: the attempt it was at is lost, what waited behind it goes back."""
-        at = member.running or next(iter(member.tasks), None)
+        head = member.head
         for task in list(member.tasks.values()):
-            if task.key != at:
+            if task is not head:
                 self._pass_on(member, _given_back(task.key, error))
                 continue
             scratch.remove(self._settings.runtime_dir, task.key)
@@ -484,6 +491,13 @@ class Pool:
         if self._deadline_timer is None or task.deadline < self._deadline_at:
             self._plan_deadline(task.deadline)
 
+    def _expect_start(self, member: Member) -> None:
+        """A worker that hangs before it tells of a start is found out too, only later."""
+        task = member.head
+        if task is not None and task.order is not None and task.deadline is None:
+            runs = task.order.timeout_seconds + task.kill_after_seconds if task.order.timeout_seconds else 0.0
+            self._give_deadline(task, runs + (_START_SECONDS if runs else _ENDLESS_START_SECONDS))
+
     def _plan_deadline(self, at: float) -> None:
         if self._deadline_timer is not None:
             self._deadline_timer.cancel()
@@ -495,7 +509,7 @@ class Pool:
         now = self._loop.time()
         awaited = []
         for member in (*self._members.values(), *self._guests):
-            task = member.tasks.get(member.running) if member.running else None
+            task = member.head
             if task is None or task.deadline is None:
                 continue
             if task.deadline <= now:
@@ -542,6 +556,9 @@ class Pool:
         self._on_report(finished)
 
     def _let_go(self) -> None:
+        if self._is_closed:
+            return
+        self._is_closed = True
         self._adoption.close()
         self._idle_timer.cancel()
         if self._deadline_timer is not None:
@@ -582,7 +599,7 @@ def _manner(status: int) -> str:
 
 
 def _view(member: Member) -> WorkerState:
-    key = member.running or next(iter(member.tasks), None)
+    key = member.head.key if member.head else None
     return WorkerState(
         member.number,
         member.identity.pid if member.identity else 0,

@@ -52,7 +52,7 @@ class Scratch:
         if not text:
             return None, None
         try:
-            value = json.loads(text, parse_constant=_refuse_constant)
+            value = json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
         except (ValueError, RecursionError) as problem:
             raise ValueError(f"the result file is not JSON: {problem}") from None
         return split_result(value)
@@ -122,6 +122,13 @@ def _directive(word: Json) -> Directive:
             raise ValueError(f'"{known[0]}" in the result takes seconds, not {value!r}')
         return Directive("retry" if kind == "retry" else "snooze", float(value), str(reason))
     return Directive("cancel" if kind == "cancel" else "discard", 0.0, value if isinstance(value, str) else str(reason))
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if number in (float("inf"), float("-inf")):
+        raise ValueError(f"{text} is out of range")
+    return number
 
 
 def _refuse_constant(word: str) -> Json:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-CALLABLES = '''
+CALLABLES = """
 import asyncio, ctypes, os, signal, subprocess, sys, threading, time
 import jobd
 
@@ -28,7 +28,8 @@ def deaf(payload):
 async def waiting(payload):
     await asyncio.sleep(0)
     return payload
-def whereabouts(payload): return {"uid": os.getuid(), "groups": os.getgroups(), "cwd": os.getcwd(), "env": dict(os.environ),
+def whereabouts(payload): return {
+    "uid": os.getuid(), "groups": os.getgroups(), "cwd": os.getcwd(), "env": dict(os.environ),
     "fds": sorted(os.listdir("/proc/self/fd")), "pid": os.getpid(), "sid": os.getsid(0), "ignored": ignored()}
 def ignored(): return [line for line in open("/proc/self/status") if line.startswith(("SigIgn", "SigBlk"))]
 def thread(payload): threading.Thread(target=time.sleep, args=(30,), daemon=True).start()
@@ -38,13 +39,14 @@ class Thing:
     def __call__(self, payload): return "called"
     def method(self, payload): return "method"
 thing = Thing()
-'''
+"""
 
 
 @pytest.fixture
 def callables(tmp_path: Path) -> str:
-    """A directory with a module `callables`."""
+    """A directory with a module `callables`, and `plain`, which needs nothing that another user may not read."""
     directory = tmp_path / "py"
     directory.mkdir()
     (directory / "callables.py").write_text(CALLABLES)
+    (directory / "plain.py").write_text("import os\ndef who(payload): return [os.getuid(), os.getgroups()]\n")
     return str(directory)

@@ -15,8 +15,8 @@ TIMEOUT, KILL_AFTER = 0.3, 0.3
 
 SHAPES = {
     "trap": "trap '' TERM ALRM; while :; do sleep 30.{mark}; done",
-    "alarm(0)": "python3 -c 'import signal,time; signal.alarm(0); signal.signal(15, signal.SIG_IGN); time.sleep(30)' {mark}",
-    "own handler": "python3 -c 'import signal,time\nsignal.signal(15, lambda *a: None)\nsignal.signal(14, lambda *a: None)\n"
+    "alarm(0)": "python3 -c 'import signal as s, time; s.alarm(0); s.signal(15, s.SIG_IGN); time.sleep(30)' {mark}",
+    "own handler": "python3 -c 'import signal as s, time\nfor n in 14, 15: s.signal(n, lambda *a: None)\n"
     "while True: time.sleep(30)' {mark}",
     "background child": "(trap '' TERM; sleep 30.{mark}) & sleep 30.{mark}",
     "setsid child": "setsid sh -c 'trap \"\" TERM; sleep 30.{mark}; : {mark}' & sleep 30.{mark}",
@@ -74,7 +74,9 @@ def test_what_had_to_be_killed_is_named(tmp_path: Path) -> None:
 def test_a_python_job_is_broken_off(tmp_path: Path, callables: str, isolate: bool) -> None:
     async def scenario() -> None:
         async with floor(tmp_path, python_path=[callables]) as hall:
-            order = python(1, "callables:nap", payload="30", timeout_seconds=0.2, kill_after_seconds=0.3, isolate=isolate)
+            order = python(
+                1, "callables:nap", payload="30", timeout_seconds=0.2, kill_after_seconds=0.3, isolate=isolate
+            )
             (ending,) = await hall.run(order)
             assert (ending.outcome, ending.exit_code) == (Outcome.TIMEOUT, 124)
 

@@ -20,6 +20,7 @@ from jobd.work.scratch import RESULT_MAX_BYTES
 from jobd.work.wire import Order
 
 _COROUTINE = 0x80
+_LONGEST_DELAY_SECONDS = 1e9
 _known: dict[str, Callable[..., Any]] = {}
 
 
@@ -41,8 +42,8 @@ class Context:
     _progress: Callable[[float, str], None]
 
     def progress(self, fraction: float, text: str = "") -> None:
-        """Say how far the work is, from 0 to 1."""
-        self._progress(min(max(float(fraction), 0.0), 1.0), str(text))
+        """Say how far the work is, from 0 to 1; anything outside is taken as the nearer end."""
+        self._progress(max(0.0, min(1.0, float(fraction))), str(text))
 
     def log(self, text: str) -> None:
         """Write one line to the attempt's stderr at once."""
@@ -135,20 +136,18 @@ def _answer(value: Any) -> Answer:
 def _directed(verdict: Verdict) -> Answer:
     reason = str(verdict)
     match verdict:
-        case Retry():
-            return Answer(Outcome.FAILED, 1, reason or "asked for a retry", True, _delayed("retry", verdict, reason))
-        case Snooze():
-            return Answer(Outcome.FAILED, 1, reason or "asked to wait", True, _delayed("snooze", verdict, reason))
+        case Retry(delay_seconds=delay) | Snooze(delay_seconds=delay) if not 0 <= delay < _LONGEST_DELAY_SECONDS:
+            return Answer(Outcome.FAILED, 1, f"{type(verdict).__name__} takes seconds from 0 to 1e9, not {delay}")
+        case Retry(delay_seconds=delay):
+            return Answer(Outcome.FAILED, 1, reason or "asked for a retry", True, Directive("retry", delay, reason))
+        case Snooze(delay_seconds=delay):
+            return Answer(Outcome.FAILED, 1, reason or "asked to wait", True, Directive("snooze", delay, reason))
         case Cancel():
             return Answer(Outcome.CANCELLED, 1, reason or "cancelled itself", True, Directive("cancel", 0.0, reason))
         case Discard():
             return Answer(Outcome.FAILED, 1, reason or "discarded itself", False, Directive("discard", 0.0, reason))
         case _:
             return Answer(Outcome.FAILED, 1, _line(verdict))
-
-
-def _delayed(kind: Any, verdict: Retry | Snooze, reason: str) -> Directive:
-    return Directive(kind, verdict.delay_seconds, reason)
 
 
 def _ended(end: SystemExit) -> Answer:
@@ -160,5 +159,6 @@ def _ended(end: SystemExit) -> Answer:
 
 
 def _line(problem: BaseException) -> str:
-    """The exception on one line, as Python would show it last."""
-    return "".join(traceback.format_exception_only(type(problem), problem)).strip().splitlines()[-1][:500]
+    """The exception on one line: its type and the first line of what it says."""
+    said = (str(problem).strip().splitlines() or [""])[0]
+    return f"{type(problem).__name__}: {said}"[:500] if said else type(problem).__name__

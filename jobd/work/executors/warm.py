@@ -5,7 +5,6 @@ from __future__ import annotations
 import resource
 import signal
 import time
-from collections.abc import Callable
 from datetime import UTC, datetime
 
 from jobd.core.model import Ending, Python, Usage
@@ -61,11 +60,14 @@ def call(
 
 def _guarded(order: Order, alarm: Alarm, line: Line) -> Answer:
     """The call, which the alarm and a stop may break off. Nothing but the call itself is ever broken off."""
+    interruption = _Interruption(order, alarm, line)
     try:
         try:
-            alarm.interrupt = _interruption(order, alarm, line)
+            alarm.interrupt = interruption
             alarm.arm(time.monotonic() + order.timeout_seconds if order.timeout_seconds else None)
-            return call_python(order, _target(order), _context(order, alarm, line))
+            # The nudge for a stop may have come between the word of the start and this line.
+            interruption(signal.SIGUSR1)
+            return call_python(order, _target(order), _context(order, interruption, line))
         finally:
             alarm.interrupt = None
             alarm.arm(None)
@@ -81,30 +83,48 @@ def _target(order: Order) -> str:
     return order.action.target
 
 
-def _interruption(order: Order, alarm: Alarm, line: Line) -> Callable[[int], None]:
-    def interrupt(number: int) -> None:
+class _Interruption:
+    """What a signal does to the call: the alarm ends it, and the supervisor's nudge makes it look at the line.
+
+    The line must not be entered twice, and a nudge may come while it is looked at: then it is looked at once more.
+    """
+
+    def __init__(self, order: Order, alarm: Alarm, line: Line) -> None:
+        self._order, self._alarm, self._line = order, alarm, line
+        self._is_held = self._was_nudged = False
+
+    def __call__(self, number: int) -> None:
         if number == signal.SIGALRM:
-            alarm.interrupt = None
-            raise Interrupted(Outcome.TIMEOUT, f"timed out after {order.timeout_seconds:g} s")
-        line.take_in()
-        asked = line.stop_asked()
-        if asked is not None:
-            alarm.interrupt = None
-            raise Interrupted(asked, f"{asked.value} on request")
+            self._raise(Outcome.TIMEOUT, f"timed out after {self._order.timeout_seconds:g} s")
+        self._was_nudged = True
+        if not self._is_held:
+            with self:
+                pass
 
-    return interrupt
+    def __enter__(self) -> None:
+        """From here to the end of the block the line belongs to the caller."""
+        self._is_held = True
 
-
-def _context(order: Order, alarm: Alarm, line: Line) -> Context:
-    def progress(fraction: float, text: str) -> None:
-        # The line must not be entered twice: what rings meanwhile rings in vain only for a stop, which comes again.
-        held, alarm.interrupt = alarm.interrupt, None
+    def __exit__(self, *_: object) -> None:
         try:
-            line.progress(order.key, fraction, text)
+            while self._was_nudged:
+                self._was_nudged = False
+                self._line.take_in()
+                asked = self._line.stop_asked()
+                if asked is not None:
+                    self._raise(asked, f"{asked.value} on request")
         finally:
-            alarm.interrupt = held
-        if held is not None:
-            held(signal.SIGUSR1)
+            self._is_held = False
+
+    def _raise(self, outcome: Outcome, error: str) -> None:
+        self._alarm.interrupt = None
+        raise Interrupted(outcome, error)
+
+
+def _context(order: Order, interruption: _Interruption, line: Line) -> Context:
+    def progress(fraction: float, text: str) -> None:
+        with interruption:
+            line.progress(order.key, fraction, text)
 
     return Context(order.key.run, order.key.attempt, order.job, progress)
 
