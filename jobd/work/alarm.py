@@ -18,15 +18,16 @@ class Alarm:
 
     def __init__(self) -> None:
         self.interrupt: Callable[[int], None] | None = None
+        self._handler = self._on_signal
         self.fd, self._tell = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         self.listen()
 
     def listen(self) -> None:
         """Take the signals in hand; again before each attempt, for a Python job may have changed them."""
-        for number in (signal.SIGALRM, signal.SIGUSR1):
-            signal.signal(number, self._on_signal)
-        # A child of a Python job that ends must not be reaped by a handler some library left behind.
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        for number in (signal.SIGALRM, signal.SIGUSR1, signal.SIGCHLD):
+            # SIGCHLD too: a child must not be reaped by a handler that some library left behind.
+            if signal.getsignal(number) is not self._handler:
+                signal.signal(number, self._handler)
         signal.set_wakeup_fd(self._tell, warn_on_full_buffer=False)
 
     def arm(self, at: float | None) -> None:
@@ -42,5 +43,5 @@ class Alarm:
             return
 
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
-        if self.interrupt is not None:
+        if self.interrupt is not None and number != signal.SIGCHLD:
             self.interrupt(number)

@@ -13,7 +13,7 @@ from jobd.core.model import AttemptKey
 
 def own_path() -> str | None:
     """The directory of the cgroup v2 this process is in; None where there is none or it may not be divided."""
-    mount = _mount_point()
+    mount = mount_point()
     inside = _path_inside("self")
     if mount is None or inside is None:
         return None
@@ -68,7 +68,7 @@ def remove(path: str) -> None:
 
 def kill_attempt_of(pid: int, key: AttemptKey) -> bool:
     """Kill the group of an attempt if the process is in it; False if it is in none that carries the attempt's name."""
-    mount, inside = _mount_point(), _path_inside(str(pid))
+    mount, inside = mount_point(), _path_inside(str(pid))
     if mount is None or inside is None or os.path.basename(inside) != f"run-{key}":
         return False
     return kill(mount + inside)
@@ -83,7 +83,7 @@ def _path_inside(pid: str) -> str | None:
     return next((line[3:] for line in lines if line.startswith("0::")), None)
 
 
-def _mount_point() -> str | None:
+def mount_point() -> str | None:
     """Where cgroup v2 is mounted: not always at /sys/fs/cgroup."""
     with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
         for line in file:

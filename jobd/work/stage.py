@@ -21,6 +21,7 @@ class Stage:
     def __init__(self) -> None:
         self._below: list[int] = []
         self._env: dict[str, str] = {}
+        self._raw: dict[bytes, bytes] = {}
         self._streams: tuple[_Text, _Text] | None = None
 
     def enter(self, env: dict[str, str], cwd: str, umask: int, captures: tuple[Capture, Capture]) -> None:
@@ -41,12 +42,15 @@ class Stage:
             _take_over(fd, capture)
 
     def _set_env(self, env: dict[str, str]) -> None:
-        if os.environ.keys() - env.keys():
-            for name in os.environ.keys() - env.keys():
-                del os.environ[name]
-        for name, value in env.items():
-            if os.environ.get(name) != value:
-                os.environ[name] = value
+        """Change what differs from the last call; everything, where a job has changed its environment itself."""
+        if _raw_environment() != self._raw:
+            os.environ.clear()
+            self._env = {}
+        for name in self._env.keys() - env.keys():
+            del os.environ[name]
+        for name, value in env.items() - self._env.items():
+            os.environ[name] = value
+        self._env, self._raw = env, dict(_raw_environment())
 
 
 class _Bytes(io.RawIOBase):
@@ -78,6 +82,12 @@ class _Text(io.TextIOBase):
     def write(self, text: str) -> int:
         self.buffer.write(text.encode("utf-8", "backslashreplace"))
         return len(text)
+
+
+def _raw_environment() -> dict[bytes, bytes]:
+    """What os.environ holds, as it holds it: comparing the mapping itself would decode every entry at every call."""
+    raw: dict[bytes, bytes] = os.environ._data  # type: ignore[attr-defined]
+    return raw
 
 
 def _nameless(fd: int) -> int:

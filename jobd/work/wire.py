@@ -7,7 +7,7 @@ passed over and missing ones take their defaults, because a worker may outlive t
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from datetime import datetime
 from typing import Any, Literal
 
@@ -169,13 +169,20 @@ _KINDS: dict[str, type[Any]] = {
     )
 }  # fmt: skip
 _ACTIONS: dict[str, type[Any]] = {kind.__name__: kind for kind in (Command, Shell, Python)}
-_NAMES = {kind: tuple(field.name for field in fields(kind)) for kind in (*_KINDS.values(), Order, Ending, Usage)}
-_DEFAULTS: dict[type[Any], dict[str, Any]] = {
-    Order: {field.name: field.default for field in fields(Order)},
-    Ending: {field.name: field.default for field in fields(Ending)} | {"usage": Usage()},
-    Usage: {field.name: field.default for field in fields(Usage)},
-}
-_NOTHING: dict[str, Any] = {}
+_encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False, check_circular=False).encode
+_ABSENT = object()
+
+
+def _plan(kind: type[Any], **made: Any) -> tuple[tuple[str, Any], ...]:
+    """The names of a dataclass' fields, each with the default that need not be sent."""
+    return tuple(
+        (field.name, made.get(field.name, _ABSENT if field.default is MISSING else field.default))
+        for field in fields(kind)
+    )
+
+
+_PLANS = {kind: _plan(kind) for kind in (*_KINDS.values(), Order, Usage)} | {Ending: _plan(Ending, usage=Usage())}
+_NAMES = {kind: frozenset(name for name, _ in plan) for kind, plan in _PLANS.items()}
 
 
 def order_of(
@@ -223,7 +230,7 @@ def to_bytes(message: Message) -> bytes:
 
 def from_bytes(data: bytes) -> Message:
     """The message that `to_bytes` wrote. Raises ValueError, KeyError or TypeError for anything else."""
-    values = json.loads(data)
+    values = json.loads(data.decode(errors="surrogatepass"))
     made: Message = _build(_KINDS[values.pop("is")], values)
     return made
 
@@ -239,37 +246,32 @@ def report_from_bytes(data: bytes) -> Finished:
 
 
 def _json(value: Any) -> bytes:
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode(errors="surrogatepass")
+    return _encode(value).encode(errors="surrogatepass")
 
 
 def _plain(value: Any) -> dict[str, Any]:
     """The fields of a dataclass that differ from their defaults, as JSON has them."""
-    kind = type(value)
-    defaults = _DEFAULTS.get(kind, _NOTHING)
     plain: dict[str, Any] = {}
-    for name in _NAMES[kind]:
+    for name, default in _PLANS[type(value)]:
         item = getattr(value, name)
-        if name not in defaults or item != defaults[name]:
-            plain[name] = item if name in _AS_THEY_ARE else _WRITERS.get(type(item), _same)(item)
+        if item is default or item == default:
+            continue
+        writer = _WRITERS.get(type(item))
+        plain[name] = item if writer is None or name in _AS_THEY_ARE else writer(item)
     return plain
 
 
 def _build(kind: type[Any], values: dict[str, Any]) -> Any:
-    return kind(
-        **{
-            name: _READERS[name](value) if name in _READERS and value is not None else value
-            for name, value in values.items()
-            if name in _NAMES[kind]
-        }
-    )
-
-
-def _same(value: Any) -> Any:
-    return value
+    names, made = _NAMES[kind], {}
+    for name, value in values.items():
+        if name in names:
+            reader = _READERS.get(name)
+            made[name] = value if reader is None or value is None else reader(value)
+    return kind(**made)
 
 
 def _sequence(values: tuple[Any, ...]) -> list[Any]:
-    return [_WRITERS.get(type(value), _same)(value) for value in values]
+    return [writer(value) if (writer := _WRITERS.get(type(value))) else value for value in values]
 
 
 def _finished(finished: Finished) -> list[Any]:

@@ -338,11 +338,11 @@ def test_an_attempt_whose_worker_went_with_the_supervisor_is_lost_and_swept(tmp_
 
 def test_an_adopted_attempt_keeps_its_deadline(tmp_path: Path, callables: str) -> None:
     mark = str(int(token(), 16))
-    worker, child = a_supervisor_dies(tmp_path, f"kill -STOP $PPID; sleep 60.{mark}", callables)
+    worker, child = a_supervisor_dies(tmp_path, f"sleep 0.2; kill -STOP $PPID; sleep 60.{mark}", callables)
 
     async def scenario() -> None:
         async with floor(tmp_path) as hall:
-            hall.pool.adopt(key(1), worker, child, datetime.now(UTC) - timedelta(seconds=0.8))
+            hall.pool.adopt(key(1), worker, child, datetime.now(UTC) + timedelta(seconds=0.2))
             await hall.until(lambda: hall.ending(1))
             ending = hall.ending(1)
             assert ending and (ending.outcome, ending.exit_code) == (Outcome.TIMEOUT, 124)

@@ -63,8 +63,10 @@ def test_a_message_comes_back_as_it_went(message: Message) -> None:
     assert from_bytes(to_bytes(message)) == message
 
 
-@given(st.recursive(st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
-                    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=10))  # fmt: skip
+FLAT = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text()
+
+
+@given(st.recursive(FLAT, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=10))
 def test_any_result_survives(result: Any) -> None:
     finished = Finished(KEY, Ending(Outcome.SUCCEEDED, result=result))
     assert report_from_bytes(report_to_bytes(finished)) == finished
