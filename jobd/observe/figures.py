@@ -1,0 +1,43 @@
+"""What metrics and health are made of: the state of jobd at one moment, as its parts tell it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from jobd.core.records import JobStanding, QueueFigures
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """The limits of a queue, and what is in it (None where nothing ever was)."""
+
+    max_running: int | None = None
+    rate_limit: str | None = None
+    figures: QueueFigures | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class JobFigures:
+    """A defined job: whether it is enabled, when it is due, and what the store remembers of it."""
+
+    enabled: bool
+    next_at: datetime | None
+    standing: JobStanding | None
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    now: datetime
+    jobs: Mapping[str, JobFigures] = field(default_factory=dict)
+    queues: Mapping[str, Lane] = field(default_factory=dict)
+    workers: Mapping[str, int] = field(default_factory=dict)
+    """Number of workers by state."""
+    degraded: tuple[tuple[str, str], ...] = ()
+    """(machine word, sentence) of everything that is not well."""
+    definition_errors: int = 0
+    last_reload_at: datetime | None = None
+    last_reload_ok: bool = True
+    store_bytes: int = 0
+    wal_bytes: int = 0

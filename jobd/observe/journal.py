@@ -1,0 +1,225 @@
+"""Brings log entries to where they are kept: journald in its own words, or stderr in lines. Never waits."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import select
+import socket
+import struct
+import sys
+import time
+import traceback
+from collections import deque
+from collections.abc import Callable
+from typing import Protocol
+
+from jobd.core.events import Event
+from jobd.observe.sentences import Entry, Priority, entries
+
+JOURNAL_SOCKET = "/run/systemd/journal/socket"
+LEVELS = {
+    "error": Priority.ERROR,
+    "warning": Priority.WARNING,
+    "notice": Priority.NOTICE,
+    "info": Priority.INFO,
+    "debug": Priority.DEBUG,
+}
+_MOST_WAITING = 10_000
+_LONGEST_MESSAGE = 32 * 1024
+_LONGEST_LINE = 4096
+"""What a pipe takes at once when it says it is writable."""
+
+_HIDDEN = [*range(0x20), *range(0x7F, 0xA0), 0x2028, 0x2029, *range(0x202A, 0x202F), *range(0x2066, 0x206A)]
+_ESCAPES = {code: f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" for code in _HIDDEN}
+
+
+class Destination(Protocol):
+    """Somewhere that entries go to."""
+
+    def fileno(self) -> int: ...
+    def format(self, entry: Entry) -> bytes: ...
+    def write(self, record: bytes) -> bool:
+        """Whether the record was taken; False to try again later. Raises OSError where nobody is there."""
+        ...
+
+
+class Journal:
+    """Logs events and entries up to a level. What cannot be written now waits; beyond 10,000 records it is dropped."""
+
+    def __init__(self, destination: Destination, level: Priority = Priority.INFO) -> None:
+        self.level = level
+        self.dropped = 0
+        self._told = 0
+        self._destination = destination
+        self._waiting: deque[bytes] = deque()
+        self._watched = False
+
+    def take(self, event: Event) -> None:
+        """Log what there is to say about an event."""
+        for entry in entries(event, self.level):
+            self._put(entry)
+
+    def note(self, message: str, priority: Priority = Priority.INFO, **fields: str) -> None:
+        """Log a sentence that belongs to no event: starting, listening, stopping."""
+        if priority <= self.level:
+            self._put(Entry(message, priority, fields))
+
+    def flush(self) -> bool:
+        """Write what waits, as far as it is taken; whether nothing is left."""
+        while self._waiting:
+            if not self._try(self._waiting[0]):
+                self._watch()
+                return False
+            self._waiting.popleft()
+        self._unwatch()
+        if self.dropped > self._told:
+            missing, self._told = self.dropped - self._told, self.dropped
+            self._put(Entry(f"{missing} log records were dropped: nobody took them in time", Priority.WARNING))
+        return not self._waiting
+
+    def _put(self, entry: Entry) -> None:
+        record = self._destination.format(entry)
+        if not self._waiting and self._try(record):
+            return
+        if len(self._waiting) >= _MOST_WAITING:
+            self.dropped += 1
+            return
+        self._waiting.append(record)
+        self._watch()
+
+    def _try(self, record: bytes) -> bool:
+        try:
+            return self._destination.write(record)
+        except OSError:
+            self.dropped += 1
+            return True
+
+    def _watch(self) -> None:
+        """Have the loop call `flush` once the destination takes something; without a loop the next entry tries."""
+        if not self._watched:
+            self._watched = _with_loop(lambda loop: loop.add_writer(self._destination.fileno(), self.flush))
+
+    def _unwatch(self) -> None:
+        if self._watched:
+            self._watched = not _with_loop(lambda loop: loop.remove_writer(self._destination.fileno()))
+
+
+def _with_loop(act: Callable[[asyncio.AbstractEventLoop], object]) -> bool:
+    try:
+        act(asyncio.get_running_loop())
+    except (RuntimeError, OSError):
+        return False
+    return True
+
+
+class Journald:
+    """The native protocol of systemd-journald (systemd.io/JOURNAL_NATIVE_PROTOCOL): one datagram is one entry."""
+
+    def __init__(self, path: str = JOURNAL_SOCKET) -> None:
+        self._path = path
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+        try:
+            self._socket.connect(path)
+        except OSError:
+            self._socket.close()
+            raise
+
+    def fileno(self) -> int:
+        return self._socket.fileno()
+
+    def format(self, entry: Entry) -> bytes:
+        values = {"MESSAGE": safe(entry.message), "PRIORITY": str(int(entry.priority)), "SYSLOG_IDENTIFIER": "jobd"}
+        return b"".join(_field(name, value) for name, value in (values | entry.fields).items())
+
+    def write(self, record: bytes) -> bool:
+        try:
+            self._socket.send(record)
+        except BlockingIOError:
+            return False
+        except ConnectionError:
+            self._socket.connect(self._path)  # journald was restarted; its socket is a new one at the old path
+            self._socket.send(record)
+        return True
+
+
+def _field(name: str, value: str) -> bytes:
+    data = value.encode(errors="backslashreplace")[:_LONGEST_MESSAGE]
+    if b"\n" in data:
+        return name.encode() + b"\n" + struct.pack("<Q", len(data)) + data + b"\n"
+    return name.encode() + b"=" + data + b"\n"
+
+
+class Stream:
+    """Lines on a descriptor, as a rule stderr: for people with the time, for journald with the priority in front."""
+
+    def __init__(
+        self, descriptor: int = 2, *, has_prefix: bool = False, clock: Callable[[], float] = time.time
+    ) -> None:
+        self._descriptor = descriptor
+        self._has_prefix = has_prefix
+        self._clock = clock
+        self._poll = select.poll()
+        self._poll.register(descriptor, select.POLLOUT)
+
+    def fileno(self) -> int:
+        return self._descriptor
+
+    def format(self, entry: Entry) -> bytes:
+        front = f"<{int(entry.priority)}>" if self._has_prefix else f"{self._time()} {entry.priority.name.lower()} "
+        line = (front + safe(entry.message)).encode(errors="backslashreplace")
+        return (line if len(line) < _LONGEST_LINE else line[: _LONGEST_LINE - 4] + b"...") + b"\n"
+
+    def _time(self) -> str:
+        return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(self._clock()))
+
+    def write(self, record: bytes) -> bool:
+        # The descriptor is shared with whoever started us, so it is asked and not made non-blocking.
+        ready = self._poll.poll(0)
+        if not ready:
+            return False
+        if not ready[0][1] & select.POLLOUT:
+            raise BrokenPipeError("nobody reads the log")
+        os.write(self._descriptor, record)
+        return True
+
+
+class Records(logging.Handler):
+    """Takes the records of Python's logging, as libraries write them; a traceback stays one entry."""
+
+    def __init__(self, journal: Journal) -> None:
+        super().__init__(logging.WARNING)
+        self._journal = journal
+
+    def emit(self, record: logging.LogRecord) -> None:
+        text = record.getMessage()
+        if record.exc_info:
+            text += ": " + " | ".join("".join(traceback.format_exception(*record.exc_info)).split("\n"))
+        priority = Priority.ERROR if record.levelno >= logging.ERROR else Priority.WARNING
+        self._journal.note(text, priority, JOBD_LOGGER=record.name)
+
+
+def safe(text: str) -> str:
+    """Text on one line with every character that moves a terminal, or hides text on it, as a visible escape."""
+    return text[:_LONGEST_MESSAGE].translate(_ESCAPES)
+
+
+def open_journal(level: Priority = Priority.INFO) -> Journal:
+    """The journal that suits how jobd was started: journald's own protocol under systemd, else stderr."""
+    under_systemd = _is_journal(sys.stderr.fileno())
+    if under_systemd:
+        try:
+            return Journal(Journald(), level)
+        except OSError:
+            pass  # stderr still reaches journald, without the fields
+    return Journal(Stream(sys.stderr.fileno(), has_prefix=under_systemd), level)
+
+
+def _is_journal(descriptor: int) -> bool:
+    """Whether a descriptor is the stream to journald that systemd named (systemd.exec(5), JOURNAL_STREAM)."""
+    try:
+        found = os.fstat(descriptor)
+    except OSError:
+        return False
+    return os.environ.get("JOURNAL_STREAM") == f"{found.st_dev}:{found.st_ino}"
