@@ -77,7 +77,7 @@ class Forkserver:
     def _serve(self) -> bool:
         """Deal with one request; False once the supervisor is gone."""
         try:
-            data, fds, _, _ = socket.recv_fds(self._socket, _LARGEST, 1, socket.MSG_CMSG_CLOEXEC)
+            data, fds, _, _ = socket.recv_fds(self._socket, _LARGEST, 2, socket.MSG_CMSG_CLOEXEC)
         except OSError:
             data, fds = b"", []
         if not data:
@@ -88,12 +88,12 @@ class Forkserver:
             os.set_inheritable(fd, False)
         match from_bytes(data):
             case Hire(number):
-                self._hire(number, socket.socket(fileno=fds[0]))
+                self._hire(number, socket.socket(fileno=fds[0]), fds[1])
             case other:
                 raise ValueError(f"the forkserver cannot do {type(other).__name__}")
         return True
 
-    def _hire(self, number: int, sock: socket.socket) -> None:
+    def _hire(self, number: int, sock: socket.socket, tally: int) -> None:
         assert len(os.listdir("/proc/self/task")) == 1, "the forkserver must have no thread when it forks"
         try:
             group = self._make_group(number)
@@ -101,10 +101,12 @@ class Forkserver:
         except OSError as problem:
             self._say(NotHired(number, f"no worker could be forked: {problem.strerror}"))
             sock.close()
+            os.close(tally)
             return
         if pid == 0:
-            self._become_worker(number, sock, group)
+            self._become_worker(number, sock, tally, group)
         sock.close()
+        os.close(tally)
         self._workers[pid] = number
         worker_identity = identity.of(pid)
         assert worker_identity is not None
@@ -117,7 +119,7 @@ class Forkserver:
         cgroup.make(f"{group}/self")
         return group
 
-    def _become_worker(self, number: int, sock: socket.socket, group: str | None) -> None:
+    def _become_worker(self, number: int, sock: socket.socket, tally: int, group: str | None) -> None:
         """In the child: work, and never return."""
         status = 70
         try:
@@ -129,7 +131,9 @@ class Forkserver:
             for fd in (self._socket.fileno(), self._wake, self._tell):
                 os.close(fd)
             place = self._place
-            worker.main(number, sock, worker.Place(place.runtime_dir, place.output_dir, place.python_path, group))
+            worker.main(
+                number, sock, tally, worker.Place(place.runtime_dir, place.output_dir, place.python_path, group)
+            )
             status = 0
         except BaseException:
             traceback.print_exc(file=sys.__stderr__)

@@ -73,9 +73,12 @@ class ForkServer:
     def pid(self) -> int:
         return self._process.pid
 
-    def hire(self, number: int, end: socket.socket) -> None:
-        """Ask for worker `number` at this end of a socket pair. Raises OSError where it does not take the request."""
-        socket.send_fds(self._socket, [to_bytes(Hire(number))], [end.fileno()])
+    def hire(self, number: int, end: socket.socket, tally: int) -> None:
+        """Ask for worker `number` at this end of a socket pair, with a memory file in which it notes what it begins.
+
+        Raises OSError where the request is not taken.
+        """
+        socket.send_fds(self._socket, [to_bytes(Hire(number))], [end.fileno(), tally])
 
     def receive(self) -> list[Message]:
         """Every message that has arrived, without waiting."""

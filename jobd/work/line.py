@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import socket
+import struct
 import time
 from collections import deque
 from contextlib import suppress
@@ -32,12 +33,17 @@ from jobd.work.wire import (
 )
 
 RETRY_SECONDS = 0.5
+TALLY = struct.Struct("=qq")
+"""Run and attempt, as the tally holds them."""
+GATHER_SECONDS = 0.002
+"""How long reports of quick Python jobs may wait for company before they are sent."""
 
 
 class Line:
     """Owns the channel, the orders that wait and the reports that are not acknowledged yet."""
 
-    def __init__(self, channel: Channel, number: int, runtime_dir: str) -> None:
+    def __init__(self, channel: Channel, number: int, runtime_dir: str, tally: int | None = None) -> None:
+        """`tally` is a memory file in which the pool finds the last attempt begun, should the worker die."""
         self.channel = channel
         self.orders: deque[Order] = deque()
         self.is_leaving = False
@@ -46,7 +52,10 @@ class Line:
         self._runtime_dir = runtime_dir
         self._unacknowledged: dict[AttemptKey, Finished] = {}
         self._unreported: list[Finished] = []
+        self._tally = tally
         self._current: Started | None = None
+        self._is_announced = True
+        self._sent_at = 0.0
         self._stop: Outcome | None = None
         self._call_again_at = 0.0
 
@@ -75,10 +84,13 @@ class Line:
 
     def start(self, key: AttemptKey, child: ProcessIdentity | None, at: datetime) -> None:
         """Say that an attempt is under way, and send everything that waits to be sent."""
-        self._current = Started(key, child, at)
-        if not self.is_orphaned:
-            self.channel.put(self._current)
+        self.start_quietly(key, child, at)
         self.flush()
+
+    def start_quietly(self, key: AttemptKey, child: ProcessIdentity | None, at: datetime) -> None:
+        """An attempt is under way, which the next flush tells if it comes before the attempt's end."""
+        self._current = Started(key, child, at)
+        self._is_announced = False
 
     def progress(self, key: AttemptKey, fraction: float, text: str) -> None:
         if not self.is_orphaned:
@@ -92,6 +104,8 @@ class Line:
         self._unreported.append(finished)
         if self.is_orphaned:
             self._put_by()
+        elif time.monotonic() - self._sent_at > GATHER_SECONDS:
+            self.flush()
 
     def flush(self) -> None:
         if self.is_orphaned:
@@ -99,12 +113,19 @@ class Line:
         if self._unreported:
             self.channel.put(Report(tuple(self._unreported)))
             self._unreported.clear()
+        if self._current is not None and not self._is_announced:
+            self.channel.put(self._current)
+            self._is_announced = True
+        self._sent_at = time.monotonic()
         self.channel.flush()
 
     def begin(self, order: Order) -> None:
         """From here on a stop for this attempt is meant for the worker, and one for any other is not."""
         self._current = Started(order.key, None, datetime.now(UTC))
+        self._is_announced = True
         self._stop = None
+        if self._tally is not None:
+            os.pwrite(self._tally, TALLY.pack(order.key.run, order.key.attempt), 0)
 
     def _take(self, message: Message) -> None:
         match message:

@@ -13,6 +13,7 @@ from jobd.core.model import AttemptKey, ProcessIdentity
 from jobd.core.states import Outcome
 from jobd.work.channel import Channel
 from jobd.work.identity import open_pidfd
+from jobd.work.line import TALLY
 from jobd.work.wire import Order, Started
 
 
@@ -41,6 +42,8 @@ class Member:
     channel: Channel
     generation: int
     """Of the forkserver it comes from; 0 for an adopted one."""
+    tally: int | None = None
+    """The memory file in which it notes each attempt it begins; None for an adopted one."""
     identity: ProcessIdentity | None = None
     pidfd: int | None = None
     tasks: dict[AttemptKey, Task] = field(default_factory=dict)
@@ -73,6 +76,15 @@ class Member:
     def takes_orders(self) -> bool:
         return not self.is_adopted and not self.is_retiring and not self.channel.closed
 
+    def begun(self) -> list[Task]:
+        """Of what it has not reported, what it has begun: as its note says, also when it had no time to say so."""
+        if self.tally is None:
+            return list(self.tasks.values())
+        noted = os.pread(self.tally, TALLY.size, 0)
+        key = AttemptKey(*TALLY.unpack(noted)) if len(noted) == TALLY.size else None
+        tasks = list(self.tasks.values())
+        return next((tasks[: at + 1] for at, task in enumerate(tasks) if task.key == key), [])
+
     def known_as(self, identity: ProcessIdentity) -> None:
         self.identity = identity
         self.pidfd = open_pidfd(identity)
@@ -85,6 +97,7 @@ class Member:
 
     def close(self) -> None:
         self.channel.close()
-        if self.pidfd is not None:
-            os.close(self.pidfd)
-            self.pidfd = None
+        for fd in (self.pidfd, self.tally):
+            if fd is not None:
+                os.close(fd)
+        self.pidfd = self.tally = None

@@ -83,7 +83,8 @@ class Pool:
         on_room: Callable[[], None],
         on_progress: Callable[[AttemptKey, float, str], None] | None = None,
     ) -> None:
-        """`on_started` gives the child, or the worker where the attempt runs inside it.
+        """`on_started` gives the child, or the worker where the attempt runs inside it. An attempt that never started,
+        or was over within 2 ms inside the worker, has its report only.
 
         `on_degraded` takes a machine word and a sentence; an empty sentence says that it is well again.
         """
@@ -237,14 +238,15 @@ class Pool:
     def _hire(self) -> Member | None:
         number, self._next_number = self._next_number, self._next_number + 1
         ours, theirs = socket.socketpair()
+        tally = os.memfd_create(f"worker-{number}", os.MFD_CLOEXEC)
+        member = Member(number, Channel(ours), self._forkserver.generation, tally)
         with theirs:
             try:
-                self._forkserver.hire(number, theirs)
+                self._forkserver.hire(number, theirs, tally)
             except OSError as problem:
-                ours.close()
+                member.close()
                 self._back_off(f"the forkserver takes no requests: {problem.strerror}")
                 return None
-        member = Member(number, Channel(ours), self._forkserver.generation)
         self._members[number] = member
         self._loop.add_reader(member.channel.fileno(), self._hear, member)
         return member
@@ -382,7 +384,9 @@ class Pool:
         if task.order is not None and task.order.timeout_seconds:
             self._give_deadline(task, task.order.timeout_seconds + task.kill_after_seconds)
         if task.stop is not None:
+            # The stop crossed this word of the start: a Python job has not been told yet.
             self._give_deadline(task, task.kill_after_seconds)
+            member.signal(signal.SIGUSR1)
         self._on_started(started.key, started.child or member.identity, started.at)
 
     def _pass_on(self, member: Member, finished: Finished) -> None:
@@ -462,14 +466,17 @@ class Pool:
         self._settle(member, "its worker ended unexpectedly, and so had its forkserver")
 
     def _settle(self, member: Member, error: str) -> None:
-        """Judge what a dead worker did not report: the attempt it was at is lost, what waited behind it goes back."""
-        head = member.head
+        """Judge what a dead worker did not report: what it had begun is lost, what waited behind it goes back.
+
+        Of several begun, quick ones whose reports were still with the worker, only the last was still running.
+        """
+        begun = member.begun()
         for task in list(member.tasks.values()):
-            if task is not head:
+            if task not in begun:
                 self._pass_on(member, _given_back(task.key, error))
                 continue
             scratch.remove(self._settings.runtime_dir, task.key)
-            self._pass_on(member, _judged(task, error))
+            self._pass_on(member, _judged(task, error, was_running=task is begun[-1]))
         self._remove(member)
 
     def _remove(self, member: Member) -> None:
@@ -578,10 +585,10 @@ def _given_back(key: AttemptKey, error: str) -> Finished:
     return Finished(key, ending)
 
 
-def _judged(task: Task, error: str) -> Finished:
+def _judged(task: Task, error: str, *, was_running: bool) -> Finished:
     """The end of an attempt whose worker cannot tell it any more."""
-    outcome = task.stop or Outcome.LOST
-    if task.stop is not None:
+    outcome = (task.stop if was_running else None) or Outcome.LOST
+    if outcome is not Outcome.LOST:
         error = f"{outcome.value}: it did not end when asked, and was ended together with its worker"
     ending = Ending(
         outcome,

@@ -60,7 +60,7 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Hire:
-    """To the forkserver: fork worker `number`; its end of a socket pair comes along."""
+    """To the forkserver: fork worker `number`; its end of a socket pair and its tally come along."""
 
     number: int
 

@@ -41,7 +41,7 @@ class Place:
     group: str | None = None
 
 
-def main(number: int, sock: socket.socket, place: Place) -> None:
+def main(number: int, sock: socket.socket, tally: int, place: Place) -> None:
     """Work until the supervisor says to retire or is gone; never called outside a fresh fork."""
     tree.become_subreaper()
     tree.set_title(f"jobd: worker {number}")
@@ -49,7 +49,7 @@ def main(number: int, sock: socket.socket, place: Place) -> None:
         sys.path.insert(0, directory)
     if place.group is not None:
         cgroup.enter(f"{place.group}/self")
-    Worker(Line(Channel(sock), number, place.runtime_dir), place).run()
+    Worker(Line(Channel(sock), number, place.runtime_dir, tally), place).run()
 
 
 class Worker:

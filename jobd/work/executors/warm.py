@@ -15,7 +15,7 @@ from jobd.work.alarm import Alarm
 from jobd.work.environment import directory_of, variables
 from jobd.work.executors.python import Answer, Context, Interrupted
 from jobd.work.executors.python import call as call_python
-from jobd.work.line import Line
+from jobd.work.line import GATHER_SECONDS, Line
 from jobd.work.output import Capture
 from jobd.work.stage import Stage
 from jobd.work.wire import Order
@@ -28,7 +28,7 @@ def call(
 ) -> Ending:
     """Call the order's function and say how it ended. Raises Refused where its directory cannot be entered."""
     started_at, before = datetime.now(UTC), resource.getrusage(resource.RUSAGE_SELF)
-    line.start(order.key, None, started_at)
+    line.start_quietly(order.key, None, started_at)
     try:
         stage.enter(variables(order, account), directory_of(order, account), order.umask, captures)
     except OSError as problem:
@@ -64,9 +64,7 @@ def _guarded(order: Order, alarm: Alarm, line: Line) -> Answer:
     try:
         try:
             alarm.interrupt = interruption
-            alarm.arm(time.monotonic() + order.timeout_seconds if order.timeout_seconds else None)
-            # The nudge for a stop may have come between the word of the start and this line.
-            interruption(signal.SIGUSR1)
+            alarm.arm(time.monotonic() + GATHER_SECONDS)
             return call_python(order, _target(order), _context(order, interruption, line))
         finally:
             alarm.interrupt = None
@@ -84,18 +82,22 @@ def _target(order: Order) -> str:
 
 
 class _Interruption:
-    """What a signal does to the call: the alarm ends it, and the supervisor's nudge makes it look at the line.
+    """What a signal does to the call.
 
-    The line must not be entered twice, and a nudge may come while it is looked at: then it is looked at once more.
+    The alarm rings first after a moment, to tell of a call that is not quick, and then when its time is up. The
+    supervisor's nudge makes it look at the line. The line must not be entered twice: what rings meanwhile waits.
     """
 
     def __init__(self, order: Order, alarm: Alarm, line: Line) -> None:
         self._order, self._alarm, self._line = order, alarm, line
+        self._deadline = time.monotonic() + order.timeout_seconds if order.timeout_seconds else None
         self._is_held = self._was_nudged = False
 
     def __call__(self, number: int) -> None:
         if number == signal.SIGALRM:
-            self._raise(Outcome.TIMEOUT, f"timed out after {self._order.timeout_seconds:g} s")
+            if self._deadline is not None and time.monotonic() >= self._deadline:
+                self._raise(Outcome.TIMEOUT, f"timed out after {self._order.timeout_seconds:g} s")
+            self._alarm.arm(self._deadline)
         self._was_nudged = True
         if not self._is_held:
             with self:
@@ -110,6 +112,7 @@ class _Interruption:
             while self._was_nudged:
                 self._was_nudged = False
                 self._line.take_in()
+                self._line.flush()
                 asked = self._line.stop_asked()
                 if asked is not None:
                     self._raise(asked, f"{asked.value} on request")
