@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import socket
+import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, BinaryIO
@@ -56,11 +58,24 @@ class SubmittedRun(int):
 
 
 def default_socket() -> str:
-    """JOBD_SOCKET; else the socket of this user's own jobd if there is one; else that of the system."""
-    if named := os.environ.get("JOBD_SOCKET"):
+    """JOBD_SOCKET; else that of the jobd of this virtual environment, of this user's own jobd, of the system.
+
+    A virtual environment's is named by the file `jobd-socket` in it, which `make run` leaves there.
+    """
+    if named := os.environ.get("JOBD_SOCKET") or _named_by_environment():
         return named
     own = os.path.join(os.environ.get("XDG_RUNTIME_DIR", "/nonexistent"), "jobd", "jobd.sock")
     return own if os.path.exists(own) else SYSTEM_SOCKET
+
+
+def _named_by_environment() -> str:
+    if sys.prefix == sys.base_prefix:
+        return ""
+    try:
+        with open(os.path.join(sys.prefix, "jobd-socket"), encoding="utf-8") as file:
+            return file.read().strip()
+    except OSError:
+        return ""  # there is none: the usual places follow
 
 
 class Client:
@@ -259,13 +274,10 @@ class _Wire:
         """Whether the daemon has kept its end open, as far as can be known without asking."""
         if time.monotonic() - self._used_at > _FRESH_SECONDS:
             return False
-        try:
-            self._socket.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
-        except BlockingIOError:
-            return True
-        except OSError:
-            return False
-        return False
+        # Not recv(MSG_DONTWAIT): on a socket with a timeout Python waits before it ever calls recv.
+        silence = select.poll()
+        silence.register(self._socket, select.POLLIN)
+        return not silence.poll(0)
 
     def close(self) -> None:
         self._file.close()

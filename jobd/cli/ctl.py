@@ -11,9 +11,9 @@ from typing import Any, NoReturn
 import click
 
 from jobd.cli.exits import Exit
-from jobd.cli.session import Session, default_socket
+from jobd.cli.session import Session
 from jobd.cli.terminal import complain
-from jobd.client import Unreachable
+from jobd.client import Unreachable, default_socket
 from jobd.core.errors import Invalid, JobdError, NotFound, NotPermitted
 
 # verb: (module under jobd.cli.verbs, attribute, what it does)
@@ -127,6 +127,8 @@ def code_of(error: JobdError) -> Exit:
 
 def _explain(error: JobdError) -> None:
     complain(str(error))
+    if isinstance(error, Unreachable):
+        complain("  systemctl status jobd tells how it is; make run starts one from a checkout; --socket names another")
     for path, message in error.errors if isinstance(error, Invalid) else []:
         complain(f"  {path or 'request'}: {message}")
 

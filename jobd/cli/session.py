@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import click
 
 from jobd.cli import table
 from jobd.cli.terminal import Screen, Tone, safe_text, screen_of
-
-if TYPE_CHECKING:
-    from jobd.client import Client
+from jobd.client import Client
 
 SCHEMA_VERSION = 1
 """Raised when a shape printed by `--json` changes in a way that breaks its readers."""
@@ -37,13 +34,11 @@ class Session:
 
     @cached_property
     def client(self) -> Client:
-        from jobd.client import Client
-
         return Client(self.socket)
 
     def get(self, path: str, **query: str | None) -> Any:
         """The answer to a question. Raises a JobdError for a refusal, Unreachable where nobody answers."""
-        return self.client.request("GET", path, query={k: v for k, v in query.items() if v is not None})
+        return self.client.request("GET", path, query=query)
 
     def post(self, path: str, body: Any = None, *, lines: bytes | None = None) -> Any:
         """The answer to a request; `lines` are sent as JSON lines."""
@@ -104,31 +99,13 @@ class Session:
             print(safe_text(text), file=sys.stderr, flush=True)
 
 
-def default_socket() -> str:
-    """Where the daemon listens when nobody said: that of this virtual environment, of the system, of this user.
-
-    A file `jobd-socket` in the environment's directory names the socket of a jobd that runs from a checkout.
-    """
-    if sys.prefix != sys.base_prefix:
-        try:
-            with open(os.path.join(sys.prefix, "jobd-socket"), encoding="utf-8") as named:
-                return named.read().strip()
-        except OSError:
-            pass  # there is none: the usual places follow
-    system = "/run/jobd/jobd.sock"
-    runtime = os.environ.get("XDG_RUNTIME_DIR")
-    if runtime and not os.path.exists(system):
-        own = os.path.join(runtime, "jobd", "jobd.sock")
-        return own if os.path.exists(own) else system
-    return system
-
-
 def verb(*, example: str, **settings: Any) -> Callable[[Callable[..., Any]], click.Command]:
     """Make a verb of a function that takes the session first: with its example, and the options every verb takes."""
 
     def wrap(function: Callable[..., Any]) -> click.Command:
         shown = "\b\nExamples:\n" + "\n".join(f"  {line}" for line in example.splitlines())
-        made: click.Command = click.command(epilog=shown, **settings)(click.pass_obj(function))
+        make: Callable[[Callable[..., Any]], click.Command] = click.command(epilog=shown, **settings)
+        made = make(click.pass_obj(function))
         made.params += [_flag("--json", "wants_json", "Print JSON of a stable shape."), _flag("-q", "is_quiet", "")]
         return made
 

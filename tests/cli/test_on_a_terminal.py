@@ -50,7 +50,7 @@ def raw_controls(shown: bytes) -> set[str]:
 def test_logs_escape_what_a_job_wrote(daemon: Daemon, follow: tuple[str, ...]) -> None:
     daemon.gets("/v1/runs/42", run())
     daemon.refuses("GET", "/v1/runs/42/output", 404, "not-found", "no such attempt")
-    query = "stream=stdout&attempt=1&follow=1" if follow else "stream=stdout"
+    query = "stream=stdout&attempt=1&follow=1" if follow else "stream=stdout&follow=0"
     daemon.gets(f"/v1/runs/42/output?{query}", BYTES)
     shown = on_terminal(daemon, "logs", "--stdout", *follow, "42")
     assert raw_controls(shown) == set()

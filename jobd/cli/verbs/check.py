@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
@@ -16,28 +17,41 @@ if TYPE_CHECKING:
     from jobd.definitions.check import Verdict
     from jobd.definitions.problems import Problem
 
-DIRECTORIES = ("/usr/lib/jobd/jobs.d", "/run/jobd/jobs.d", "/etc/jobd/jobs.d")
-
 
 @verb(example="jobd-ctl check /etc/jobd/jobs.d\njobd-ctl check backup.yaml && cp backup.yaml /etc/jobd/jobs.d/")
 @click.argument("paths", metavar="[PATH]...", nargs=-1)
-def check(session: Session, paths: tuple[str, ...]) -> Exit:
+@click.option("--config", metavar="FILE", envvar="JOBD_CONFIG", help="The jobd.yaml that applies [env: JOBD_CONFIG].")
+def check(session: Session, paths: tuple[str, ...], config: str | None) -> Exit:
     """Validate files and directories of definitions without a daemon; all problems at once.
 
-    Without PATH the directories of the system, as jobd reads them: the later one wins. Exits with 6 when there are
-    problems; warnings alone exit with 0. `jobd --check` reads jobd.yaml too.
+    Without PATH the directories that jobd.yaml names. Its settings (defaults, queues, policy) hold for PATH too. Exits
+    with 6 when there are problems; warnings alone exit with 0.
     """
-    from jobd.definitions.check import check as judge
-
     missing = [path for path in paths if not os.path.exists(path)]
     if missing:
         raise click.UsageError(f"there is no {missing[0]}")
-    verdict = judge(paths or DIRECTORIES)
+    verdict = _verdict(paths, config)
     if session.wants_json:
         _emit(session, verdict)
     else:
         _show(session, verdict)
     return Exit.INVALID if verdict.problems else Exit.OK
+
+
+def _verdict(paths: tuple[str, ...], config: str | None) -> Verdict:
+    """What is wrong with the settings, and where nothing is, with the definitions under them."""
+    from jobd.definitions.catalog import Catalog
+    from jobd.definitions.check import Verdict
+    from jobd.definitions.check import check as judge
+    from jobd.definitions.problems import Malformed
+    from jobd.supervisor.settings import load
+
+    try:
+        settings = load(config)
+    except Malformed as malformed:
+        return Verdict(tuple(malformed.problems), (), Catalog())
+    verdict = judge(paths or settings.jobs_dirs, settings.rules)
+    return replace(verdict, warnings=(*settings.warnings, *verdict.warnings))
 
 
 def _emit(session: Session, verdict: Verdict) -> None:
