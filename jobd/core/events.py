@@ -91,6 +91,14 @@ class StoreCommitted:
 
 
 @dataclass(frozen=True, slots=True)
+class ClockStepped:
+    """The wall clock was set while jobd ran, by so many seconds (negative is back)."""
+
+    at: datetime
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class Degraded:
     """A part of jobd is not well (`reason` a machine word), or well again (`detail` empty)."""
 
@@ -108,5 +116,6 @@ Event = (
     | AttemptRescued
     | CatalogChanged
     | StoreCommitted
+    | ClockStepped
     | Degraded
 )

@@ -92,6 +92,10 @@ SELECT count(*) FROM run WHERE owner = :owner AND state IN ('scheduled', 'queued
 INSERT INTO slot (job, at, disposition, run, reason) VALUES (:job, :at, :disposition, :run, :reason)
 ON CONFLICT (job, at) DO NOTHING;
 
+-- name: link_slot
+-- Name the run that a slot brought about.
+UPDATE slot SET run = :run WHERE job = :job AND at = :at;
+
 -- name: promote
 -- Let runs wait for a worker whose time has come, at most so many at once.
 UPDATE run SET state = 'queued'
@@ -117,6 +121,10 @@ WITH RECURSIVE hop (id) AS (
 )
 SELECT run.queue, run.lane FROM hop JOIN run ON run.id = hop.id;
 
+-- name: waiting
+-- How many runs wait for a worker, counted up to a bound.
+SELECT count(*) FROM (SELECT 1 FROM run INDEXED BY run_ready WHERE state = 'queued' LIMIT :most);
+
 -- name: running
 -- How many attempts each queue and lane has under way.
 SELECT queue, lane, count(*) FROM run INDEXED BY run_running WHERE state = 'running' GROUP BY queue, lane;
@@ -134,7 +142,7 @@ WHERE state = 'queued' AND id IN (
       SELECT id FROM run INDEXED BY run_ready WHERE state = 'queued' AND queue = :queue AND lane = open.value ->> 0
       ORDER BY priority DESC, run_at, id LIMIT :most))
   WHERE place <= room ORDER BY priority DESC, run_at, id LIMIT :most)
-RETURNING id, attempt, given_back, job, spec, priority, run_at, created_at, max_attempts, trigger, slot, timeout, owner;
+RETURNING id, attempt, given_back, job, spec, priority, run_at, created_at, max_attempts, trigger, slot, timeout, owner, lane;
 
 -- name: reserve_lane
 -- The same where a queue has one open lane, as nearly all have: straight down the index.
@@ -142,7 +150,7 @@ UPDATE run SET state = 'running', attempt = attempt + 1, started_at = :now, outc
 WHERE state = 'queued' AND id IN (
   SELECT id FROM run INDEXED BY run_ready WHERE state = 'queued' AND queue = :queue AND lane = :lane
   ORDER BY priority DESC, run_at, id LIMIT :most)
-RETURNING id, attempt, given_back, job, spec, priority, run_at, created_at, max_attempts, trigger, slot, timeout, owner;
+RETURNING id, attempt, given_back, job, spec, priority, run_at, created_at, max_attempts, trigger, slot, timeout, owner, lane;
 
 -- name: payload
 -- The payload of a run.
@@ -200,7 +208,7 @@ WHERE id = :job;
 -- End a run that waits; what already runs is left alone.
 UPDATE run SET state = 'cancelled', finished_at = :now, outcome = 'cancelled', error = :error
 WHERE id = :run AND state IN ('blocked', 'scheduled', 'queued', 'retrying')
-RETURNING job, queue, created_at;
+RETURNING job, (SELECT name FROM job AS named WHERE named.id = run.job), queue;
 
 -- name: cancel_running
 -- Remember that a running run is to be ended.

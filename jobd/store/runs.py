@@ -35,6 +35,7 @@ class Reserved:
     job: int
     spec: int
     queue: str
+    lane: int
     priority: int
     run_at: datetime
     created_at: datetime
@@ -139,6 +140,12 @@ def lanes(tx: Transaction, most: int = 256) -> list[Lane]:
     return [Lane(queue, number) for queue, number in tx.rows("lanes", {"most": most})]
 
 
+def waiting(tx: Transaction, most: int) -> int:
+    """How many runs wait for a worker, counted up to `most`."""
+    row = tx.row("waiting", {"most": most})
+    return int(row[0]) if row else 0
+
+
 def running(tx: Transaction) -> dict[Lane, int]:
     """How many attempts are under way, by lane."""
     return {Lane(queue, number): count for queue, number, count in tx.rows("running")}
@@ -162,7 +169,7 @@ def reserve(tx: Transaction, queue: str, room: Sequence[tuple[int, int]], most: 
 
 
 def _reserved(tx: Transaction, queue: str, row: tuple[Any, ...]) -> Reserved:
-    run, attempt, given_back, job, spec, priority, run_at, created_at, most, trigger, slot, timeout, owner = row
+    run, attempt, given_back, job, spec, priority, run_at, created_at, most, trigger, slot, timeout, owner, lane = row
     data = tx.row("payload", {"run": run})
     return Reserved(
         key=AttemptKey(run, attempt),
@@ -170,6 +177,7 @@ def _reserved(tx: Transaction, queue: str, row: tuple[Any, ...]) -> Reserved:
         job=job,
         spec=spec,
         queue=queue,
+        lane=lane,
         priority=priority,
         run_at=from_micros(run_at),
         created_at=from_micros(created_at),
@@ -297,13 +305,23 @@ def note_last(tx: Transaction, job: int, run: int, state: RunState, ending: Endi
     )
 
 
-def cancel_waiting(tx: Transaction, run: int, reason: str) -> bool:
-    """End a run that waits; False where it does not wait (any more)."""
+@dataclass(frozen=True, slots=True)
+class CancelledRun:
+    """A waiting run that was just ended."""
+
+    job_name: str
+    queue: str
+
+
+def cancel_waiting(tx: Transaction, run: int, reason: str) -> CancelledRun | None:
+    """End a run that waits; None where it does not wait (any more)."""
     row = tx.row("cancel_waiting", {"run": run, "now": tx.at, "error": reason})
     if row is None:
-        return False
-    note_last(tx, row[0], run, RunState.CANCELLED, Ending(Outcome.CANCELLED))
-    return True
+        return None
+    job, name, queue = row
+    if job != 0:
+        note_last(tx, job, run, RunState.CANCELLED, Ending(Outcome.CANCELLED))
+    return CancelledRun(name, queue)
 
 
 def cancel_running(tx: Transaction, run: int, reason: str) -> AttemptKey | None:

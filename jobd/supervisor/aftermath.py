@@ -7,8 +7,9 @@ from datetime import datetime
 from typing import Any
 
 from jobd.core.events import Event
-from jobd.core.model import AttemptKey
+from jobd.core.model import AttemptKey, Finished
 from jobd.core.states import Outcome
+from jobd.supervisor.catalogs import Change
 from jobd.supervisor.inbox import Question
 from jobd.work.wire import Order
 
@@ -30,8 +31,11 @@ class Aftermath:
     """Runs that have reached a final state."""
     changed: list[int] = field(default_factory=list)
     """Runs of which an attempt started or ended."""
+    failed: list[Finished] = field(default_factory=list)
+    """Reports that jobd itself makes of attempts it cannot start."""
     next_due: datetime | None = None
     """When the next scheduled or retried run becomes ready."""
-    waiting: bool = False
-    """Whether runs wait that found no seat, and how many workers are wanted for them."""
     wanted: int = 0
+    """How many runs wait that could start if there were a worker for them, as far as they were counted."""
+    change: Change | None = None
+    """The catalog that is in force from now on, where one was adopted."""

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime
 
 from jobd.core import events, retry
-from jobd.core.model import Ending, Finished, Job
-from jobd.core.states import Outcome, RunState
+from jobd.core.model import Ending, Finished
+from jobd.core.states import RunState
 from jobd.store import runs
 from jobd.store.connection import Transaction
 from jobd.store.runs import UnderWay
@@ -22,26 +21,69 @@ def finalize(tx: Transaction, batch: Batch, specs: Specs, after: Aftermath) -> N
         runs.note_child(tx, key, child.identity, child.started_at)
     for finished in batch.reports:
         after.acknowledged.append(finished.key)
-        under_way = runs.under_way(tx, finished.key)
-        if under_way is not None:
-            _settle(tx, finished, under_way, specs.get(tx, under_way.spec), after)
+        run = runs.under_way(tx, finished.key)
+        if run is not None:
+            runs.close_attempt(tx, finished.key, finished.ending)
+            _settle(tx, finished, run, _verdict(tx, finished, run, specs), after)
 
 
-def _settle(tx: Transaction, finished: Finished, run: UnderWay, job: Job | None, after: Aftermath) -> None:
-    ending = finished.ending
-    runs.close_attempt(tx, finished.key, ending)
-    decided = _decide(finished, run, job, tx)
-    after.changed.append(finished.key.run)
-    match decided:
+def _verdict(tx: Transaction, finished: Finished, run: UnderWay, specs: Specs) -> retry.Verdict:
+    job = specs.get(tx, run.spec)
+    if job is None:
+        return retry.Fail("its definition cannot be read by this version of jobd")
+    return retry.after(
+        finished.ending,
+        run.spent,
+        job,
+        run.trigger,
+        max_attempts=run.max_attempts,
+        run_id=finished.key.run,
+        now=tx.now,
+        cancelling=run.cancelling,
+    )
+
+
+def _settle(tx: Transaction, finished: Finished, run: UnderWay, verdict: retry.Verdict, after: Aftermath) -> None:
+    ending, next_at = finished.ending, None
+    match verdict:
         case retry.Retry(at=at):
             runs.run_again(tx, finished.key, at, ending, ending.error, counts=True)
-            after.events.append(_attempt_finished(tx, finished, run, at))
+            next_at = at
         case retry.GiveBack(at=at):
             runs.run_again(tx, finished.key, at, ending, ending.error, counts=False)
-            after.events.append(_attempt_finished(tx, finished, run, at))
+            next_at = at
         case retry.Succeed():
             _end(tx, finished, run, RunState.SUCCEEDED, ending.error, after)
         case retry.Fail(reason=reason):
             _end(tx, finished, run, RunState.FAILED, reason, after)
         case retry.CancelIt(reason=reason):
             _end(tx, finished, run, RunState.CANCELLED, reason, after)
+    after.changed.append(finished.key.run)
+    after.events.append(events.AttemptFinished(finished.key, run.job_name, run.queue, tx.now, ending, next_at=next_at))
+
+
+def _end(
+    tx: Transaction, finished: Finished, run: UnderWay, state: RunState, reason: str | None, after: Aftermath
+) -> None:
+    ending = finished.ending
+    runs.end(tx, finished.key, state, ending, reason)
+    if run.job != 0:
+        runs.note_last(tx, run.job, finished.key.run, state, ending)
+    after.final.append(finished.key.run)
+    after.events.append(
+        events.RunFinished(
+            run=finished.key.run,
+            job=run.job_name,
+            queue=run.queue,
+            at=tx.now,
+            state=state,
+            outcome=ending.outcome,
+            duration_seconds=_duration(ending, run.reserved_at, tx.now),
+            exit_code=ending.exit_code,
+            reason=reason or "",
+        )
+    )
+
+
+def _duration(ending: Ending, reserved_at: datetime, now: datetime) -> float:
+    return ((ending.finished_at or now) - (ending.started_at or reserved_at)).total_seconds()

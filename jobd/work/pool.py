@@ -38,7 +38,7 @@ from jobd.work.wire import (
     Stop,
 )
 
-__all__ = ["ForkServer", "Pool", "PoolSettings", "WorkerState"]
+__all__ = ["ForkServer", "Pool", "PoolSettings", "Seat", "WorkerState"]
 
 _SECOND_LINE_SECONDS = 0.5
 _START_SECONDS = 5.0
@@ -55,6 +55,14 @@ class PoolSettings:
     max_workers: int = 16
     idle_timeout_seconds: float = 60.0
     max_attempts_per_worker: int = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Seat:
+    """A worker that can take an order at once: reserve for it, write down who it is, then give it the order."""
+
+    number: int
+    worker: ProcessIdentity
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +136,30 @@ class Pool:
         """
         there = sum(max(per_worker - len(m.tasks), 0) for m in self._members.values() if m.takes_orders)
         return there + self._may_hire() * per_worker
+
+    def seats(self) -> list[Seat]:
+        """The workers that wait for an order, the one that was busy last first: its memory is warm."""
+        idle = [member for member in reversed(self._idle) if member.takes_orders]
+        return [Seat(member.number, member.identity) for member in idle if member.identity is not None]
+
+    def want(self, count: int) -> None:
+        """Hire until `count` workers are idle or on their way, as far as settings allow; `on_room` tells of each."""
+        coming = sum(member.state == "starting" for member in self._members.values())
+        for _ in range(min(count - coming - len(self._idle), self._may_hire())):
+            self._hire()
+
+    def give(self, orders: Iterable[tuple[int, Order]]) -> None:
+        """Hand orders to the workers that were named by number; one that has gone since gives its order back."""
+        for number, order in orders:
+            member = self._members.get(number)
+            if member is None or not member.takes_orders:
+                self._loop.call_soon(self._on_report, _given_back(order.key, "its worker has ended"))
+                continue
+            if member in self._idle:
+                self._idle.remove(member)
+            self._assign(member, order)
+            member.channel.put(Orders((order,)))
+            self._flush(member)
 
     def hand_out(self, orders: Iterable[Order]) -> None:
         """Give each order to a worker: an idle one, a new one, or else the one with the fewest orders."""

@@ -1,0 +1,227 @@
+"""Drives the ticks: gathers what a tick needs, commits it, carries out what it decided, and knows when to wake again."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+from jobd.core import due, events
+from jobd.core.due import Agenda
+from jobd.core.errors import Unavailable
+from jobd.core.events import Event
+from jobd.core.model import AttemptKey
+from jobd.core.states import Outcome
+from jobd.store.connection import StorageFailed, Writer
+from jobd.supervisor.aftermath import Aftermath
+from jobd.supervisor.inbox import Asked, Inbox, Question
+from jobd.supervisor.tick import Moment, Rules, tick
+from jobd.work.pool import Seat
+from jobd.work.wire import Order
+
+LONGEST_SLEEP_SECONDS = 60.0
+_RETRY_SECONDS = 1.0
+
+
+class Workers(Protocol):
+    """What the engine needs of the pool."""
+
+    def seats(self) -> list[Seat]: ...
+    def want(self, count: int) -> None: ...
+    def give(self, orders: Iterable[tuple[int, Order]]) -> None: ...
+    def acknowledge(self, keys: Iterable[AttemptKey]) -> None: ...
+    def stop(self, key: AttemptKey, outcome: Outcome) -> bool: ...
+
+
+@dataclass(slots=True)
+class Clock:
+    """The two clocks, read together."""
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+
+@dataclass(slots=True)
+class Watchers:
+    """Who waits for news of a run."""
+
+    _futures: dict[int, asyncio.Future[None]] = field(default_factory=dict)
+
+    def of(self, run: int) -> asyncio.Future[None]:
+        """Done at the next news of the run; shared by everyone who waits for it."""
+        future = self._futures.get(run)
+        if future is None or future.done():
+            future = self._futures[run] = asyncio.get_running_loop().create_future()
+            future.add_done_callback(lambda done: self._drop(run, done))
+        return future
+
+    def tell(self, runs: Iterable[int]) -> None:
+        if self._futures:
+            for run in runs:
+                future = self._futures.get(run)
+                if future is not None and not future.done():
+                    future.set_result(None)
+
+    def _drop(self, run: int, future: asyncio.Future[None]) -> None:
+        if self._futures.get(run) is future:
+            del self._futures[run]
+
+
+class Engine:
+    """Owns the inbox and the agenda; everything durable goes through its ticks."""
+
+    def __init__(
+        self, writer: Writer, rules: Rules, workers: Workers, publish: Callable[[Event], None], clock: Clock
+    ) -> None:
+        self.inbox = Inbox(self.wake)
+        self.rules = rules
+        self.agenda = Agenda()
+        self.finished = Watchers()
+        self.changed = Watchers()
+        self.draining = False
+        self.storage_problem: str | None = None
+        self.last_tick_at = clock.monotonic()
+        self._writer = writer
+        self._workers = workers
+        self._publish = publish
+        self._clock = clock
+        self._loop = asyncio.get_running_loop()
+        self._next_due: datetime | None = None
+        self._waiting = True
+        self._woken = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._read_clocks()
+
+    def _read_clocks(self) -> None:
+        self._wall, self._mono = self._clock.now(), self._clock.monotonic()
+
+    # What others call.
+
+    async def ask(self, intent: Asked) -> Any:
+        """The durable answer to an intent. Raises Unavailable while the store cannot be written."""
+        if self.storage_problem is not None:
+            raise Unavailable(f"jobd cannot write its store now: {self.storage_problem}")
+        future = self._loop.create_future()
+        self.inbox.ask(Question(intent, future))
+        return await future
+
+    def wake(self) -> None:
+        """Tick soon: after the sockets that are readable now have been read, so that one commit serves them all."""
+        if not self._woken:
+            self._woken = True
+            self._loop.call_soon(self._loop.call_soon, self._tick)
+
+    def room_made(self) -> None:
+        """A worker can take an order."""
+        if self._waiting:
+            self.wake()
+
+    def close(self) -> None:
+        """Tick no more."""
+        self._woken = True
+        if self._timer is not None:
+            self._timer.cancel()
+
+    # The tick and what surrounds it.
+
+    def _tick(self) -> None:
+        self._woken = False
+        self.last_tick_at = self._clock.monotonic()
+        now = self._clock.now()
+        moment = self._moment(now)
+        if self._has_work(now, moment):
+            self._commit(now, moment)
+        self._sleep()
+
+    def _moment(self, now: datetime) -> Moment:
+        jump = due.step(self._wall, self._mono, now, self._clock.monotonic())
+        corrected = abs(jump) > due.CORRECTION
+        if corrected:
+            self._publish(events.ClockStepped(now, jump.total_seconds()))
+        self._read_clocks()
+        names = self.agenda.names() if corrected else self.agenda.due(now)
+        seats = [] if self.draining else self._workers.seats()
+        return Moment(names, seats, corrected)
+
+    def _has_work(self, now: datetime, moment: Moment) -> bool:
+        promoted = self._next_due is not None and self._next_due <= now
+        return bool(self.inbox or moment.due or promoted or (self._waiting and moment.seats))
+
+    def _commit(self, now: datetime, moment: Moment) -> None:
+        batch = self.inbox.batch()
+        began, changes = time.perf_counter(), self._writer.total_changes()
+        try:
+            with self._writer.transaction(now) as tx:
+                after = tick(tx, self.rules, batch, moment)
+        except StorageFailed as error:
+            self._storage_failed(now, str(error))
+            return
+        self.inbox.drop(batch)
+        self._storage_works(now)
+        seconds, changed = time.perf_counter() - began, self._writer.total_changes() - changes
+        self._publish(events.StoreCommitted(now, seconds, changed))
+        self._carry_out(after)
+
+    def _carry_out(self, after: Aftermath) -> None:
+        """Set off what is durable now; orders first, since somebody's latency hangs on them."""
+        self._workers.give(after.orders)
+        if after.acknowledged:
+            self._workers.acknowledge(after.acknowledged)
+        for key, outcome in after.stops:
+            self._workers.stop(key, outcome)
+        if after.change is not None:
+            self.rules.in_force = after.change.in_force
+            after.planned += after.change.next_slots
+        for name, at in after.planned:
+            self.agenda.set(name, at)
+        for question, said in after.answers:
+            _answer(question, said)
+        self._next_due = after.next_due
+        self._waiting = after.wanted > 0
+        if self._waiting and not self.draining:
+            self._workers.want(after.wanted)
+        for finished in after.failed:
+            self.inbox.report(finished)
+        self.finished.tell(after.final)
+        self.changed.tell(after.changed)
+        for event in after.events:
+            self._publish(event)
+
+    def _sleep(self) -> None:
+        """Wake at the next instant something is due, and at least once a minute: one long sleep is never trusted."""
+        if self._timer is not None:
+            self._timer.cancel()
+        instants = [at for at in (self._next_due, self.agenda.next_at()) if at is not None]
+        wait = LONGEST_SLEEP_SECONDS
+        if instants:
+            wait = min(wait, max(0.0, (min(instants) - self._clock.now()).total_seconds()))
+        if self.storage_problem is not None:
+            wait = max(wait, _RETRY_SECONDS)
+            if self.inbox:
+                wait = _RETRY_SECONDS
+        self._timer = self._loop.call_later(wait, self.wake)
+
+    def _storage_failed(self, now: datetime, detail: str) -> None:
+        if self.storage_problem is None:
+            self._publish(events.Degraded("storage", now, detail))
+        self.storage_problem = detail
+
+    def _storage_works(self, now: datetime) -> None:
+        if self.storage_problem is not None:
+            self.storage_problem = None
+            self._publish(events.Degraded("storage", now))
+
+
+def _answer(question: Question, said: Any) -> None:
+    if question.answer.done():  # its client has gone
+        return
+    if isinstance(said, Exception):
+        question.answer.set_exception(said)
+    else:
+        question.answer.set_result(said)

@@ -1,0 +1,98 @@
+"""The stage that decides due slots: each gets its row, and its run where it starts one, in the same transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from jobd.core import due, events
+from jobd.core.model import RunRequest
+from jobd.core.retry import default_max_attempts
+from jobd.store import jobs
+from jobd.store.connection import Transaction
+from jobd.supervisor import apply
+from jobd.supervisor.aftermath import Aftermath
+from jobd.supervisor.catalogs import InForce
+
+
+def plan(
+    tx: Transaction, names: Iterable[str], in_force: Mapping[str, InForce], after: Aftermath, *, corrected: bool
+) -> None:
+    """Decide every slot of the named jobs up to now. `corrected` says that the clock jumped by hours since the last."""
+    for name in names:
+        job = in_force.get(name)
+        if job is None or job.timetable is None:
+            after.planned.append((name, None))
+            continue
+        timing = jobs.timing(tx, job.ref.job, name)
+        if timing is not None:
+            _plan_job(tx, job, timing, in_force, after, corrected=corrected)
+
+
+def _plan_job(
+    tx: Transaction,
+    job: InForce,
+    timing: jobs.Timing,
+    in_force: Mapping[str, InForce],
+    after: Aftermath,
+    *,
+    corrected: bool,
+) -> None:
+    assert job.timetable is not None
+    waiting, running = jobs.active_runs(tx, job.ref.job)
+    plan = due.plan(
+        job.timetable,
+        job.job.schedule,
+        due.Standing(timing.first_seen_at, timing.watermark, timing.last_slot),
+        tx.now,
+        due.Active(waiting, running, job.job.max_running),
+        corrected=corrected,
+    )
+    last_slot = None
+    for decision in plan.slots:
+        if _decide(tx, job, decision, in_force, after):
+            last_slot = decision.slot
+    jobs.move_watermark(tx, job.ref.job, plan.watermark, last_slot)
+    after.planned.append((job.job.name, plan.next_at))
+
+
+def _decide(
+    tx: Transaction, job: InForce, decision: due.SlotDecision, in_force: Mapping[str, InForce], after: Aftermath
+) -> bool:
+    """Write one slot down and start its run; False where the slot was decided before."""
+    if not jobs.add_slot(tx, job.ref.job, decision.slot, decision.disposition, None, decision.reason):
+        return False
+    run = None
+    if decision.starts:
+        for old in decision.replaces:
+            apply.cancel_run(tx, old, "replaced by a later slot", after)
+        run = _start(tx, job, decision, in_force, after)
+        jobs.link_slot(tx, job.ref.job, decision.slot, run)
+    after.events.append(
+        events.SlotDecided(
+            job=job.job.name,
+            slot=decision.slot,
+            at=tx.now,
+            disposition=decision.disposition,
+            run=run if run is not None else decision.blocked_by,
+            reason=decision.reason,
+            lag_seconds=(tx.now - decision.slot).total_seconds(),
+        )
+    )
+    return True
+
+
+def _start(
+    tx: Transaction, job: InForce, decision: due.SlotDecision, in_force: Mapping[str, InForce], after: Aftermath
+) -> int:
+    definition = job.job
+    request = RunRequest(
+        job=definition,
+        trigger=decision.trigger,
+        payload=definition.payload,
+        queue=definition.queue,
+        priority=definition.priority,
+        slot=decision.slot,
+        max_attempts=default_max_attempts(definition, decision.trigger),
+    )
+    (accepted,) = apply.accept(tx, (request,), in_force, after)
+    return accepted.id

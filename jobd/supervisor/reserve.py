@@ -1,0 +1,117 @@
+"""The stage that moves waiting runs to running: queues take turns, limits hold, every attempt gets its worker."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from jobd.core import allot, events
+from jobd.core.model import AttemptKey, Ending, Finished, Job
+from jobd.core.states import Outcome
+from jobd.store import jobs, runs
+from jobd.store.connection import Transaction
+from jobd.store.runs import Reserved
+from jobd.supervisor.aftermath import Aftermath
+from jobd.supervisor.specs import Specs
+from jobd.work.pool import Seat
+from jobd.work.wire import Order, order_of
+
+_MOST_WANTED = 64
+
+
+@dataclass(slots=True)
+class Reservation:
+    """Shares seats among queues; remembers whose turn it was, and asks for workers where seats are missing."""
+
+    limits: Mapping[str, int | None]
+    """Runs under way at most, by queue; `default_limit` for one that is not declared."""
+    default_limit: int | None = None
+    _last_queue: str | None = None
+
+    def reserve(self, tx: Transaction, seats: Sequence[Seat], specs: Specs, after: Aftermath) -> None:
+        """Fill the seats with the best waiting runs that may start."""
+        waiting = runs.lanes(tx)
+        if not waiting:
+            return
+        running = runs.running(tx)
+        rooms = self._rooms(tx, waiting, running, 2**31)
+        taken: list[Reserved] = []
+        ordered = allot.turns(rooms, self._last_queue)
+        for place, room in enumerate(ordered):
+            free = len(seats) - len(taken)
+            if free == 0:
+                break
+            # What an earlier queue took may count against a lane that is shared with it: look again.
+            fresh = self._rooms(tx, [lane for lane in waiting if lane.queue == room.queue], running, free)
+            for now in fresh:
+                most = min(now.most, allot.share(free, len(ordered) - place))
+                got = runs.reserve(tx, now.queue, now.lanes, most)
+                _count(running, got)
+                taken += got
+                self._last_queue = now.queue
+        self._start(tx, taken, seats, specs, after)
+        if rooms and len(taken) == len(seats):
+            after.wanted = self.wanted(tx)
+
+    def wanted(self, tx: Transaction) -> int:
+        """How many workers more could start a run at once, if they were there (counted up to a bound)."""
+        rooms = self._rooms(tx, runs.lanes(tx), runs.running(tx), _MOST_WANTED)
+        return min(sum(room.most for room in rooms), runs.waiting(tx, _MOST_WANTED)) if rooms else 0
+
+    def _rooms(
+        self, tx: Transaction, waiting: Sequence[allot.Lane], running: Mapping[allot.Lane, int], seats: int
+    ) -> list[allot.Room]:
+        return allot.room(
+            waiting,
+            running,
+            lambda queue: self.limits.get(queue, self.default_limit),
+            lambda job: _job_limit(tx, job),
+            seats,
+        )
+
+    @staticmethod
+    def _start(
+        tx: Transaction, taken: Sequence[Reserved], seats: Sequence[Seat], specs: Specs, after: Aftermath
+    ) -> None:
+        pairs = list(zip(taken, seats, strict=False))
+        runs.open_attempts(tx, [(run.key, seat.worker) for run, seat in pairs])
+        for run, seat in pairs:
+            job = specs.get(tx, run.spec)
+            if job is None:
+                after.failed.append(unreadable(run.key))
+                continue
+            after.orders.append((seat.number, _order(run, job)))
+            after.changed.append(run.key.run)
+            waited = (tx.now - max(run.run_at, run.created_at)).total_seconds()
+            after.events.append(events.AttemptStarted(run.key, job.name, run.queue, tx.now, max(0.0, waited)))
+
+
+def _count(running: dict[allot.Lane, int], got: Sequence[Reserved]) -> None:
+    for run in got:
+        lane = allot.Lane(run.queue, run.lane)
+        running[lane] = running.get(lane, 0) + 1
+
+
+def _job_limit(tx: Transaction, job: int) -> int | None:
+    """The limit of a job by its newest definition; a lane of its own without a readable one takes one run at a time."""
+    definition = jobs.definition_of(tx, job)
+    return 1 if definition is None else definition.running_limit
+
+
+def _order(run: Reserved, job: Job) -> Order:
+    return order_of(
+        job,
+        run.key,
+        trigger=run.trigger,
+        payload=run.payload or "null",
+        slot=run.slot,
+        queue=run.queue,
+        max_attempts=run.max_attempts,
+        timeout_seconds=run.timeout_seconds,
+    )
+
+
+def unreadable(key: AttemptKey) -> Finished:
+    """The report of an attempt whose definition cannot be read: it never starts, and trying again cannot help."""
+    error = "its definition cannot be read by this version of jobd"
+    return Finished(key, Ending(Outcome.FAILED, error=error, retryable=False))

@@ -1,0 +1,34 @@
+"""The definitions that runs were accepted under, read from the store once and kept while they are asked for."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass, field
+
+from jobd.core.model import Job
+from jobd.store import jobs
+from jobd.store.connection import Transaction
+
+_KEPT = 4096
+
+
+@dataclass(slots=True)
+class Specs:
+    """Definitions by the id they are kept under. A definition never changes, so what was read once stays true."""
+
+    _known: OrderedDict[int, Job] = field(default_factory=OrderedDict)
+
+    def get(self, tx: Transaction, spec: int) -> Job | None:
+        """The definition, or None where this jobd cannot read it (any more)."""
+        job = self._known.get(spec)
+        if job is not None:
+            self._known.move_to_end(spec)
+            return job
+        try:
+            job = jobs.spec_of(tx, spec)
+        except (ValueError, KeyError, TypeError):
+            return None
+        self._known[spec] = job
+        if len(self._known) > _KEPT:
+            self._known.popitem(last=False)
+        return job

@@ -1,0 +1,74 @@
+"""The heart of jobd: one tick is one transaction, and only its commit sets anything off."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from jobd.store import runs
+from jobd.store.connection import Transaction
+from jobd.supervisor import apply, catalogs
+from jobd.supervisor.aftermath import Aftermath
+from jobd.supervisor.catalogs import AdoptCatalog, InForce
+from jobd.supervisor.finalize import finalize
+from jobd.supervisor.inbox import Batch
+from jobd.supervisor.plan import plan
+from jobd.supervisor.reserve import Reservation
+from jobd.supervisor.specs import Specs
+from jobd.work.pool import Seat
+
+
+@dataclass(slots=True)
+class Rules:
+    """What ticks decide by: the jobs in force and the limits of settings."""
+
+    reservation: Reservation
+    zone: str
+    """The host's time zone."""
+    most_queued_per_user: int
+    in_force: Mapping[str, InForce] = field(default_factory=dict)
+    specs: Specs = field(default_factory=Specs)
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """What is true as a tick begins, beside what has come in."""
+
+    due: Sequence[str]
+    """Jobs that have an undecided slot."""
+    seats: Sequence[Seat]
+    """Workers that can take an order now; none while jobd drains."""
+    corrected: bool
+    """The clock jumped by hours since the last tick."""
+
+
+def tick(tx: Transaction, rules: Rules, batch: Batch, moment: Moment) -> Aftermath:
+    """Settle everything that has come in and come due; say what the commit is to set off.
+
+    It decides from the store and its arguments and changes nothing but the store, so that a transaction that could not
+    be committed is simply tried again.
+    """
+    after = Aftermath()
+    finalize(tx, batch, rules.specs, after)
+    answer(tx, rules, batch, after)
+    plan(tx, moment.due, rules.in_force, after, corrected=moment.corrected)
+    runs.promote(tx)
+    if moment.seats:
+        rules.reservation.reserve(tx, moment.seats, rules.specs, after)
+    else:
+        after.wanted = rules.reservation.wanted(tx)
+    after.next_due = runs.next_due(tx)
+    return after
+
+
+def answer(tx: Transaction, rules: Rules, batch: Batch, after: Aftermath) -> None:
+    """Apply every intent in the order it came."""
+    for question in batch.questions:
+        match question.intent:
+            case AdoptCatalog(catalog):
+                stored = {name: job.job for name, job in rules.in_force.items()}
+                after.change = catalogs.adopt(tx, catalog, rules.in_force, stored, rules.zone)
+                after.answers.append((question, after.change))
+            case intent:
+                said = apply.answer(tx, intent, rules.in_force, rules.most_queued_per_user, after)
+                after.answers.append((question, said))
