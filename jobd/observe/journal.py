@@ -74,20 +74,25 @@ class Journal:
                 return False
             self._waiting.popleft()
         self._unwatch()
-        if self.dropped > self._told:
-            missing, self._told = self.dropped - self._told, self.dropped
-            self._put(Entry(f"{missing} log records were dropped: nobody took them in time", Priority.WARNING))
+        self._tell_dropped()
         return not self._waiting
 
     def _put(self, entry: Entry) -> None:
-        record = self._destination.format(entry)
+        record, before = self._destination.format(entry), self.dropped
         if not self._waiting and self._try(record):
+            if self.dropped == before:
+                self._tell_dropped()
             return
         if len(self._waiting) >= _MOST_WAITING:
             self.dropped += 1
             return
         self._waiting.append(record)
         self._watch()
+
+    def _tell_dropped(self) -> None:
+        if self.dropped > self._told:
+            missing, self._told = self.dropped - self._told, self.dropped
+            self._put(Entry(f"{missing} log records were dropped: nobody took them in time", Priority.WARNING))
 
     def _try(self, record: bytes) -> bool:
         try:
@@ -138,7 +143,7 @@ class Journald:
             self._socket.send(record)
         except BlockingIOError:
             return False
-        except ConnectionError:
+        except OSError:
             self._socket.connect(self._path)  # journald was restarted; its socket is a new one at the old path
             self._socket.send(record)
         return True

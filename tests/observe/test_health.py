@@ -1,0 +1,59 @@
+"""The health report from figures."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from jobd.core.errors import NotFound
+from jobd.core.records import QueueFigures
+from jobd.core.states import RunState
+from jobd.observe.figures import Figures, Lane
+from jobd.observe.health import report
+
+NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+COUNTS = {
+    RunState.BLOCKED: 1,
+    RunState.SCHEDULED: 2,
+    RunState.QUEUED: 3,
+    RunState.RETRYING: 4,
+    RunState.RUNNING: 5,
+    RunState.SUCCEEDED: 6,
+    RunState.FAILED: 7,
+    RunState.CANCELLED: 8,
+}
+EMAIL = Lane(4, "100/min", QueueFigures("email", COUNTS, NOW - timedelta(seconds=90), 20, 17, 3, 1.5))
+
+
+def test_a_queue_is_told_with_its_limits_its_state_and_its_day() -> None:
+    found = report(Figures(NOW, queues={"email": EMAIL}), {"workers_max": 16})
+    assert found["healthy"] is True
+    assert found["config"] == {"workers_max": 16}
+    assert found["queues"]["email"] == {
+        "config": {"max_running": 4, "rate_limit": "100/min"},
+        "status": {"pending": 10, "processing": 5, "completed": 6, "failed": 7},
+        "oldest_waiting_seconds": 90.0,
+        "rate_limit": "100/min",
+        "last_24h": {"executions": 20, "succeeded": 17, "failed": 3, "average_seconds": 1.5},
+    }
+
+
+def test_failed_runs_do_not_make_jobd_ill_but_a_degraded_part_does() -> None:
+    assert report(Figures(NOW, queues={"email": EMAIL}), {})["healthy"] is True
+    ill = report(Figures(NOW, degraded=(("storage_full", "no space"),)), {})
+    assert ill["healthy"] is False
+    assert ill["degraded"] == [{"reason": "storage_full", "detail": "no space"}]
+
+
+def test_a_declared_queue_that_never_had_a_run_is_all_zeros() -> None:
+    lane = report(Figures(NOW, queues={"default": Lane(8)}), {})["queues"]["default"]
+    assert lane["status"] == {"pending": 0, "processing": 0, "completed": 0, "failed": 0}
+    assert lane["last_24h"]["average_seconds"] is None
+
+
+def test_one_queue_can_be_asked_for_and_an_unknown_one_is_not_found() -> None:
+    figures = Figures(NOW, queues={"email": EMAIL, "default": Lane(8)})
+    assert list(report(figures, {}, "email")["queues"]) == ["email"]
+    with pytest.raises(NotFound, match='did you mean "email"'):
+        report(figures, {}, "emial")
