@@ -11,9 +11,12 @@ from typing import Any
 
 import pytest
 
+from jobd.core.records import QueueFigures
 from jobd.core.states import Outcome, RunState
+from jobd.observe.figures import Figures, Lane
+from jobd.observe.health import report
 from tests.cli.conftest import Ctl
-from tests.cli.daemon import Daemon, attempt, ended, job, run, status
+from tests.cli.daemon import NOW, Daemon, attempt, ended, job, run, status
 
 PROBLEM = (404, "not-found", "there is no job")
 
@@ -356,3 +359,18 @@ def test_a_reader_that_goes_away_ends_it_quietly(daemon: Daemon) -> None:
     done = subprocess.run(line, check=False, shell=True, capture_output=True, text=True, timeout=30)
     assert done.stderr == ""
     assert len(done.stdout.splitlines()) == 1
+
+
+@pytest.mark.parametrize(("degraded", "code"), [((), 0), ((("disk_full", "the disk is full"),), 1)])
+def test_health_shows_each_queue_and_exits_by_the_daemons_own_state(
+    daemon: Daemon, ctl: Ctl, degraded: tuple[tuple[str, str], ...], code: int
+) -> None:
+    counts = {RunState.QUEUED: 3, RunState.RUNNING: 1, RunState.SUCCEEDED: 20, RunState.FAILED: 2}
+    lane = Lane(4, "100/min", QueueFigures("email", counts, None, 22, 20, 2, 1.5))
+    daemon.gets("/v1/health", report(Figures(NOW, queues={"email": lane}, degraded=degraded), {"workers": 4}))
+    said = ctl("health", "--queue", "email")
+    assert said.code == code
+    row = next(line.split() for line in said.out.splitlines() if line.startswith("email"))
+    assert row == ["email", "3", "1", "20", "2", "100/min", "22", "20", "2", "1.5s"]
+    assert all(sentence in said.out for _, sentence in degraded)
+    assert daemon.asked[0].path == "/v1/health?queue=email"

@@ -54,9 +54,14 @@ def _row(name: str, queue: dict[str, Any]) -> list[Cell | str]:
         str(state["processing"]),
         str(state["completed"]),
         Cell(str(failed), Tone.BAD if failed else Tone.PLAIN),
-        compact(queue.get("rate_limit")) or "-",
+        _rate(queue["rate_limit"]),
         str(day["executions"]),
         str(day["succeeded"]),
         str(day["failed"]),
         lasted(day["average_seconds"]),
     ]
+
+
+def _rate(limit: str | dict[str, Any] | None) -> str:
+    """A rate limit, or its use where the daemon tells that too."""
+    return limit if isinstance(limit, str) else compact(limit) or "-"
