@@ -98,6 +98,39 @@ class Cron:
             days = self._days_of(year, month)
         return None
 
+    def count_walls(self, after: int, until: int) -> int:
+        """How many matching local minutes come after `after` and not after `until`."""
+        (first, start), (last, end) = divmod(after // 60 + 1, 1440), divmod(until // 60, 1440)
+        if (first, start) > (last, end):
+            return 0
+        a_day = self._minutes_left(0)
+        total = self._count_days(first, last) * a_day
+        if self._count_days(first, first):
+            total -= a_day - self._minutes_left(start)
+        if self._count_days(last, last):
+            total -= self._minutes_left(end + 1)
+        return total
+
+    def _count_days(self, first: int, last: int) -> int:
+        """How many matching days there are from one day to another, both counted from 1970."""
+        start, end = (date.fromordinal(day + _EPOCH_ORDINAL) for day in (first, last))
+        total = 0
+        for number in range(start.year * 12 + start.month - 1, end.year * 12 + end.month):
+            year, month = number // 12, number % 12 + 1
+            days = self._days_of(year, month)
+            if (year, month) == (start.year, start.month):
+                days = days >> start.day << start.day
+            if (year, month) == (end.year, end.month):
+                days &= (2 << end.day) - 1
+            total += days.bit_count()
+        return total
+
+    def _minutes_left(self, minute: int) -> int:
+        """How many matching minutes of a day come at or after one."""
+        hour, minute = divmod(minute, 60)
+        later = (self.hours >> hour + 1).bit_count() * self.minutes.bit_count()
+        return later + (self.hours >> hour & 1) * (self.minutes >> minute).bit_count()
+
     def _days_of(self, year: int, month: int) -> int:
         """The days of a month on which it is due, as a mask of the days 1 to 31."""
         if not self.months >> month & 1:

@@ -1,65 +1,74 @@
-"""Decides what becomes of due slots (SEMANTICS: Slots, Catch-up, Overlap), and keeps which job is due next."""
+"""What becomes of every slot that is due: catch-up, overlap and the watermark, decided over plain values.
+
+A plan is bounded in rows and in time, however long jobd was away: the newest `KEPT` slots (with `catch_up: all`, and
+`max_catch_up` more) get a row each, all older ones share one row, whose reason says how many they are.
+"""
 
 from __future__ import annotations
 
-import heapq
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from jobd.core.agenda import Agenda
 from jobd.core.model import Schedule
+from jobd.core.overlap import Active, Go, Skip, meet
 from jobd.core.schedule import Timetable
+from jobd.core.spans import rfc3339, show_seconds
 from jobd.core.states import Disposition, Trigger
 
+__all__ = ["Active", "Agenda", "Plan", "SlotDecision", "Standing", "anchor", "carried", "plan", "step"]
+
 GRACE = timedelta(seconds=60)
-"""A slot no later than this counts as on time, whatever the catch-up policy: a restart at the slot does not lose it."""
+"""A slot less late than this is on time, whatever the policy."""
 CORRECTION = timedelta(hours=3)
-"""A clock step beyond this is a correction of the clock and no passing of time."""
-MOST_ROWS = 100
-"""Slots given up for are written one by one up to this many, newest first; the oldest row names the number before it."""
+"""A wall clock that is off by more than this was wrong; up to this it was set back or jobd was away."""
+KEPT = 60
+"""Slots of one plan with a row of their own: an hour of a minutely job, or what is on time of a secondly one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """Up to where the slots of a job are decided."""
+    """How far the slots of a job are decided. `watermark`: no slot at or before it is decided again."""
 
     first_seen_at: datetime
     watermark: datetime
     last_slot: datetime | None = None
 
-    @property
-    def anchor(self) -> datetime:
-        """What `every` counts from."""
-        return self.last_slot or self.first_seen_at
-
-
-@dataclass(frozen=True, slots=True)
-class Active:
-    """The runs of a job that wait and that run (ids, oldest first), and its limit."""
-
-    waiting: tuple[int, ...] = ()
-    running: tuple[int, ...] = ()
-    max_running: int | None = None
-
 
 @dataclass(frozen=True, slots=True)
 class SlotDecision:
+    """What becomes of one slot. Decisions of a plan come in the order of their slots."""
+
     slot: datetime
     disposition: Disposition
-    starts: bool = False
     trigger: Trigger = Trigger.SCHEDULE
     replaces: tuple[int, ...] = ()
-    """Runs that are cancelled in favour of this one."""
+    """Runs to cancel in favour of this slot's run: no failure of theirs, and no retry."""
     reason: str = ""
+    """A machine word, then mostly `: ` and a sentence; empty for a slot that started on time."""
     blocked_by: int | None = None
-    """The run that was in the way."""
+
+    @property
+    def starts(self) -> bool:
+        """Whether the slot gets a run."""
+        return self.disposition is Disposition.STARTED
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     slots: tuple[SlotDecision, ...]
     watermark: datetime
+    last_slot: datetime | None
     next_at: datetime | None
+    """The next instant the job is due; None if never again."""
+
+
+def anchor(standing: Standing) -> datetime:
+    """What `every` counts from: the last slot, or the instant the job was first seen.
+
+    After the clock was corrected backwards both may lie in the future; then it counts from the correction.
+    """
+    return min(standing.last_slot or standing.first_seen_at, standing.watermark)
 
 
 def plan(
@@ -73,172 +82,133 @@ def plan(
 ) -> Plan:
     """Decide every slot after the watermark up to `now`.
 
-    A watermark hours ahead of `now` is a clock set back: nothing is owed and counting begins anew. `corrected` is a
-    clock set forward by hours while jobd ran: one catch-up at the most, whatever the policy. Cost and number of rows are
-    bounded however long jobd was away.
+    `corrected` says that the wall clock was just stepped by more than `CORRECTION`: the job then owes one run at most.
     """
-    if standing.watermark - now > CORRECTION:
-        return Plan((), now, timetable.next_after(now, now))
-    if standing.watermark >= now:
-        return Plan((), standing.watermark, timetable.next_after(standing.watermark, standing.anchor))
-    kept = max(MOST_ROWS, schedule.max_catch_up) + 1
-    slots = timetable.newest(standing.watermark, now, kept, standing.anchor)
-    on_time = [slot for slot in slots if now - slot < GRACE]
-    late = slots[: len(slots) - len(on_time)]
-    decisions = _late(late, schedule, now, newer=bool(on_time), once=corrected)
-    decisions += [SlotDecision(slot, Disposition.STARTED, starts=True) for slot in on_time]
-    if len(slots) == kept:
-        decisions[0] = replace(decisions[0], reason=f"{decisions[0].reason} (this and all before it)".strip())
-    last = slots[-1] if slots else None
-    watermark = now if last is None else max(now, last)
-    next_at = timetable.next_after(watermark, last or standing.anchor)
-    return Plan(tuple(_overlap(decisions, schedule, active)), watermark, next_at)
+    ahead = standing.watermark - now
+    if ahead > CORRECTION or (corrected and ahead > timedelta(0)):
+        standing = replace(standing, watermark=now)
+    since = anchor(standing)
+    kept = KEPT + (schedule.max_catch_up if schedule.catch_up == "all" else 0)
+    slots = timetable.newest(standing.watermark, now, kept + 1, since)
+    if not slots:
+        next_at = timetable.next_after(max(now, standing.watermark), since)
+        return Plan((), standing.watermark, standing.last_slot, next_at)
+    decisions = _decide(slots[-kept:], schedule, now, active, corrected)
+    if len(slots) > kept:
+        count = timetable.about(standing.watermark, slots[0], since)
+        decisions.insert(0, _summed_up(slots[0], count, standing.watermark, decisions[0], schedule))
+    return Plan(tuple(decisions), now, slots[-1], timetable.next_after(now, slots[-1]))
 
 
-def _late(
-    slots: Sequence[datetime], schedule: Schedule, now: datetime, *, newer: bool, once: bool
+def step(before_wall: datetime, before_mono: float, wall: datetime, mono: float) -> timedelta:
+    """How far the wall clock was set between two readings of both clocks; negative is back.
+
+    Monotonic readings are seconds of a clock that stands still while the host sleeps, so that sleep is a step forward.
+    """
+    return (wall - before_wall) - timedelta(seconds=mono - before_mono)
+
+
+def carried(timetable: Timetable, standing: Standing, stepped: timedelta) -> Standing | None:
+    """Where an `every` job stands after the wall clock was set back by up to `CORRECTION`; None where nothing changes.
+
+    Such a job keeps its pace in real time, so all that is known of it moves with the clock; cron follows the clock.
+    """
+    if not timetable.is_interval or not -CORRECTION <= stepped < timedelta(0):
+        return None
+    last_slot = standing.last_slot and standing.last_slot + stepped
+    # A slot is known by its instant: one that was decided before the step must not come up again.
+    nudge = timedelta(milliseconds=1) if last_slot and _meets(timetable, last_slot, -stepped) else timedelta(0)
+    return Standing(
+        standing.first_seen_at + stepped,
+        standing.watermark + stepped,
+        last_slot and last_slot + nudge,
+    )
+
+
+def _meets(timetable: Timetable, slot: datetime, distance: timedelta) -> bool:
+    """Whether slots counted from `slot` fall on the one that lies `distance` later."""
+    later = slot + distance
+    return timetable.next_after(later - timedelta(microseconds=1), slot) == later
+
+
+def _decide(
+    slots: list[datetime], schedule: Schedule, now: datetime, active: Active, corrected: bool
 ) -> list[SlotDecision]:
-    """What becomes of slots that were missed, oldest first. `newer`: a later slot is on time and starts anyway."""
-    inside = [slot for slot in slots if now - slot <= timedelta(seconds=schedule.catch_up_window_seconds)]
-    outside = slots[: len(slots) - len(inside)]
-    decided = [SlotDecision(slot, Disposition.MISSED, reason="outside the catch-up window") for slot in outside]
-    match "latest" if once and schedule.catch_up == "all" else schedule.catch_up:
+    late = [slot for slot in slots if now - slot >= GRACE]
+    prompt = slots[len(late) :]
+    owed = _owed(late, bool(prompt), schedule, now, corrected)
+    decisions = _not_owed(late[: len(late) - len(owed)], bool(owed or prompt), schedule, now)
+    for slot in (*owed, *prompt):
+        trigger = Trigger.SCHEDULE if now - slot < GRACE else Trigger.CATCH_UP
+        _start(slot, trigger, schedule, active, decisions)
+    return decisions
+
+
+def _owed(late: list[datetime], prompt: bool, schedule: Schedule, now: datetime, corrected: bool) -> list[datetime]:
+    """The late slots that are caught up, which are always the newest.
+
+    Where a slot on time is there, `latest` owes nothing: that one is the latest.
+    """
+    if schedule.catch_up == "skip" or not late:
+        return []
+    if schedule.catch_up == "all":
+        if corrected:
+            return [] if prompt else late[-1:]
+        return late[-schedule.max_catch_up :] if schedule.max_catch_up else []
+    is_near = now - late[-1] <= timedelta(seconds=schedule.catch_up_window_seconds)
+    return late[-1:] if is_near and not prompt else []
+
+
+def _not_owed(late: list[datetime], has_newer: bool, schedule: Schedule, now: datetime) -> list[SlotDecision]:
+    disposition = Disposition.COALESCED if schedule.catch_up == "latest" and has_newer else Disposition.MISSED
+    return [
+        SlotDecision(slot, disposition, reason=f"{_why_late(disposition, schedule)}: {_lateness(slot, now)}")
+        for slot in late
+    ]
+
+
+def _why_late(disposition: Disposition, schedule: Schedule) -> str:
+    if disposition is Disposition.COALESCED:
+        return "newer_slot"
+    match schedule.catch_up:
         case "skip":
-            decided = [SlotDecision(slot, Disposition.MISSED, reason="jobd was not running") for slot in slots]
+            return "catch_up_skip"
         case "latest":
-            decided += _latest(inside, newer=newer)
+            return "catch_up_window"
         case "all":
-            given_up = inside[: max(0, len(inside) - schedule.max_catch_up)]
-            decided += [SlotDecision(slot, Disposition.MISSED, reason="over max_catch_up") for slot in given_up]
-            decided += [_catch_up(slot) for slot in inside[len(given_up) :]]
-    return decided
+            return "max_catch_up"
 
 
-def _latest(slots: Sequence[datetime], *, newer: bool) -> list[SlotDecision]:
-    """One run for the newest missed slot; none where a slot that is on time stands for it."""
-    older = slots if newer else slots[:-1]
-    decided = [SlotDecision(slot, Disposition.COALESCED, reason="a newer slot runs for it") for slot in older]
-    return decided if newer or not slots else [*decided, _catch_up(slots[-1])]
+def _lateness(slot: datetime, now: datetime) -> str:
+    return f"jobd came to it {show_seconds((now - slot).total_seconds())} late"
 
 
-def _catch_up(slot: datetime) -> SlotDecision:
-    return SlotDecision(slot, Disposition.STARTED, starts=True, trigger=Trigger.CATCH_UP)
+def _start(
+    slot: datetime, trigger: Trigger, schedule: Schedule, active: Active, decisions: list[SlotDecision]
+) -> None:
+    """Decide a slot that is to start, among active runs and the earlier slots of the plan."""
+    planned = [index for index, earlier in enumerate(decisions) if earlier.starts]
+    match meet(schedule.overlap, active, len(planned)):
+        case Skip(blocked_by=run):
+            behind = f"run {run} is not over" if run is not None else "an earlier slot starts now"
+            reason = f"overlap: {behind}"
+            decisions.append(SlotDecision(slot, Disposition.SKIPPED, trigger, reason=reason, blocked_by=run))
+        case Go(replaces=replaces, supersedes=supersedes):
+            if supersedes:
+                for index in planned:
+                    decisions[index] = _superseded(decisions[index], slot)
+            reason = "catch_up" if trigger is Trigger.CATCH_UP else ""
+            decisions.append(SlotDecision(slot, Disposition.STARTED, trigger, replaces, reason))
 
 
-_NEW_RUN = -1
-"""Stands for a run that an earlier slot of the same plan starts."""
+def _superseded(decision: SlotDecision, by: datetime) -> SlotDecision:
+    reason = f"newer_slot: that of {rfc3339(by)} runs instead"
+    return SlotDecision(decision.slot, Disposition.COALESCED, decision.trigger, reason=reason)
 
 
-def _overlap(decisions: Sequence[SlotDecision], schedule: Schedule, active: Active) -> list[SlotDecision]:
-    """Hold every slot that would start against the runs that are there by then."""
-    waiting, running = list(active.waiting), list(active.running)
-    decided = []
-    for decision in decisions:
-        settled = _against(decision, schedule, waiting, running, active.max_running) if decision.starts else decision
-        if settled.starts:
-            waiting = [run for run in waiting if run not in settled.replaces] + [_NEW_RUN]
-        decided.append(settled)
-    return _without_superseded(decided)
-
-
-def _against(
-    decision: SlotDecision, schedule: Schedule, waiting: list[int], running: list[int], max_running: int | None
-) -> SlotDecision:
-    there = [*running, *waiting]
-    match schedule.overlap:
-        case "skip" if there:
-            return _skipped(decision, there[0])
-        case "allow" if max_running is not None and len(there) >= max_running + MOST_ROWS:
-            return _skipped(decision, there[0])
-        case "queue" if len(waiting) >= (max_running or 1) and (running or len(waiting) > 0):
-            return replace(decision, replaces=tuple(waiting[: len(waiting) - (max_running or 1) + 1]))
-        case "replace" if there:
-            return replace(decision, replaces=tuple(there))
-    return decision
-
-
-def _skipped(decision: SlotDecision, run: int) -> SlotDecision:
-    by = None if run == _NEW_RUN else run
-    return replace(decision, disposition=Disposition.SKIPPED, starts=False, reason="overlap", blocked_by=by)
-
-
-def _without_superseded(decisions: list[SlotDecision]) -> list[SlotDecision]:
-    """A run that a later slot of the same plan would replace is not started at all."""
-    superseded = sum(decision.replaces.count(_NEW_RUN) for decision in decisions)
-    found = []
-    for decision in decisions:
-        if decision.starts and superseded > 0:
-            superseded -= 1
-            found.append(
-                replace(
-                    decision, disposition=Disposition.COALESCED, starts=False, reason="a newer slot runs for it"
-                )
-            )
-        else:
-            found.append(decision)
-    carried = {run for decision in decisions for run in decision.replaces if run != _NEW_RUN}
-    return _carry(found, carried)
-
-
-def _carry(decisions: list[SlotDecision], replaced: set[int]) -> list[SlotDecision]:
-    """Let the first slot that does start cancel what the slots before it would have replaced."""
-    found, left = [], tuple(sorted(replaced))
-    for decision in decisions:
-        if decision.starts:
-            found.append(replace(decision, replaces=left))
-            left = ()
-        else:
-            found.append(replace(decision, replaces=()))
-    return found
-
-
-def step(wall_before: datetime, mono_before: float, wall: datetime, mono: float) -> timedelta:
-    """How far the wall clock was set between two readings of both clocks (monotonic ones in seconds)."""
-    return (wall - wall_before) - timedelta(seconds=mono - mono_before)
-
-
-@dataclass(slots=True)
-class Agenda:
-    """When each job is due next: a heap with lazy deletion, every change O(log n)."""
-
-    _heap: list[tuple[datetime, str]] = field(default_factory=list)
-    _next: dict[str, datetime] = field(default_factory=dict)
-
-    def set(self, name: str, at: datetime | None) -> None:
-        """The job is due next at `at`; None takes it off."""
-        if at is None:
-            self._next.pop(name, None)
-        elif self._next.get(name) != at:
-            self._next[name] = at
-            heapq.heappush(self._heap, (at, name))
-        if len(self._heap) > 2 * len(self._next) + 64:
-            self._heap = [(at, name) for name, at in self._next.items()]
-            heapq.heapify(self._heap)
-
-    def names(self) -> list[str]:
-        """Every job that is due at some time."""
-        return list(self._next)
-
-    def at(self, name: str) -> datetime | None:
-        """When a job is due next."""
-        return self._next.get(name)
-
-    def next_at(self) -> datetime | None:
-        """When the first of all is due."""
-        self._clear()
-        return self._heap[0][0] if self._heap else None
-
-    def due(self, now: datetime) -> list[str]:
-        """The jobs that are due, the longest first. They stay until they are set anew."""
-        found: list[tuple[datetime, str]] = []
-        self._clear()
-        while self._heap and self._heap[0][0] <= now:
-            found.append(heapq.heappop(self._heap))
-            self._clear()
-        for entry in found:
-            heapq.heappush(self._heap, entry)
-        return [name for _, name in dict.fromkeys(found)]
-
-    def _clear(self) -> None:
-        while self._heap and self._next.get(self._heap[0][1]) != self._heap[0][0]:
-            heapq.heappop(self._heap)
+def _summed_up(slot: datetime, count: int, since: datetime, oldest: SlotDecision, schedule: Schedule) -> SlotDecision:
+    """One row for all slots before the `oldest` that has one of its own: it stands at the newest of them."""
+    has_newer = schedule.catch_up == "latest" and oldest.disposition is not Disposition.MISSED
+    disposition = Disposition.COALESCED if has_newer else Disposition.MISSED
+    reason = f"{_why_late(disposition, schedule)}: about {count} slots since {rfc3339(since)} share this row"
+    return SlotDecision(slot, disposition, reason=reason)

@@ -1,18 +1,20 @@
-"""Decides how a run goes on after an attempt (SEMANTICS: Retry, Lost attempts, Timeout and kill)."""
+"""What follows the end of an attempt: success, another attempt, or a final failure (SEMANTICS: Retry, Lost attempts)."""
 
 from __future__ import annotations
 
-import random
+import hashlib
+import math
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from jobd.core.model import Directive, Ending, Job, RetryPolicy
 from jobd.core.states import Outcome, Trigger
 
-SCHEDULED_ATTEMPTS, SUBMITTED_ATTEMPTS = 1, 3
-TEMPFAIL = 75
-NOT_EXECUTABLE = frozenset({126, 127})
-_INTERRUPTED_PAUSE = timedelta(seconds=1)
+_SUBMITTED_ATTEMPTS = 3
+_LONGEST_SECONDS = 10 * 365 * 86400.0
+_SETTLE = timedelta(seconds=1)
+"""An attempt that could not even be started is not tried again in a busy loop."""
+_NEVER_HELPS = frozenset({126, 127})
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,65 +24,35 @@ class Succeed:
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """Another attempt at `at`; this one counts."""
+    """The run gets another attempt at `at`; this one counts."""
 
     at: datetime
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class GiveBack:
-    """Another attempt at `at`; this one does not count."""
+    """The run goes on at `at` as if this attempt had not been."""
 
     at: datetime
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Fail:
-    """The run has failed for good."""
+    """The run has failed for good; `reason` is a sentence for people."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class CancelIt:
-    """The run ends as cancelled."""
+    """The run ends cancelled: no failure, no retry."""
 
     reason: str
 
 
 Verdict = Succeed | Retry | GiveBack | Fail | CancelIt
-
-
-def default_max_attempts(job: Job, trigger: Trigger) -> int:
-    """How many attempts a run of the job has if nobody says otherwise."""
-    if job.retry.strategy == "none":
-        return 1
-    if job.retry.max_attempts is not None:
-        return job.retry.max_attempts
-    return SCHEDULED_ATTEMPTS if trigger.is_scheduled else SUBMITTED_ATTEMPTS
-
-
-def delay_seconds(policy: RetryPolicy, attempt: int, run_id: int) -> float:
-    """The wait between attempt number `attempt` (from 1) and the next.
-
-    Jitter is drawn from the run's id and the attempt alone, so that the same wait can be computed again.
-    """
-    match policy.strategy:
-        case "none":
-            return 0.0
-        case "fixed":
-            wait = policy.base_seconds
-        case "exponential":
-            wait = _exponential(policy, attempt)
-    drawn = random.Random(f"{run_id}.{attempt}").uniform(-1.0, 1.0)  # noqa: S311 - spreads load, guards nothing
-    return wait * (1.0 + policy.jitter * drawn)
-
-
-def _exponential(policy: RetryPolicy, attempt: int) -> float:
-    try:
-        return min(policy.max_delay_seconds, policy.base_seconds * policy.multiplier ** (attempt - 1))
-    except OverflowError:
-        return policy.max_delay_seconds
 
 
 def after(
@@ -94,49 +66,133 @@ def after(
     now: datetime,
     cancelling: bool = False,
 ) -> Verdict:
-    """Say how a run goes on after an attempt; `attempt` counts the attempts that were not given back, this one included."""
+    """Say what becomes of a run whose attempt number `attempt` (from 1, given-back ones not counted) has ended.
+
+    `cancelling` says that a cancel was accepted while it ran: whatever the end, the run is cancelled.
+    """
     if cancelling or ending.outcome is Outcome.CANCELLED:
-        # An attempt that made it to success before its cancel arrived has succeeded.
-        return Succeed() if ending.outcome is Outcome.SUCCEEDED else CancelIt(ending.error or "cancelled")
-    if ending.directive is not None:
-        return _obey(ending.directive, attempt, max_attempts, now)
-    match ending.outcome:
-        case Outcome.SUCCEEDED:
-            return Succeed()
-        case Outcome.INTERRUPTED if not ending.spent:
-            return GiveBack(now + _INTERRUPTED_PAUSE)
-        case Outcome.LOST if (job.on_lost or _lost_default(trigger)) == "fail":
-            return Fail(ending.error or "lost")
-        case Outcome.FAILED if not _may_retry(ending, job):
-            return Fail(ending.error or "failed")
-    if attempt >= max_attempts or job.retry.strategy == "none":
-        return Fail(ending.error or str(ending.outcome))
-    return Retry(now + timedelta(seconds=delay_seconds(job.retry, attempt, run_id)))
+        return CancelIt(ending.error if ending.outcome is Outcome.CANCELLED and ending.error else "cancelled")
+    if ending.outcome is Outcome.INTERRUPTED or not ending.spent:
+        return _given_back(ending, job, now)
+    limit = 1 if job.retry.strategy == "none" else max_attempts
+    if ending.directive is not None and ending.outcome in (Outcome.SUCCEEDED, Outcome.FAILED):
+        return _directed(ending.directive, attempt, limit, now)
+    if is_success(ending, job):
+        return Succeed()
+    if ending.outcome is Outcome.LOST:
+        return _lost(ending, attempt, job, trigger, limit, now)
+    return _failed(ending, attempt, job, limit, now + delay(job.retry, attempt, run_id))
 
 
-def _lost_default(trigger: Trigger) -> str:
-    return "fail" if trigger.is_scheduled else "retry"
+def is_success(ending: Ending, job: Job) -> bool:
+    """Whether an attempt has succeeded: by its outcome, or by an exit status that the job calls success."""
+    if ending.outcome is Outcome.SUCCEEDED:
+        return True
+    return ending.outcome is Outcome.FAILED and ending.signal is None and ending.exit_code in job.success_exit_status
 
 
-def _may_retry(ending: Ending, job: Job) -> bool:
-    code = ending.exit_code
-    if not ending.retryable or code in NOT_EXECUTABLE or code in job.no_retry_exit_status:
-        return False
-    if job.retry_exit_status is not None:
-        return code in job.retry_exit_status or code == TEMPFAIL
-    return True
+def default_max_attempts(job: Job, trigger: Trigger) -> int:
+    """How many attempts a run gets where its submit does not say: 1 for scheduled runs, 3 for the others."""
+    if job.retry.strategy == "none":
+        return 1
+    if job.retry.max_attempts is not None:
+        return job.retry.max_attempts
+    return 1 if trigger.is_scheduled else _SUBMITTED_ATTEMPTS
 
 
-def _obey(directive: Directive, attempt: int, max_attempts: int, now: datetime) -> Verdict:
-    """The job's own word wins over its exit status; a retry still needs an attempt that is left."""
+def delay(policy: RetryPolicy, attempt: int, run_id: int) -> timedelta:
+    """How long after attempt number `attempt` the next one starts.
+
+    The jitter is drawn from the run and the attempt, so that the same question always has the same answer.
+    """
+    seconds = _base_delay(policy, attempt) * (1 + policy.jitter * (2 * _drawn(run_id, attempt) - 1))
+    return _span(seconds)
+
+
+def _base_delay(policy: RetryPolicy, attempt: int) -> float:
+    match policy.strategy:
+        case "none":
+            return 0.0
+        case "fixed":
+            return policy.base_seconds
+        case "exponential":
+            try:
+                grown = policy.base_seconds * policy.multiplier ** (attempt - 1)
+            except OverflowError:
+                grown = math.inf if policy.base_seconds else 0.0
+            return min(policy.max_delay_seconds, grown)
+
+
+def _drawn(run_id: int, attempt: int) -> float:
+    """A number from 0 to 1, evenly spread over runs and attempts."""
+    digest = hashlib.sha256(f"{run_id}.{attempt}".encode()).digest()
+    return int.from_bytes(digest[:8], "big") / (2**64 - 1)
+
+
+def _span(seconds: float) -> timedelta:
+    """A delay that can be added to any instant, whatever number a job made up."""
+    return timedelta(seconds=min(seconds, _LONGEST_SECONDS) if seconds > 0 else 0.0)
+
+
+def _given_back(ending: Ending, job: Job, now: datetime) -> Verdict:
+    if ending.started_at is None:
+        return GiveBack(now + _SETTLE, ending.error or "it could not be started")
+    if ending.outcome is Outcome.INTERRUPTED and job.on_shutdown == "stop":
+        return Fail("it was stopped by a shutdown of jobd (on_shutdown: stop)")
+    return GiveBack(now, ending.error or "interrupted")
+
+
+def _directed(directive: Directive, attempt: int, limit: int, now: datetime) -> Verdict:
+    """What the job itself asked for; it may not ask for more attempts than it has."""
+    at = now + _span(directive.delay_seconds)
     match directive.kind:
-        case "snooze":
-            return GiveBack(now + timedelta(seconds=directive.delay_seconds))
-        case "cancel":
-            return CancelIt(directive.reason or "cancelled by the job itself")
-        case "discard":
-            return Fail(directive.reason or "discarded by the job itself")
-        case "retry" if attempt < max_attempts:
-            return Retry(now + timedelta(seconds=directive.delay_seconds))
         case "retry":
-            return Fail(directive.reason or "the job asked for another attempt, and none is left")
+            return _again(attempt, limit, at, directive.reason or "the job asked for a retry")
+        case "snooze":
+            return GiveBack(at, directive.reason or "snoozed")
+        case "cancel":
+            return CancelIt(directive.reason or "the job cancelled itself")
+        case "discard":
+            return Fail(directive.reason or "the job discarded its run")
+
+
+def _lost(ending: Ending, attempt: int, job: Job, trigger: Trigger, limit: int, now: datetime) -> Verdict:
+    what = job.on_lost or ("fail" if trigger.is_scheduled else "retry")
+    if what == "fail":
+        return Fail(f"{_described(ending)} (on_lost: fail)")
+    return _again(attempt, limit, now, _described(ending))
+
+
+def _failed(ending: Ending, attempt: int, job: Job, limit: int, at: datetime) -> Verdict:
+    hopeless = _hopeless(ending, job)
+    return _again(attempt, limit, at, _described(ending)) if hopeless is None else Fail(hopeless)
+
+
+def _again(attempt: int, limit: int, at: datetime, why: str) -> Retry | Fail:
+    if attempt < limit:
+        return Retry(at, why)
+    return Fail(why if limit == 1 else f"{why} (attempt {attempt} of {limit}, no more are left)")
+
+
+def _hopeless(ending: Ending, job: Job) -> str | None:
+    """Why another attempt is not made, whatever number is left; None where it may be."""
+    code, what = ending.exit_code, _described(ending)
+    if code is not None and code in job.no_retry_exit_status:
+        return f"{what} (no_retry_exit_status)"
+    if not ending.retryable:
+        return what
+    if code is None:
+        return None
+    if job.retry_exit_status is not None:
+        return None if code in job.retry_exit_status else f"{what} (not in retry_exit_status)"
+    if ending.outcome is Outcome.FAILED and code in _NEVER_HELPS:
+        return f"{what} (it could not be executed)"
+    return None
+
+
+def _described(ending: Ending) -> str:
+    if ending.error:
+        return ending.error
+    if ending.outcome is Outcome.FAILED and ending.exit_code is not None:
+        return f"exit status {ending.exit_code}"
+    return str(ending.outcome)

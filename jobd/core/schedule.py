@@ -29,6 +29,11 @@ class Every:
         """The first `anchor + k * period`, k at least 1, after `instant`."""
         return anchor + max((instant - anchor) // self.period + 1, 1) * self.period
 
+    def count(self, after: datetime, until: datetime, anchor: datetime) -> int:
+        """How many of them lie after `after` and not after `until`."""
+        first, last = ((instant - anchor) // self.period for instant in (after, until))
+        return max(0, last - max(first, 0))
+
 
 Rule = Cron | Every
 
@@ -100,17 +105,30 @@ class Timetable:
         found = self.between(after, until, count + 1, anchor)
         if len(found) <= count:
             return found
-        few, many = timedelta(0), until - after
+        # Slots are mostly spread evenly: as long a time as the oldest of them take is the first guess for the newest.
+        few, middle, many = timedelta(0), found[-1] - after, until - after
         while many - few > _SECOND:
-            middle = (few + many) / 2
             found = self.between(until - middle, until, 2 * count + 1, anchor)
             if count <= len(found) <= 2 * count:
                 return found[-count:]
             few, many = (middle, many) if len(found) < count else (few, middle)
+            middle = (few + many) / 2
         return self.between(until - many, until, 100 * count, anchor)[-count:]
 
+    def about(self, after: datetime, until: datetime, anchor: datetime) -> int:
+        """How many instants are due after `after` and not after `until`, changes of the offset not counted."""
+        start, end = (after - EPOCH) // _SECOND, (until - EPOCH) // _SECOND
+        walls = (
+            clockwork.cron.count_walls(start + self._offset(start), end + self._offset(end))
+            for clockwork in self._clockworks
+        )
+        return sum(walls) + sum(every.count(after, until, anchor) for every in self._everies)
+
+    def _offset(self, second: int) -> int:
+        return self.zone.span(second).offset
+
     def remark(self, instant: datetime) -> str:
-        """What a moved clock has to do with a slot: a phrase such as `first pass of the repeated hour`, mostly empty."""
+        """What a moved clock has to do with a slot: a phrase like `first pass of the repeated hour`, mostly empty."""
         second, rest = divmod(instant - EPOCH, _SECOND)
         if rest:
             return ""

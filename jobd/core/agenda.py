@@ -1,0 +1,74 @@
+"""Which job is due next: a heap of instants and names that forgets lazily."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from heapq import heapify, heappop, heappush
+
+
+class Agenda:
+    """The next instant of each job, the earliest first. Setting and taking cost O(log n)."""
+
+    __slots__ = ("_at", "_heap")
+
+    def __init__(self) -> None:
+        self._at: dict[str, datetime] = {}
+        self._heap: list[tuple[datetime, str]] = []
+
+    def __len__(self) -> int:
+        return len(self._at)
+
+    def set(self, name: str, at: datetime | None) -> None:
+        """Make `at` the next instant of a job; None takes it off."""
+        if at is None:
+            self.remove(name)
+        elif self._at.get(name) != at:
+            self._at[name] = at
+            heappush(self._heap, (at, name))
+            self._sweep()
+
+    def remove(self, name: str) -> None:
+        """Take a job off, if it is on."""
+        self._at.pop(name, None)
+        self._sweep()
+
+    def names(self) -> list[str]:
+        """Every job on it, in no order."""
+        return list(self._at)
+
+    def next_at(self) -> datetime | None:
+        """The earliest instant; None when nothing is on it."""
+        self._drop_stale()
+        return self._heap[0][0] if self._heap else None
+
+    def due(self, now: datetime) -> list[str]:
+        """The jobs whose instant has come, earliest first. They stay on until they are set anew."""
+        taken = self._take(now)
+        for entry in taken:
+            heappush(self._heap, entry)
+        return [name for _, name in taken]
+
+    def pop_due(self, now: datetime) -> list[str]:
+        """The jobs whose instant has come, earliest first, taken off."""
+        taken = self._take(now)
+        for _, name in taken:
+            del self._at[name]
+        return [name for _, name in taken]
+
+    def _take(self, now: datetime) -> list[tuple[datetime, str]]:
+        taken: dict[str, datetime] = {}
+        while self._heap and self._heap[0][0] <= now:
+            at, name = heappop(self._heap)
+            if self._at.get(name) == at:
+                taken[name] = at
+        return [(at, name) for name, at in taken.items()]
+
+    def _drop_stale(self) -> None:
+        while self._heap and self._at.get(self._heap[0][1]) != self._heap[0][0]:
+            heappop(self._heap)
+
+    def _sweep(self) -> None:
+        """Build the heap anew when most of it is stale, so that it never grows with the number of changes."""
+        if len(self._heap) > 2 * len(self._at) + 64:
+            self._heap = [(at, name) for name, at in self._at.items()]
+            heapify(self._heap)
