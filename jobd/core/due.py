@@ -115,14 +115,11 @@ def carried(timetable: Timetable, standing: Standing, stepped: timedelta) -> Sta
     """
     if not timetable.is_interval or not -CORRECTION <= stepped < timedelta(0):
         return None
-    last_slot = standing.last_slot and standing.last_slot + stepped
+    since, watermark = anchor(standing) + stepped, standing.watermark + stepped
     # A slot is known by its instant: one that was decided before the step must not come up again.
-    nudge = timedelta(milliseconds=1) if last_slot and _meets(timetable, last_slot, -stepped) else timedelta(0)
-    return Standing(
-        standing.first_seen_at + stepped,
-        standing.watermark + stepped,
-        last_slot and last_slot + nudge,
-    )
+    nudge = timedelta(milliseconds=1) if _meets(timetable, since, -stepped) else timedelta(0)
+    last_slot = since + nudge if standing.last_slot else None
+    return Standing(standing.first_seen_at + stepped, max(watermark, since + nudge), last_slot)
 
 
 def _meets(timetable: Timetable, slot: datetime, distance: timedelta) -> bool:
@@ -183,9 +180,7 @@ def _lateness(slot: datetime, now: datetime) -> str:
     return f"jobd came to it {show_seconds((now - slot).total_seconds())} late"
 
 
-def _start(
-    slot: datetime, trigger: Trigger, schedule: Schedule, active: Active, decisions: list[SlotDecision]
-) -> None:
+def _start(slot: datetime, trigger: Trigger, schedule: Schedule, active: Active, decisions: list[SlotDecision]) -> None:
     """Decide a slot that is to start, among active runs and the earlier slots of the plan."""
     planned = [index for index, earlier in enumerate(decisions) if earlier.starts]
     match meet(schedule.overlap, active, len(planned)):

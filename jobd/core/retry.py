@@ -1,4 +1,4 @@
-"""What follows the end of an attempt: success, another attempt, or a final failure (SEMANTICS: Retry, Lost attempts)."""
+"""What follows the end of an attempt: success, another one, or a final failure (SEMANTICS: Retry, Lost attempts)."""
 
 from __future__ import annotations
 
