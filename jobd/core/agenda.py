@@ -32,6 +32,10 @@ class Agenda:
         self._at.pop(name, None)
         self._sweep()
 
+    def at(self, name: str) -> datetime | None:
+        """When a job is due next; None where it is not on the agenda."""
+        return self._at.get(name)
+
     def names(self) -> list[str]:
         """Every job on it, in no order."""
         return list(self._at)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from jobd.core.model import AttemptKey, ProcessIdentity
 from jobd.core.spans import from_micros
+from jobd.core.states import Trigger
 from jobd.store.connection import Transaction
 
 
@@ -19,6 +21,7 @@ class LeftAttempt:
     spec: int
     timeout_seconds: float | None
     cancelling: bool
+    trigger: Trigger
     worker: ProcessIdentity
     child: ProcessIdentity | None
     started_at: datetime
@@ -29,8 +32,8 @@ def left_running(tx: Transaction) -> list[LeftAttempt]:
     return [_left(row) for row in tx.rows("left_running")]
 
 
-def _left(row: tuple[int, ...]) -> LeftAttempt:
-    run, attempt, name, spec, timeout, cancelling, _, boot, pid, ticks, child_pid, child_ticks, started = row
+def _left(row: tuple[Any, ...]) -> LeftAttempt:
+    run, attempt, name, spec, timeout, cancelling, trigger, boot, pid, ticks, child_pid, child_ticks, started = row
     boot_id = str(boot)
     child = None if child_pid is None else ProcessIdentity(boot_id, child_pid, child_ticks)
     return LeftAttempt(
@@ -39,6 +42,7 @@ def _left(row: tuple[int, ...]) -> LeftAttempt:
         spec=spec,
         timeout_seconds=timeout,
         cancelling=bool(cancelling),
+        trigger=Trigger(str(trigger)),
         worker=ProcessIdentity(boot_id, pid, ticks),
         child=child,
         started_at=from_micros(started),

@@ -71,7 +71,7 @@ def _slots(job: Job) -> tuple[object, ...]:
 def adopt(
     tx: Transaction, catalog: Catalog, before: Mapping[str, InForce], stored: Mapping[str, Job | None], zone: str
 ) -> Change:
-    """Write down a catalog: `before` is in force now, `stored` is what the store has in force (the same but at boot)."""
+    """Write down a catalog: `before` is in force now, `stored` in the store (the same but at boot)."""
     new = {name: defined.job for name, defined in catalog.jobs.items()}
     added, changed, removed = compare(stored, new)
     for name in removed:

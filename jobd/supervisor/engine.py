@@ -1,4 +1,4 @@
-"""Drives the ticks: gathers what a tick needs, commits it, carries out what it decided, and knows when to wake again."""
+"""Drives the ticks: gathers what one needs, commits it, carries out what it decided, knows when to wake again."""
 
 from __future__ import annotations
 
@@ -6,18 +6,21 @@ import asyncio
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Protocol
 
 from jobd.core import due, events
 from jobd.core.due import Agenda
 from jobd.core.errors import Unavailable
 from jobd.core.events import Event
+from jobd.core.intents import Intent
 from jobd.core.model import AttemptKey
 from jobd.core.states import Outcome
 from jobd.store.connection import StorageFailed, Writer
 from jobd.supervisor.aftermath import Aftermath
-from jobd.supervisor.inbox import Asked, Inbox, Question
+from jobd.supervisor.catalogs import AdoptCatalog
+from jobd.supervisor.clock import Clock
+from jobd.supervisor.inbox import Inbox, Question
 from jobd.supervisor.tick import Moment, Rules, tick
 from jobd.work.pool import Seat
 from jobd.work.wire import Order
@@ -34,17 +37,6 @@ class Workers(Protocol):
     def give(self, orders: Iterable[tuple[int, Order]]) -> None: ...
     def acknowledge(self, keys: Iterable[AttemptKey]) -> None: ...
     def stop(self, key: AttemptKey, outcome: Outcome) -> bool: ...
-
-
-@dataclass(slots=True)
-class Clock:
-    """The two clocks, read together."""
-
-    def now(self) -> datetime:
-        return datetime.now(UTC)
-
-    def monotonic(self) -> float:
-        return time.monotonic()
 
 
 @dataclass(slots=True)
@@ -103,12 +95,18 @@ class Engine:
 
     # What others call.
 
-    async def ask(self, intent: Asked) -> Any:
+    async def ask(self, intent: Intent) -> Any:
         """The durable answer to an intent. Raises Unavailable while the store cannot be written."""
         if self.storage_problem is not None:
             raise Unavailable(f"jobd cannot write its store now: {self.storage_problem}")
         future = self._loop.create_future()
         self.inbox.ask(Question(intent, future))
+        return await future
+
+    async def adopt(self, catalog: AdoptCatalog) -> Any:
+        """The durable change a catalog makes; it waits for a store that cannot be written now."""
+        future = self._loop.create_future()
+        self.inbox.ask(Question(catalog, future))
         return await future
 
     def wake(self) -> None:

@@ -16,7 +16,7 @@ from jobd.supervisor.specs import Specs
 
 
 def finalize(tx: Transaction, batch: Batch, specs: Specs, after: Aftermath) -> None:
-    """Settle every report of a batch; one whose attempt is not under way any more is acknowledged and changes nothing."""
+    """Settle every report of a batch; one whose attempt is not under way any more changes nothing."""
     for key, child in batch.children:
         runs.note_child(tx, key, child.identity, child.started_at)
     for finished in batch.reports:

@@ -47,20 +47,18 @@ def _plan_job(
         due.Active(waiting, running, job.job.max_running),
         corrected=corrected,
     )
-    last_slot = None
     for decision in plan.slots:
-        if _decide(tx, job, decision, in_force, after):
-            last_slot = decision.slot
-    jobs.move_watermark(tx, job.ref.job, plan.watermark, last_slot)
+        _decide(tx, job, decision, in_force, after)
+    jobs.move_watermark(tx, job.ref.job, plan.watermark, plan.last_slot)
     after.planned.append((job.job.name, plan.next_at))
 
 
 def _decide(
     tx: Transaction, job: InForce, decision: due.SlotDecision, in_force: Mapping[str, InForce], after: Aftermath
-) -> bool:
-    """Write one slot down and start its run; False where the slot was decided before."""
+) -> None:
+    """Write one slot down and start its run; one that was decided before is left alone."""
     if not jobs.add_slot(tx, job.ref.job, decision.slot, decision.disposition, None, decision.reason):
-        return False
+        return
     run = None
     if decision.starts:
         for old in decision.replaces:
@@ -78,7 +76,6 @@ def _decide(
             lag_seconds=(tx.now - decision.slot).total_seconds(),
         )
     )
-    return True
 
 
 def _start(

@@ -64,6 +64,10 @@ class Adoption:
             seconds = (deadline - datetime.now(UTC)).total_seconds() + _SECOND_LINE_SECONDS
             watched.timer = self._loop.call_later(max(seconds, 0.0), self._end, watched, Outcome.TIMEOUT)
 
+    def count(self) -> int:
+        """How many attempts are watched whose worker has not come back."""
+        return sum(not watched.is_connected for watched in self._watched.values())
+
     def worker_of(self, key: AttemptKey) -> ProcessIdentity | None:
         watched = self._watched.get(key)
         return watched.worker if watched else None

@@ -24,10 +24,12 @@ class Alarm:
 
     def listen(self) -> None:
         """Take the signals in hand; again before each attempt, for a Python job may have changed them."""
-        for number in (signal.SIGALRM, signal.SIGUSR1, signal.SIGCHLD):
-            # SIGCHLD too: a child must not be reaped by a handler that some library left behind.
+        for number in (signal.SIGALRM, signal.SIGUSR1):
             if signal.getsignal(number) is not self._handler:
                 signal.signal(number, self._handler)
+        # A child must not be reaped by a handler that some library left behind.
+        if signal.getsignal(signal.SIGCHLD) is not signal.SIG_DFL:
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         signal.set_wakeup_fd(self._tell, warn_on_full_buffer=False)
 
     def arm(self, at: float | None) -> None:
@@ -43,5 +45,5 @@ class Alarm:
             return
 
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
-        if self.interrupt is not None and number != signal.SIGCHLD:
+        if self.interrupt is not None:
             self.interrupt(number)

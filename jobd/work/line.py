@@ -35,8 +35,8 @@ from jobd.work.wire import (
 RETRY_SECONDS = 0.5
 TALLY = struct.Struct("=qq")
 """Run and attempt, as the tally holds them."""
-GATHER_SECONDS = 0.002
-"""How long reports of quick Python jobs may wait for company before they are sent."""
+GATHER_SECONDS = 0.003
+"""How long what happened may wait for company before it is sent, while there is more to do."""
 
 
 class Line:
@@ -53,7 +53,10 @@ class Line:
         self._unacknowledged: dict[AttemptKey, Finished] = {}
         self._unreported: list[Finished] = []
         self._tally = tally
-        self._current: Started | None = None
+        self._key: AttemptKey | None = None
+        """Of the attempt in hand."""
+        self._pid: int | None = None
+        self._started_at = datetime.now(UTC)
         self._is_announced = True
         self._sent_at = 0.0
         self._stop: Outcome | None = None
@@ -82,15 +85,16 @@ class Line:
         """The outcome with which the current attempt is to be ended, if that was asked."""
         return self._stop
 
-    def start(self, key: AttemptKey, child: ProcessIdentity | None, at: datetime) -> None:
-        """Say that an attempt is under way, and send everything that waits to be sent."""
-        self.start_quietly(key, child, at)
-        self.flush()
+    def start(self, pid: int | None, at: datetime) -> None:
+        """The attempt begun is under way, as this child or in the worker: the next flush tells, if none ends it first.
 
-    def start_quietly(self, key: AttemptKey, child: ProcessIdentity | None, at: datetime) -> None:
-        """An attempt is under way, which the next flush tells if it comes before the attempt's end."""
-        self._current = Started(key, child, at)
-        self._is_announced = False
+        Whoever goes on with it flushes after a moment; most attempts of a busy worker are over by then.
+        """
+        self._pid, self._started_at, self._is_announced = pid, at, False
+
+    def child_is_gone(self) -> None:
+        """The child is waited for: who has not been told of its start by now needs its end alone."""
+        self._pid, self._is_announced = None, True
 
     def progress(self, key: AttemptKey, fraction: float, text: str) -> None:
         if not self.is_orphaned:
@@ -99,7 +103,7 @@ class Line:
 
     def finish(self, finished: Finished) -> None:
         """Report how an attempt ended: with the next flush, or as a file where nobody listens."""
-        self._current = self._stop = None
+        self._key = self._stop = None
         self._unacknowledged[finished.key] = finished
         self._unreported.append(finished)
         if self.is_orphaned:
@@ -113,17 +117,15 @@ class Line:
         if self._unreported:
             self.channel.put(Report(tuple(self._unreported)))
             self._unreported.clear()
-        if self._current is not None and not self._is_announced:
-            self.channel.put(self._current)
+        if self._key is not None and not self._is_announced:
             self._is_announced = True
+            self.channel.put(Started(self._key, self._child(), self._started_at))
         self._sent_at = time.monotonic()
         self.channel.flush()
 
     def begin(self, order: Order) -> None:
         """From here on a stop for this attempt is meant for the worker, and one for any other is not."""
-        self._current = Started(order.key, None, datetime.now(UTC))
-        self._is_announced = True
-        self._stop = None
+        self._key, self._pid, self._is_announced, self._stop = order.key, None, True, None
         if self._tally is not None:
             os.pwrite(self._tally, TALLY.pack(order.key.run, order.key.attempt), 0)
 
@@ -142,7 +144,7 @@ class Line:
                 pass
 
     def _take_stop(self, key: AttemptKey, outcome: Outcome) -> None:
-        if self._current is not None and self._current.key == key:
+        if self._key == key:
             self._stop = self._stop or outcome
             return
         for order in self.orders:
@@ -169,8 +171,11 @@ class Line:
             key, finished = self._unacknowledged.popitem()
             leave_report(self._runtime_dir, key, finished)
 
+    def _child(self) -> ProcessIdentity | None:
+        return identity.of(self._pid) if self._pid is not None else None
+
     def _call_successor(self) -> None:
-        if self._current is None or time.monotonic() < self._call_again_at:
+        if self._key is None or time.monotonic() < self._call_again_at:
             return
         self._call_again_at = time.monotonic() + RETRY_SECONDS
         sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
@@ -181,8 +186,7 @@ class Line:
             return
         self.channel = Channel(sock)
         self.is_leaving = True
-        now = self._current
-        self.channel.put(Hello(self._number, identity.own(), now.key, now.child, now.at))
+        self.channel.put(Hello(self._number, identity.own(), self._key, self._child(), self._started_at))
         self.channel.flush()
 
 

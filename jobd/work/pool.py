@@ -92,7 +92,7 @@ class Pool:
         on_progress: Callable[[AttemptKey, float, str], None] | None = None,
     ) -> None:
         """`on_started` gives the child, or the worker where the attempt runs inside it. An attempt that never started,
-        or was over within 2 ms inside the worker, has its report only.
+        or was over within a few milliseconds, has its report only.
 
         `on_degraded` takes a machine word and a sentence; an empty sentence says that it is well again.
         """
@@ -235,6 +235,10 @@ class Pool:
         left = tree.end_attempt(key, child)
         scratch.remove(self._settings.runtime_dir, key)
         return left
+
+    def busy(self) -> int:
+        """How many attempts are under way here, adopted ones included, or reported and not acknowledged yet."""
+        return len(self._holders) + len(self._unacknowledged) + self._adoption.count()
 
     def views(self) -> list[WorkerState]:
         """Every worker, for status."""

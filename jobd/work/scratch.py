@@ -58,18 +58,13 @@ class Scratch:
         return split_result(value)
 
     def _result_text(self) -> bytes:
+        # The directory itself cannot be exchanged by the job: the one above belongs to jobd alone.
         try:
-            parent = os.open(self.path, _OPEN_DIR)
-        except OSError:
-            return b""
-        try:
-            fd = os.open(_RESULT, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=parent)
+            fd = os.open(self.result_file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         except FileNotFoundError:
             return b""
         except OSError as problem:
             raise ValueError(f"the result file cannot be read: {problem.strerror}") from None
-        finally:
-            os.close(parent)
         try:
             return self._checked(fd)
         finally:
@@ -84,7 +79,12 @@ class Scratch:
         return os.read(fd, RESULT_MAX_BYTES)
 
     def remove(self) -> None:
-        _remove_tree(self._parent, self._name)
+        """Remove the directory and whatever the job put into it."""
+        try:
+            os.unlink(self.payload_file)
+            os.rmdir(self.path)
+        except OSError:
+            _remove_tree(self._parent, self._name)
 
 
 def prepare(runtime_dir: str) -> None:

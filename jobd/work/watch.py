@@ -18,7 +18,7 @@ from jobd.core.states import Outcome
 from jobd.work import cgroup, tree
 from jobd.work.alarm import Alarm
 from jobd.work.launch import Child
-from jobd.work.line import RETRY_SECONDS, Line
+from jobd.work.line import GATHER_SECONDS, RETRY_SECONDS, Line
 from jobd.work.output import Capture
 from jobd.work.wire import Order
 
@@ -54,7 +54,9 @@ class Watch:
         self._poll = select.poll()
         self._leaf: str | None = None
         self._ended = Ended()
-        self._deadline = time.monotonic() + order.timeout_seconds if order.timeout_seconds else None
+        now = time.monotonic()
+        self._deadline = now + order.timeout_seconds if order.timeout_seconds else None
+        self._announce_at: float | None = now + GATHER_SECONDS
         self._kill_at: float | None = None
         self._killing_since: float | None = None
         self._leader_lives = True
@@ -100,7 +102,7 @@ class Watch:
                 self._alarm.clear()
 
     def _next_instant(self) -> float | None:
-        awaited = [self._kill_at, self._drain_until]
+        awaited = [self._kill_at, self._drain_until, self._announce_at]
         if self._leader_lives and self._ended.forced is None:
             awaited.append(self._deadline)
         if not self._leader_lives and self._tree_lives:
@@ -113,6 +115,9 @@ class Watch:
         return not self._streams or (self._drain_until is not None and time.monotonic() >= self._drain_until)
 
     def _advance(self, now: float) -> None:
+        if self._announce_at is not None and now >= self._announce_at:
+            self._announce_at = None
+            self._line.flush()
         if self._leader_lives and self._ended.forced is None:
             self._judge(now)
         if self._kill_at is not None and now >= self._kill_at:
@@ -177,6 +182,8 @@ class Watch:
     def _reap_leader(self) -> None:
         _, self._ended.status, usage = os.wait4(self._child.pid, 0)
         self._leader_lives = False
+        self._announce_at = None
+        self._line.child_is_gone()
         self._count(usage.ru_utime, usage.ru_stime, usage.ru_maxrss * 1024)
 
     def _count(self, user: float, system: float, peak: int) -> None:

@@ -57,6 +57,8 @@ class Worker:
         self._line, self._place = line, place
         self._alarm = Alarm()
         self._stage = Stage()
+        self._has_called = False
+        """Code of jobs has run in this process, and may have left descriptors open."""
 
     def run(self) -> None:
         while True:
@@ -105,6 +107,7 @@ class Worker:
         """Call a Python job here, with the worker's modules warm."""
         from jobd.work.executors import warm
 
+        self._has_called = True
         return warm.call(order, account, captures, self._stage, self._alarm, self._line)
 
     def _run_child(self, order: Order, account: Account, captures: tuple[Capture, Capture]) -> Ending:
@@ -122,6 +125,7 @@ class Worker:
                 stdin=order.stdin,
                 leaf=leaf,
                 own_leaf=f"{self._place.group}/self" if leaf else None,
+                closes_others=self._has_called,
             )
             if launch.argv:
                 return self._see_through(order, start(launch), captures, scratch, leaf)
@@ -147,6 +151,8 @@ class Worker:
             return replace(ending, error=ending.error or str(problem))
         if ending.outcome not in (Outcome.SUCCEEDED, Outcome.FAILED):
             directive = None
+        if result is None and directive is None:
+            return ending
         return replace(ending, result=result, directive=directive)
 
     def _isolated(self, order: Order, launch: Launch, captures: tuple[Capture, Capture], leaf: str | None) -> Ending:
@@ -163,7 +169,7 @@ class Worker:
 
     def _watch(self, order: Order, child: Child, captures: tuple[Capture, Capture], leaf: str | None) -> Ending:
         started_at = datetime.now(UTC)
-        self._line.start(order.key, child.identity, started_at)
+        self._line.start(child.pid, started_at)
         ended = Watch(child, order, captures, self._alarm, self._line).run(leaf)
         if ended.background:
             self._let_live(ended)

@@ -13,6 +13,8 @@ _PLACE = re.compile(r"\$\{payload((?:\.[A-Za-z0-9_-]+)*)\}", re.ASCII)
 
 def filled_in(argv: tuple[str, ...], payload: str) -> tuple[str, ...]:
     """`argv` with each `${payload.key}` replaced, never split again. Raises Refused where the payload lacks the key."""
+    if not argv:
+        raise Refused("the command is empty: give it a program")
     if not any("${payload" in item for item in argv):
         return argv
     value = json.loads(payload)

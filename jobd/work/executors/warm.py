@@ -28,7 +28,7 @@ def call(
 ) -> Ending:
     """Call the order's function and say how it ended. Raises Refused where its directory cannot be entered."""
     started_at, before = datetime.now(UTC), resource.getrusage(resource.RUSAGE_SELF)
-    line.start_quietly(order.key, None, started_at)
+    line.start(None, started_at)
     try:
         stage.enter(variables(order, account), directory_of(order, account), order.umask, captures)
     except OSError as problem:

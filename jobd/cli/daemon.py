@@ -1,0 +1,137 @@
+"""`jobd`: starts the daemon in the foreground, or checks what it would start with."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from typing import TYPE_CHECKING, NoReturn
+
+from jobd import __version__
+
+if TYPE_CHECKING:
+    from jobd.supervisor.settings import Settings
+
+# sysexits(3): what systemd and scripts tell apart.
+_UNUSABLE_STATE, _CANNOT_CREATE, _TRY_LATER, _BAD_CONFIG = 65, 73, 75, 78
+
+
+def main() -> NoReturn:
+    """Run `jobd` and end with its exit code."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """What `jobd ARGUMENTS` does; its exit code."""
+    words = _parser().parse_args(arguments)
+    from jobd.core.errors import JobdError
+    from jobd.definitions.problems import Malformed
+    from jobd.supervisor.settings import load
+
+    try:
+        settings = load(words.config, user=words.user)
+        if words.check:
+            return _check(settings)
+        return _serve(settings)
+    except Malformed as malformed:
+        for problem in malformed.problems:
+            print(problem, file=sys.stderr)
+        return 6 if words.check else _BAD_CONFIG
+    except (JobdError, OSError) as error:
+        print(f"jobd: {error}", file=sys.stderr)
+        return _code(error)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="jobd",
+        description="The job scheduler and durable queue of this host. Stays in the foreground.",
+        epilog="See also: jobd-ctl, which talks to a running jobd.",
+    )
+    parser.add_argument("--config", metavar="FILE", help="the settings [env: JOBD_CONFIG; /etc/jobd/jobd.yaml]")
+    parser.add_argument("--user", action="store_true", help="run for this user alone, with its XDG directories")
+    parser.add_argument("--check", action="store_true", help="say what is wrong with settings and definitions, and end")
+    parser.add_argument("--version", action="version", version=f"jobd {__version__}")
+    return parser
+
+
+def _check(settings: Settings) -> int:
+    from jobd.definitions.check import check
+
+    verdict = check(settings.jobs_dirs, settings.rules)
+    for warning in (*settings.warnings, *verdict.warnings):
+        print(f"warning: {warning}", file=sys.stderr)
+    for problem in verdict.problems:
+        print(problem, file=sys.stderr)
+    if not verdict.problems:
+        print(f"{len(verdict.catalog.jobs)} jobs, no problems")
+    return 6 if verdict.problems else 0
+
+
+def _serve(settings: Settings) -> int:
+    """Boot in the order that makes it safe.
+
+    The forkserver comes before any thread, loop or database handle exists, and the lock after it, so that nothing of
+    theirs is ever inherited by a worker.
+    """
+    from jobd.supervisor import lock
+    from jobd.supervisor.directories import prepare
+    from jobd.work import manager
+    from jobd.work.hiring import ForkServer
+
+    prepare(settings)
+    held = lock.hold(settings.state_dir), lock.hold(settings.runtime_dir)
+    sockets = _handed_over()
+    prefix = manager.scope_prefix()
+    forkserver = ForkServer.start(
+        settings.runtime_dir,
+        os.path.join(settings.state_dir, "output"),
+        settings.python_path,
+        prefix,
+        delegated=bool(prefix),
+    )
+    import asyncio
+
+    from jobd.observe.journal import open_journal
+    from jobd.observe.sentences import Priority
+    from jobd.supervisor.boot import serve
+
+    levels = {"debug": Priority.DEBUG, "info": Priority.INFO, "warning": Priority.WARNING, "error": Priority.ERROR}
+    journal = open_journal(levels[settings.log_level])
+    try:
+        asyncio.run(serve(settings, forkserver, journal, sockets))
+    finally:
+        forkserver.close()
+        for descriptor in held:
+            os.close(descriptor)
+    return 0
+
+
+def _handed_over() -> dict[str, int]:
+    """The sockets of socket activation by name (sd_listen_fds(3))."""
+    if os.environ.get("LISTEN_PID") != str(os.getpid()):
+        return {}
+    count = int(os.environ.get("LISTEN_FDS", "0"))
+    names = os.environ.get("LISTEN_FDNAMES", "").split(":")
+    for number in range(3, 3 + count):
+        os.set_inheritable(number, False)
+    return {name or "control": 3 + place for place, name in enumerate(names[:count])}
+
+
+def _code(error: Exception) -> int:
+    from jobd.control.listen import SocketRefused
+    from jobd.store.connection import StoreError
+    from jobd.supervisor.lock import Locked
+
+    match error:
+        case Locked():
+            return _TRY_LATER
+        case SocketRefused():
+            return _CANNOT_CREATE
+        case StoreError():
+            return _UNUSABLE_STATE
+    return _BAD_CONFIG
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,161 @@
+"""Starts and ends the daemon. The order is the argument for its safety; each step says what it may rely on."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+from datetime import UTC, datetime
+
+from jobd import __version__
+from jobd.control import app, listen, reception
+from jobd.core.errors import JobdError
+from jobd.core.states import Outcome
+from jobd.definitions.library import Library
+from jobd.observe.journal import Journal
+from jobd.observe.metrics import Metrics
+from jobd.observe.scrape import Scrape
+from jobd.observe.sd_notify import watchdog_interval
+from jobd.store import jobs
+from jobd.store.open import open_store
+from jobd.supervisor import catalogs, recover
+from jobd.supervisor.clock import Clock, host_zone
+from jobd.supervisor.desk import Desk
+from jobd.supervisor.drain import Drain
+from jobd.supervisor.engine import Engine
+from jobd.supervisor.keeper import Keeper
+from jobd.supervisor.reserve import Reservation
+from jobd.supervisor.settings import Settings
+from jobd.supervisor.tick import Rules
+from jobd.work.hiring import ForkServer
+from jobd.work.pool import Pool, PoolSettings
+
+_UPKEEP_SECONDS = 1.0
+
+
+async def serve(settings: Settings, forkserver: ForkServer, journal: Journal, sockets: dict[str, int]) -> None:
+    """Run the daemon until it is told to end. `sockets`: descriptors that systemd handed over, by name.
+
+    Raises JobdError where it cannot start; nothing is half started then.
+    """
+    writer, history = open_store(settings.database, synchronous=settings.synchronous)
+    keeper = Keeper(settings, writer, history, journal)
+    desk = Desk(keeper)
+    keeper.metrics = Metrics(__version__, keeper.started_at, desk.figures)
+    keeper.pool = _pool(keeper, forkserver)
+    keeper.engine = _engine(keeper)
+    keeper.pool.open()
+    _recover(keeper)
+    _load(keeper)
+    scrape = Scrape(keeper.metrics.render, lambda: list(keeper.degraded))
+    listening = _listening(keeper, sockets)
+    try:
+        if settings.metrics_listen is not None:
+            keeper.metrics_address = await scrape.start(*settings.metrics_listen)
+        door = await reception.receive(listening, app.build(desk), submitters=lambda: keeper.socket_gid)
+        await _work(keeper)
+        await door.close()
+    finally:
+        listening.close()
+        await scrape.close()
+        _close(keeper)
+
+
+def _pool(keeper: Keeper, forkserver: ForkServer) -> Pool:
+    settings = keeper.settings
+    return Pool(
+        forkserver,
+        PoolSettings(
+            runtime_dir=settings.runtime_dir,
+            output_dir=os.path.join(settings.state_dir, "output"),
+            max_workers=settings.workers_max,
+            idle_timeout_seconds=settings.idle_timeout_seconds,
+            max_attempts_per_worker=settings.max_attempts_per_worker,
+        ),
+        on_report=lambda finished: keeper.engine.inbox.report(finished),  # noqa: PLW0108 - the engine comes after the pool
+        on_started=lambda *news: keeper.engine.inbox.started(*news),  # noqa: PLW0108
+        on_degraded=keeper.degrade,
+        on_room=lambda: keeper.engine.room_made(),  # noqa: PLW0108
+    )
+
+
+def _engine(keeper: Keeper) -> Engine:
+    settings = keeper.settings
+    rules = Rules(Reservation(settings.queues), host_zone(), settings.max_queued_per_user)
+    return Engine(keeper.writer, rules, keeper.pool, keeper.publish, Clock())
+
+
+def _recover(keeper: Keeper) -> None:
+    """Judge what was under way before anything new is reserved."""
+    now = datetime.now(UTC)
+    with keeper.writer.transaction(now) as tx:
+        left = recover.look(tx, keeper.engine.rules.specs)
+    judged = recover.judge(left, keeper.pool, now)
+    for finished in judged.reports:
+        keeper.engine.inbox.report(finished)
+    for event in judged.told:
+        keeper.publish(event)
+    for key in judged.cancelling:
+        keeper.pool.stop(key, Outcome.CANCELLED)
+
+
+def _load(keeper: Keeper) -> None:
+    """Put the definitions in force that are there now, held against those that were in force last."""
+    settings, rules = keeper.settings, keeper.engine.rules
+    keeper.library = Library(settings.jobs_dirs, settings.rules)
+    catalog = keeper.library.load()
+    with keeper.writer.transaction(datetime.now(UTC)) as tx:
+        stored = jobs.in_force(tx)
+        change = catalogs.adopt(tx, catalog, {}, stored, rules.zone)
+    rules.in_force = change.in_force
+    for name, at in change.next_slots:
+        keeper.engine.agenda.set(name, at)
+    keeper.tell(change)
+
+
+def _listening(keeper: Keeper, sockets: dict[str, int]) -> listen.Listening:
+    handed = sockets.get("control")
+    if handed is not None:
+        return listen.adopt(handed)
+    settings = keeper.settings
+    return listen.bind(settings.socket, mode=settings.socket_mode, gid=keeper.socket_gid)
+
+
+async def _work(keeper: Keeper) -> None:
+    """Serve until the drain is over."""
+    drain = Drain(keeper)
+    drain.listen()
+    background = [asyncio.create_task(keeper.watch()), asyncio.create_task(_upkeep(keeper))]
+    keeper.systemd.ready(keeper.status_line())
+    where = f", metrics on http://{keeper.metrics_address}/metrics" if keeper.metrics_address else ""
+    keeper.journal.note(
+        f"jobd {__version__} serves {keeper.settings.socket}, {len(keeper.engine.rules.in_force)} jobs in force{where}"
+    )
+    keeper.engine.wake()
+    try:
+        await drain.done()
+    finally:
+        for task in background:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+
+
+async def _upkeep(keeper: Keeper) -> None:
+    """Checkpoint, and tell systemd that the ticks and the store are alive as often as it wants to hear it."""
+    interval = watchdog_interval()
+    pause = min(_UPKEEP_SECONDS, interval / 2) if interval else _UPKEEP_SECONDS
+    while True:
+        await asyncio.sleep(pause)
+        keeper.checkpoint()
+        if interval and keeper.is_alive():
+            keeper.systemd.alive()
+
+
+def _close(keeper: Keeper) -> None:
+    keeper.engine.close()
+    with contextlib.suppress(JobdError):
+        keeper.writer.checkpoint(truncate=True)
+    keeper.history.close()
+    keeper.writer.close()
+    keeper.systemd.close()

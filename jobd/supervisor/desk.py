@@ -1,0 +1,232 @@
+"""What the control edge meets: it hands intents to the engine and answers look-ups from memory and the reader."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from jobd import __version__
+from jobd.control.ports import (
+    DefinedJob,
+    Overview,
+    Policy,
+    QueueLimits,
+    Reloaded,
+    WorkerView,
+)
+from jobd.core.errors import NotFound
+from jobd.core.intents import Intent
+from jobd.core.records import AttemptRecord, QueueFigures
+from jobd.definitions.catalog import diff
+from jobd.observe import health
+from jobd.observe.figures import Figures, JobFigures, Lane
+from jobd.store.history import History
+from jobd.supervisor.catalogs import InForce
+from jobd.supervisor.keeper import Keeper
+
+
+@dataclass(frozen=True, slots=True)
+class Outputs:
+    """Captured output, with the store's word on whether an attempt still runs."""
+
+    keeper: Keeper
+
+    def read(self, run: int, attempt: int, stream: str, offset: int, limit: int) -> tuple[bytes, int, bool]:
+        # Asked before reading: what an attempt wrote before it ended is there to be read after it has.
+        runs = _is_running(self.keeper.history.attempts(run), attempt)
+        return self.keeper.outputs.read(run, attempt, stream, offset, limit, is_running=runs)
+
+
+def _is_running(attempts: list[AttemptRecord], attempt: int) -> bool:
+    return any(one.attempt == attempt and one.outcome is None for one in attempts)
+
+
+class Desk:
+    """Implements `control.ports.Desk` over the parts that the keeper holds."""
+
+    def __init__(self, keeper: Keeper) -> None:
+        self._keeper = keeper
+        self.outputs = Outputs(keeper)
+
+    @property
+    def reads(self) -> History:
+        return self._keeper.history
+
+    @property
+    def policy(self) -> Policy:
+        settings = self._keeper.settings
+        return Policy(
+            max_payload_bytes=settings.max_payload_bytes,
+            max_queued_per_user=settings.max_queued_per_user,
+            strict_queues=settings.strict_queues,
+            adhoc=settings.adhoc,
+            defaults=self._keeper.template,
+            submitters_group=self._keeper.socket_gid,
+        )
+
+    async def ask(self, intent: Intent) -> Any:
+        return await self._keeper.engine.ask(intent)
+
+    def finished(self, run: int) -> asyncio.Future[None]:
+        return self._keeper.engine.finished.of(run)
+
+    def changed(self, run: int) -> asyncio.Future[None]:
+        return self._keeper.engine.changed.of(run)
+
+    async def reload(self, *, dry_run: bool) -> Reloaded:
+        """Read the definitions anew; answered when the change is in force and durable."""
+        keeper = self._keeper
+        if dry_run:
+            preview = keeper.library.preview()
+            change = diff(keeper.library.catalog, preview)
+            problems = tuple(map(str, preview.problems))
+            return Reloaded(change.added, change.changed, change.removed, problems, dry_run=True)
+        made = await keeper.reload()
+        return Reloaded(made.added, made.changed, made.removed, tuple(map(str, made.catalog.problems)))
+
+    def jobs(self) -> Mapping[str, DefinedJob]:
+        return Shown(self._keeper)
+
+    def upcoming(self, name: str, count: int, start: datetime | None = None) -> list[tuple[datetime, str]]:
+        """The next instants a job is due, with a remark where a moved clock has to do with one."""
+        job = self._keeper.in_force.get(name)
+        if job is None:
+            raise NotFound(f'there is no job "{name}"')
+        if job.timetable is None:
+            return []
+        found: list[tuple[datetime, str]] = []
+        at = start or datetime.now(UTC)
+        first = self._keeper.engine.agenda.at(name)
+        anchor = first if first is not None else at
+        while len(found) < count:
+            due = first if start is None and not found and first is not None else job.timetable.next_after(at, anchor)
+            if due is None:
+                break
+            found.append((due, job.timetable.remark(due)))
+            at = due
+        return found
+
+    def queue_limits(self) -> Mapping[str, QueueLimits]:
+        declared = self._keeper.settings.queues
+        names = {"default", *declared, *(job.job.queue for job in self._keeper.in_force.values())}
+        return {name: QueueLimits(name, declared.get(name)) for name in sorted(names)}
+
+    def health(self, queue: str | None = None) -> Mapping[str, Any]:
+        defaults = self._keeper.template
+        retry = defaults.retry
+        config = {
+            "retry_strategy": retry.strategy,
+            "retry_base": retry.base_seconds,
+            "retry_multiplier": retry.multiplier,
+            "retry_max": retry.max_attempts,
+            "job_timeout": defaults.timeout_seconds,
+            "workers_max": self._keeper.settings.workers_max,
+        }
+        return health.report(self.figures(), config, queue)
+
+    def figures(self) -> Figures:
+        """The state of jobd at this moment, for metrics and health."""
+        keeper, now = self._keeper, datetime.now(UTC)
+        standings = keeper.history.standings()
+        queues = keeper.history.queues(now)
+        workers: dict[str, int] = {"idle": 0, "busy": 0}
+        for view in keeper.pool.views():
+            workers[view.state] = workers.get(view.state, 0) + 1
+        return Figures(
+            now=now,
+            jobs={
+                name: JobFigures(job.job.enabled, keeper.engine.agenda.at(name), standings.get(name))
+                for name, job in keeper.in_force.items()
+            },
+            queues={name: self._lane(name, queues) for name in {*self.queue_limits(), *queues}},
+            workers=workers,
+            degraded=tuple(keeper.degraded.items()),
+            definition_errors=len(keeper.library.catalog.problems),
+            last_reload_at=keeper.last_reload_at,
+            last_reload_ok=not keeper.library.catalog.problems,
+            store_bytes=_size(keeper.settings.database),
+            wal_bytes=_size(keeper.settings.database + "-wal"),
+        )
+
+    def _lane(self, name: str, queues: Mapping[str, QueueFigures]) -> Lane:
+        return Lane(self._keeper.settings.queues.get(name), None, queues.get(name))
+
+    def overview(self) -> Overview:
+        keeper = self._keeper
+        catalog = keeper.library.catalog
+        return Overview(
+            version=__version__,
+            pid=os.getpid(),
+            started_at=keeper.started_at,
+            now=datetime.now(UTC),
+            draining=keeper.engine.draining,
+            degraded=tuple(keeper.degraded.items()),
+            problems=(*map(str, catalog.problems), *keeper.warnings),
+            last_reload_at=keeper.last_reload_at,
+            last_reload_ok=not catalog.problems,
+            workers=tuple(
+                WorkerView(view.number, view.pid, view.state, view.run, view.attempt, view.since)
+                for view in keeper.pool.views()
+            ),
+            workers_max=keeper.settings.workers_max,
+            metrics_address=keeper.metrics_address,
+            socket=keeper.settings.socket,
+            state_dir=keeper.settings.state_dir,
+            containment=keeper.pool.containment,
+            timezone=keeper.engine.rules.zone,
+        )
+
+
+class Shown(Mapping[str, DefinedJob]):
+    """The jobs in force as the control edge shows them, each made when it is looked at."""
+
+    def __init__(self, keeper: Keeper) -> None:
+        self._in_force, self._keeper = keeper.in_force, keeper
+
+    def __getitem__(self, name: str) -> DefinedJob:
+        return self._shown(name, self._in_force[name])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._in_force)
+
+    def __len__(self) -> int:
+        return len(self._in_force)
+
+    def _shown(self, name: str, job: InForce) -> DefinedJob:
+        defined, engine = job.defined, self._keeper.engine
+        return DefinedJob(
+            job=defined.job,
+            file=defined.file,
+            line=defined.line,
+            timezone=defined.job.schedule.timezone or engine.rules.zone,
+            next_at=engine.agenda.at(name),
+            sources=_Lazy(lambda: defined.sources),
+            document=_Lazy(lambda: defined.document),
+        )
+
+
+class _Lazy(Mapping[str, Any]):
+    """A mapping that is parsed when somebody looks into it: most look-ups of a job never do."""
+
+    def __init__(self, read: Callable[[], Mapping[str, Any]]) -> None:
+        self._read = read
+
+    def __getitem__(self, key: str) -> Any:
+        return self._read()[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._read())
+
+    def __len__(self) -> int:
+        return len(self._read())
+
+
+def _size(path: str) -> int:
+    try:
+        return os.stat(path).st_size  # never opened: closing it would drop SQLite's locks
+    except OSError:
+        return 0

@@ -1,0 +1,186 @@
+"""Holds the parts of a running daemon together: who tells whom of what, and what is kept up beside the ticks."""
+
+from __future__ import annotations
+
+import asyncio
+import grp
+import os
+import time
+from datetime import UTC, datetime
+
+from jobd.core import events
+from jobd.core.events import Event
+from jobd.core.model import Job
+from jobd.definitions.catalog import Catalog
+from jobd.definitions.library import Library
+from jobd.definitions.watch import follow
+from jobd.observe.journal import Journal
+from jobd.observe.metrics import Metrics
+from jobd.observe.sd_notify import Systemd
+from jobd.store.connection import StorageFailed, Writer
+from jobd.store.history import History
+from jobd.store.recovery import LeftAttempt
+from jobd.supervisor.catalogs import AdoptCatalog, Change, InForce
+from jobd.supervisor.engine import Engine
+from jobd.supervisor.settings import Settings
+from jobd.work.manager import is_restart
+from jobd.work.output import OutputFiles
+from jobd.work.pool import Pool
+
+_CHECKPOINT_SECONDS = 5.0
+_WAL_TRUNCATED_AT = 64 * 1024 * 1024
+_WAL_CHECKPOINTED_AT = 4 * 1024 * 1024
+_TICK_LATE_SECONDS = 65.0
+
+
+class Keeper:
+    """The parts; `engine` and `pool` are set while booting, before anything else uses them."""
+
+    engine: Engine
+    pool: Pool
+    library: Library
+    metrics: Metrics
+
+    def __init__(self, settings: Settings, writer: Writer, history: History, journal: Journal) -> None:
+        self.settings = settings
+        self.writer = writer
+        self.history = history
+        self.journal = journal
+        self.systemd = Systemd()
+        self.template: Job = settings.template()
+        self.outputs = OutputFiles(os.path.join(settings.state_dir, "output"))
+        self.started_at = self.last_reload_at = datetime.now(UTC)
+        self.degraded: dict[str, str] = {}
+        self.metrics_address: str | None = None
+        self.warnings = [*map(str, settings.warnings)]
+        self.socket_gid = self._gid(settings.socket_group)
+        self._adopting: set[asyncio.Task[Change]] = set()
+        self._checkpointed_at = time.monotonic()
+
+    @property
+    def in_force(self) -> dict[str, InForce]:
+        return dict(self.engine.rules.in_force)
+
+    def _gid(self, name: str | None) -> int | None:
+        if name is None or os.geteuid() != 0:
+            return None
+        try:
+            return grp.getgrnam(name).gr_gid
+        except KeyError:
+            self.warnings.append(f"control.group: there is no group {name}; only root and jobd's user may submit")
+            return None
+
+    # News
+
+    def publish(self, event: Event) -> None:
+        """Log and count what happened."""
+        if isinstance(event, events.Degraded):
+            if self.degraded.get(event.reason, "") == event.detail:
+                return
+            self._note_degraded(event)
+        self.journal.take(event)
+        self.metrics.take(event)
+
+    def _note_degraded(self, event: events.Degraded) -> None:
+        if event.detail:
+            self.degraded[event.reason] = event.detail
+        else:
+            self.degraded.pop(event.reason, None)
+        self.systemd.status(self.status_line())
+
+    def degrade(self, reason: str, detail: str) -> None:
+        """A part of jobd is not well, or with an empty detail well again."""
+        self.publish(events.Degraded(reason, datetime.now(UTC), detail))
+
+    def status_line(self) -> str:
+        """One line for `systemctl status`."""
+        line = f"{len(self.engine.rules.in_force)} jobs in force"
+        problems = len(self.library.catalog.problems)
+        if problems:
+            line += f", {problems} problems in definitions"
+        for reason, detail in self.degraded.items():
+            line += f"; {reason}: {detail}"
+        return line
+
+    # Definitions
+
+    async def watch(self) -> None:
+        """Put every change of the definitions in force as it comes, until cancelled."""
+        await follow(
+            self.library,
+            self.settings.jobs_dirs,
+            self._changed,
+            lambda detail: self.degrade("definitions_watch", detail),
+        )
+
+    def _changed(self, catalog: Catalog) -> None:
+        task = asyncio.ensure_future(self.adopt(catalog))
+        self._adopting.add(task)
+        task.add_done_callback(self._adopting.discard)
+
+    async def reload(self) -> Change:
+        """Read every definition that changed, now, and put it in force."""
+        self.systemd.reloading()
+        try:
+            return await self.adopt(self.library.load())
+        finally:
+            self.systemd.ready(self.status_line())
+
+    async def adopt(self, catalog: Catalog) -> Change:
+        """Put a catalog in force; answered when that is durable."""
+        change: Change = await self.engine.adopt(AdoptCatalog(catalog))
+        self.tell(change)
+        return change
+
+    def tell(self, change: Change) -> None:
+        """Say what a catalog changed."""
+        now = datetime.now(UTC)
+        self.last_reload_at = now
+        problems = tuple(map(str, change.catalog.problems))
+        self.metrics.define(change.in_force)
+        self.publish(events.CatalogChanged(now, change.added, change.changed, change.removed, problems))
+        doubts = dict(change.catalog.degraded)
+        for reason in [reason for reason in self.degraded if reason.startswith("definitions_")]:
+            if reason not in doubts and reason != "definitions_watch":
+                self.degrade(reason, "")
+        for reason, detail in doubts.items():
+            self.degrade(reason, detail)
+        self.systemd.status(self.status_line())
+
+    # Ending
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+    def is_restarting(self) -> bool:
+        """Whether systemd ends this daemon only to start it again: then what runs is left for the next one."""
+        return is_restart(os.environ.get("JOBD_UNIT", "jobd.service")) if self.systemd.is_there else False
+
+    def wish(self, left: LeftAttempt) -> str:
+        """What the job of a running attempt wants when jobd ends (SEMANTICS, Shutdown)."""
+        with self.writer.transaction(self.now()) as tx:
+            job = self.engine.rules.specs.get(tx, left.spec)
+        if job is not None and job.on_shutdown is not None:
+            return job.on_shutdown
+        return "wait" if left.trigger.is_scheduled else "requeue"
+
+    # Upkeep
+
+    def is_alive(self) -> bool:
+        """Whether the ticks make progress and the store can be written: what the watchdog is told of."""
+        late = time.monotonic() - self.engine.last_tick_at
+        return late < _TICK_LATE_SECONDS and self.engine.storage_problem is None
+
+    def checkpoint(self) -> None:
+        """Keep the WAL short, apart from any commit."""
+        size = os.stat(self.settings.database + "-wal").st_size
+        due = time.monotonic() - self._checkpointed_at >= _CHECKPOINT_SECONDS
+        if size == 0 or not (due or size >= _WAL_CHECKPOINTED_AT):
+            return
+        self._checkpointed_at = time.monotonic()
+        try:
+            self.writer.checkpoint(truncate=size >= _WAL_TRUNCATED_AT)
+        except StorageFailed as error:
+            self.degrade("checkpoint", str(error))
+        else:
+            self.degrade("checkpoint", "")
