@@ -1,0 +1,118 @@
+"""Expressions as rules, and rules as timetables."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from jobd.core.model import Schedule
+from jobd.core.schedule import Every, Timetable, parse
+
+NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+
+
+def timetable(*expressions: str, **settings: Any) -> Timetable:
+    return Timetable(Schedule(expressions, **settings), "UTC")
+
+
+def test_every_is_a_period_of_real_time() -> None:
+    assert parse("every 1h 30m") == Every("every 1h 30m", timedelta(minutes=90))
+    assert parse("  Every\t90 ") == Every("every 1m 30s", timedelta(seconds=90))
+
+
+@pytest.mark.parametrize(
+    ("expression", "reason"),
+    [
+        ("", "a schedule is a text"),
+        ("   ", "a schedule is a text"),
+        ("every", "is not a duration"),
+        ("every soon", "is not a duration"),
+        ("every 0s", "at least every 1s"),
+        ("every 999ms", "at least every 1s"),
+        ("every 200000d", "out of range"),
+        ("after 15m", "not supported by this version yet"),
+        ("at 2026-12-24T18:00", "not supported by this version yet"),
+        ("hourly", "five fields"),
+    ],
+)
+def test_what_is_no_schedule_is_refused_with_its_reason(expression: str, reason: str) -> None:
+    with pytest.raises(ValueError) as refused:
+        parse(expression)
+    assert reason in str(refused.value)
+
+
+def test_a_timetable_refuses_unknown_zones_and_days_that_never_come() -> None:
+    with pytest.raises(ValueError, match="is not a time zone"):
+        timetable("@daily", timezone="Mars/Olympus")
+    with pytest.raises(ValueError, match="never be due"):
+        timetable("0 0 30 2 1", day_match="and")
+
+
+def test_the_hosts_zone_is_the_default() -> None:
+    at_home = Timetable(Schedule(("0 12 * * *",)), "Asia/Kathmandu")
+    assert at_home.zone.name == "Asia/Kathmandu"
+    assert at_home.next_after(NOON, NOON) == datetime(2026, 5, 2, 6, 15, tzinfo=UTC)
+
+
+def test_next_is_strictly_after_also_within_a_second() -> None:
+    minutely = timetable("* * * * *")
+    assert minutely.next_after(NOON, NOON) == NOON + timedelta(minutes=1)
+    assert minutely.next_after(NOON - timedelta(microseconds=1), NOON) == NOON
+    assert minutely.next_after(NOON + timedelta(microseconds=1), NOON) == NOON + timedelta(minutes=1)
+
+
+def test_the_earliest_of_several_expressions_comes_first_and_shared_instants_once() -> None:
+    mixed = timetable("0 * * * *", "*/30 13 * * *", "every 45m")
+    found = mixed.between(NOON, NOON + 2 * HOUR, 10, NOON)
+    assert [f"{at:%H:%M}" for at in found] == ["12:45", "13:00", "13:30", "14:00"]
+
+
+def test_every_counts_from_its_anchor_and_keeps_its_fraction() -> None:
+    anchor = NOON + timedelta(microseconds=123_456)
+    quarterly = timetable("every 15m")
+    assert quarterly.next_after(NOON - HOUR, anchor) == anchor + timedelta(minutes=15)
+    assert quarterly.next_after(anchor, anchor) == anchor + timedelta(minutes=15)
+    assert quarterly.next_after(NOON + HOUR, anchor) == anchor + timedelta(minutes=60)
+    assert quarterly.remark(anchor) == ""
+
+
+def test_no_expression_is_never_due() -> None:
+    assert timetable().next_after(NOON, NOON) is None
+    assert timetable().between(NOON, NOON + HOUR, 5, NOON) == []
+
+
+def test_a_job_that_runs_on_29_february_is_found_a_century_boundary_away() -> None:
+    rare = timetable("0 0 29 2 1", day_match="and")
+    assert rare.next_after(datetime(2073, 1, 1, tzinfo=UTC), NOON) == datetime(2112, 2, 29, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    "expressions", [("* * * * *",), ("every 7s",), ("*/3 9-17 * * 1-5", "0 0 1 * *"), ("0 0 * * 0",)]
+)
+@pytest.mark.parametrize("count", [1, 7, 60])
+def test_the_newest_are_the_end_of_all(expressions: tuple[str, ...], count: int) -> None:
+    table, start = timetable(*expressions), NOON - timedelta(days=3, seconds=11)
+    everything = table.between(start, NOON, 100_000, start)
+    assert table.newest(start, NOON, count, start) == everything[-count:]
+    assert table.about(start, NOON, start) == len(everything)
+
+
+def test_the_newest_of_decades_cost_no_decades() -> None:
+    calls = 0
+
+    class Counting(Timetable):
+        def next_after(self, instant: datetime, anchor: datetime) -> datetime | None:
+            nonlocal calls
+            calls += 1
+            return super().next_after(instant, anchor)
+
+    for expression in ("* * * * *", "every 1s", "* 3 1 1 *", "*/2 * * * 1-5"):
+        table = Counting(Schedule((expression,)), "Europe/Berlin")
+        found = table.newest(datetime(1970, 1, 2, tzinfo=UTC), NOON, 60, datetime(1970, 1, 2, tzinfo=UTC))
+        assert len(found) == 60
+        assert found[-1] == max(found)
+        assert table.next_after(found[-1], datetime(1970, 1, 2, tzinfo=UTC)) > NOON
+    assert calls < 20_000
