@@ -10,8 +10,8 @@ from aiohttp import web
 from jobd.control import shapes
 from jobd.control.authorise import Deed, permits
 from jobd.control.connections import actor_of
+from jobd.control.fields import instant
 from jobd.control.ports import DefinedJob, Desk
-from jobd.control.requests import instant
 from jobd.control.routes import DESK, Route, answer, check_query, name, number
 from jobd.core.errors import Invalid, NotFound
 from jobd.core.names import closest, is_name

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import errno
+import os
 import pwd
 import socket
 import struct
@@ -12,6 +14,7 @@ from dataclasses import dataclass
 _SO_PEERGROUPS = 59
 _CREDENTIALS = struct.Struct("3i")
 _GROUP = struct.calcsize("I")
+_PYTHONS_MOST_BYTES = 1024
 _MOST_GROUPS = 65536
 _NAME_KEPT_SECONDS = 60.0
 
@@ -41,16 +44,24 @@ def identify(connection: socket.socket) -> Peer | None:
 
 
 def _groups(connection: socket.socket) -> frozenset[int]:
-    room = 64
-    while True:
-        try:
-            raw = connection.getsockopt(socket.SOL_SOCKET, _SO_PEERGROUPS, room * _GROUP)
-        except OSError as error:
-            if error.errno != errno.ERANGE or room >= _MOST_GROUPS:
-                raise
-            room *= 8
-        else:
-            return frozenset(struct.unpack(f"{len(raw) // _GROUP}I", raw))
+    try:
+        raw = connection.getsockopt(socket.SOL_SOCKET, _SO_PEERGROUPS, _PYTHONS_MOST_BYTES)
+    except OSError as error:
+        if error.errno != errno.ERANGE:
+            raise
+        raw = _many_groups(connection)
+    return frozenset(struct.unpack(f"{len(raw) // _GROUP}I", raw))
+
+
+def _many_groups(connection: socket.socket) -> bytes:
+    """More than 256 groups, which Python's own getsockopt has no room for."""
+    room = ctypes.create_string_buffer(_MOST_GROUPS * _GROUP)
+    length = ctypes.c_uint32(len(room))
+    libc = ctypes.CDLL(None, use_errno=True)
+    option = (connection.fileno(), socket.SOL_SOCKET, _SO_PEERGROUPS)
+    if libc.getsockopt(*option, room, ctypes.byref(length)) != 0:
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+    return room.raw[: length.value]
 
 
 def overflow_uid() -> int:

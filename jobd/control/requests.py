@@ -3,30 +3,24 @@
 from __future__ import annotations
 
 import json
-import re
-import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from jobd.control import authorise
-from jobd.control.bodies import Hazard, check_text, check_value, pointer
+from jobd.control.bodies import Hazard, pointer
+from jobd.control.fields import READERS, unknown
 from jobd.control.ports import DefinedJob, Policy, QueueLimits
 from jobd.core.errors import Invalid
 from jobd.core.intents import Actor
 from jobd.core.model import Command, Job, RunRequest, Schedule
-from jobd.core.names import closest, is_name
-from jobd.core.spans import seconds, show_size
+from jobd.core.names import closest
+from jobd.core.retry import default_max_attempts
+from jobd.core.spans import show_size
 from jobd.core.states import Trigger
 
 ADHOC = "adhoc"
-PRIORITIES = {"low": -10, "medium": 0, "high": 10}
-MOST_ATTEMPTS = 1000
-_LONGEST_KEY = 255
-_LONGEST_ARGV_BYTES = 128 * 1024
-_EARLIEST, _LATEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
-_INSTANT = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 
 
 @dataclass(slots=True)
@@ -65,9 +59,9 @@ class Intake:
     def _values(self, item: dict[str, Any], where: tuple[str | int, ...]) -> dict[str, Any]:
         values: dict[str, Any] = {}
         for key, value in item.items():
-            reader = _READERS.get(key)
+            reader = READERS.get(key)
             if reader is None:
-                self._wrong((*where, key), _unknown(key))
+                self._wrong((*where, key), unknown(key))
             elif value is not None or key == "payload":
                 try:
                     values[key] = reader(value)
@@ -141,7 +135,7 @@ class Intake:
             priority=get("priority", job.priority),
             run_at=get("run_at"),
             key=get("key"),
-            max_attempts=get("max_attempts") or _usual_attempts(job),
+            max_attempts=get("max_attempts") or default_max_attempts(job, Trigger.SUBMIT),
             timeout_seconds=get("timeout"),
             owner=self.actor.user,
             adhoc=job.name == ADHOC and "command" in values,
@@ -151,114 +145,8 @@ class Intake:
         self.errors.append((pointer(list(where)), message))
 
 
-def _usual_attempts(job: Job) -> int:
-    """The attempts of a submitted run that asks for no number (SEMANTICS, Retry)."""
-    if job.retry.strategy == "none":
-        return 1
-    return job.retry.max_attempts or 3
-
-
 def refuse(errors: list[tuple[str, str]]) -> Invalid:
     """The refusal of a whole body for what is wrong in it."""
     path, message = errors[0]
     more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
     return Invalid(f"{path or 'the body'} {message}{more}; nothing was submitted", errors)
-
-
-def instant(text: Any) -> datetime:
-    """An RFC 3339 instant with its zone, from 2000 to 2199. Raises ValueError with a hint."""
-    if type(text) is not str or not _INSTANT.fullmatch(text):
-        raise ValueError("must be an instant with a time zone like 2026-12-24T18:00:00Z (RFC 3339)")
-    try:
-        at = datetime.fromisoformat(text.upper())
-    except ValueError as error:
-        raise ValueError(f"is no instant: {error}") from None
-    if not 2000 <= at.year < 2200 or not _EARLIEST <= at < _LATEST:
-        raise ValueError("must lie between the years 2000 and 2199")
-    return at.astimezone(UTC)
-
-
-def _name(value: Any) -> str:
-    if type(value) is not str or not is_name(value):
-        raise ValueError("must be a name: 1 to 128 of letters, digits, '.', '_', '-', starting with a letter or digit")
-    return value
-
-
-def _key(value: Any) -> str:
-    if type(value) is not str or not 0 < len(value) <= _LONGEST_KEY:
-        raise ValueError(f"must be a text of 1 to {_LONGEST_KEY} characters")
-    check_text(value)
-    return value
-
-
-def _payload(value: Any) -> Any:
-    check_value(value)
-    return value
-
-
-def _priority(value: Any) -> int:
-    if type(value) is int and -100 <= value <= 100:
-        return value
-    if type(value) is str and value in PRIORITIES:
-        return PRIORITIES[value]
-    raise ValueError("must be low, medium, high or a whole number from -100 to 100")
-
-
-def _attempts(value: Any) -> int:
-    if type(value) is int and 1 <= value <= MOST_ATTEMPTS:
-        return value
-    raise ValueError(f"must be a whole number from 1 to {MOST_ATTEMPTS}")
-
-
-def _span(value: Any) -> float:
-    if type(value) not in (int, float, str) or (type(value) is str and len(value) > 64):
-        raise ValueError("must be a duration like 90, 30s or 5m")
-    return seconds(value)
-
-
-def _command(value: Any) -> tuple[str, ...]:
-    argv = _split(value) if type(value) is str else value
-    if type(argv) is not list or not argv or not all(type(word) is str for word in argv):
-        raise ValueError('must be an argument vector like ["pg_dump", "shop"], or its words in one text')
-    for number, word in enumerate(argv):
-        try:
-            check_text(word)
-        except Hazard as hazard:
-            hazard.path.append(number)
-            raise
-    if not argv[0]:
-        raise ValueError("names no program: the first word is empty")
-    if sum(len(word.encode()) + 1 for word in argv) > _LONGEST_ARGV_BYTES:
-        raise ValueError(f"is longer than {show_size(_LONGEST_ARGV_BYTES)}; pass a file or a payload instead")
-    return tuple(argv)
-
-
-def _split(text: str) -> list[str]:
-    try:
-        return shlex.split(text)
-    except ValueError as error:
-        raise ValueError(f"cannot be split into words: {error}") from None
-
-
-def _dependencies(_value: Any) -> Any:
-    raise ValueError("is not in this version: runs cannot wait for other runs yet")
-
-
-_READERS: dict[str, Callable[[Any], Any]] = {
-    "job": _name,
-    "command": _command,
-    "payload": _payload,
-    "queue": _name,
-    "priority": _priority,
-    "run_at": instant,
-    "delay": _span,
-    "key": _key,
-    "max_attempts": _attempts,
-    "timeout": _span,
-    "depends_on": _dependencies,
-}
-
-
-def _unknown(key: str) -> str:
-    near = closest(key, _READERS)
-    return f'is not known (did you mean "{near}"?)' if near else f"is not known (known: {', '.join(_READERS)})"

@@ -13,8 +13,9 @@ from aiohttp import web
 from jobd.control import bodies, shapes
 from jobd.control.authorise import Deed, permits, require
 from jobd.control.connections import actor_of
+from jobd.control.fields import instant
 from jobd.control.ports import Desk
-from jobd.control.requests import Intake, instant, refuse
+from jobd.control.requests import Intake, refuse
 from jobd.control.routes import DESK, Route, answer, check_query, number, run_id
 from jobd.core.errors import Invalid, NotFound, TooLarge
 from jobd.core.intents import Accepted, Actor, CancelRun, RetryRun, Submit

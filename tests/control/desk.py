@@ -10,9 +10,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from jobd.control.app import build
-from jobd.control.connections import Limits, Reception, receive
+from jobd.control.connections import Limits
 from jobd.control.listen import bind
 from jobd.control.ports import DefinedJob, Overview, Policy, QueueLimits, Reloaded, WorkerView
+from jobd.control.reception import Reception, receive
 from jobd.core.errors import Conflict, JobdError, NotFound
 from jobd.core.intents import Accepted, CancelRun, Intent, RetryRun, Submit
 from jobd.core.model import Command, Job, RetryPolicy, RunRequest, Schedule

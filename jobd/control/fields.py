@@ -1,0 +1,120 @@
+"""Reads the fields of a submission one by one: a value ready for use, or a ValueError that says what is allowed."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+from jobd.control.bodies import Hazard, check_text, check_value
+from jobd.core.names import closest, is_name
+from jobd.core.spans import seconds, show_size
+
+PRIORITIES = {"low": -10, "medium": 0, "high": 10}
+MOST_ATTEMPTS = 1000
+_LONGEST_KEY = 255
+_LONGEST_ARGV_BYTES = 128 * 1024
+_EARLIEST, _LATEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
+_INSTANT = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
+
+
+def instant(text: Any) -> datetime:
+    """An RFC 3339 instant with its zone, from 2000 to 2199. Raises ValueError with a hint."""
+    if type(text) is not str or not _INSTANT.fullmatch(text):
+        raise ValueError("must be an instant with a time zone like 2026-12-24T18:00:00Z (RFC 3339)")
+    try:
+        at = datetime.fromisoformat(text.upper())
+    except ValueError as error:
+        raise ValueError(f"is no instant: {error}") from None
+    if not 2000 <= at.year < 2200 or not _EARLIEST <= at < _LATEST:
+        raise ValueError("must lie between the years 2000 and 2199")
+    return at.astimezone(UTC)
+
+
+def _name(value: Any) -> str:
+    if type(value) is not str or not is_name(value):
+        raise ValueError("must be a name: 1 to 128 of letters, digits, '.', '_', '-', starting with a letter or digit")
+    return value
+
+
+def _key(value: Any) -> str:
+    if type(value) is not str or not 0 < len(value) <= _LONGEST_KEY:
+        raise ValueError(f"must be a text of 1 to {_LONGEST_KEY} characters")
+    check_text(value)
+    return value
+
+
+def _payload(value: Any) -> Any:
+    check_value(value)
+    return value
+
+
+def _priority(value: Any) -> int:
+    if type(value) is int and -100 <= value <= 100:
+        return value
+    if type(value) is str and value in PRIORITIES:
+        return PRIORITIES[value]
+    raise ValueError("must be low, medium, high or a whole number from -100 to 100")
+
+
+def _attempts(value: Any) -> int:
+    if type(value) is int and 1 <= value <= MOST_ATTEMPTS:
+        return value
+    raise ValueError(f"must be a whole number from 1 to {MOST_ATTEMPTS}")
+
+
+def _span(value: Any) -> float:
+    if type(value) not in (int, float, str) or (type(value) is str and len(value) > 64):
+        raise ValueError("must be a duration like 90, 30s or 5m")
+    return seconds(value)
+
+
+def _command(value: Any) -> tuple[str, ...]:
+    argv = _split(value) if type(value) is str else value
+    if type(argv) is not list or not argv or not all(type(word) is str for word in argv):
+        raise ValueError('must be an argument vector like ["pg_dump", "shop"], or its words in one text')
+    for number, word in enumerate(argv):
+        try:
+            check_text(word)
+        except Hazard as hazard:
+            hazard.path.append(number)
+            raise
+    if not argv[0]:
+        raise ValueError("names no program: the first word is empty")
+    if sum(len(word.encode()) + 1 for word in argv) > _LONGEST_ARGV_BYTES:
+        raise ValueError(f"is longer than {show_size(_LONGEST_ARGV_BYTES)}; pass a file or a payload instead")
+    return tuple(argv)
+
+
+def _split(text: str) -> list[str]:
+    try:
+        return shlex.split(text)
+    except ValueError as error:
+        raise ValueError(f"cannot be split into words: {error}") from None
+
+
+def _dependencies(_value: Any) -> Any:
+    raise ValueError("is not in this version: runs cannot wait for other runs yet")
+
+
+READERS: dict[str, Callable[[Any], Any]] = {
+    "job": _name,
+    "command": _command,
+    "payload": _payload,
+    "queue": _name,
+    "priority": _priority,
+    "run_at": instant,
+    "delay": _span,
+    "key": _key,
+    "max_attempts": _attempts,
+    "timeout": _span,
+    "depends_on": _dependencies,
+}
+
+
+def unknown(key: str) -> str:
+    """What is said of a field that is not one."""
+    near = closest(key, READERS)
+    return f'is not known (did you mean "{near}"?)' if near else f"is not known (known: {', '.join(READERS)})"

@@ -1,0 +1,138 @@
+"""Output as it was captured, at once and as it grows."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+from jobd.core.states import RunState
+from tests.control.desk import MemoryDesk, submitted
+from tests.control.talk import Served, served
+
+BYTES = bytes(range(256)) * 1000
+
+
+def started(desk: MemoryDesk) -> int:
+    run = submitted(desk)
+    desk.start_attempt(run)
+    return run
+
+
+def test_output_is_the_bytes_that_were_written(tmp_path: Path) -> None:
+    async def check(it: Served) -> None:
+        run = started(it.desk)
+        it.desk.write(run, BYTES)
+        it.desk.write(run, b"oops", "stderr")
+        for query, expected in [
+            ("stream=stdout", BYTES),
+            ("stream=stderr", b"oops"),
+            ("", BYTES + b"oops"),
+            ("stream=stdout&offset=255990", BYTES[255_990:]),
+            ("stream=stdout&offset=999999", b""),
+            ("attempt=1&stream=stderr", b"oops"),
+        ]:
+            answer = await it.ask("GET", f"/v1/runs/{run}/output?{query}")
+            assert (answer.status, answer.body) == (200, expected), query
+            assert answer.headers["content-type"] == "text/plain; charset=utf-8"
+            assert answer.headers["x-content-type-options"] == "nosniff"
+        raw = await it.ask("GET", f"/v1/runs/{run}/output?raw=1&stream=stdout")
+        assert (raw.headers["content-type"], raw.body) == ("application/octet-stream", BYTES)
+
+    served(tmp_path, check)
+
+
+def test_a_run_that_has_not_started_has_no_output_yet(tmp_path: Path) -> None:
+    async def check(it: Served) -> None:
+        run = submitted(it.desk)
+        answer = await it.ask("GET", f"/v1/runs/{run}/output")
+        assert (answer.status, answer.body) == (200, b"")
+        assert (await it.ask("GET", f"/v1/runs/{run}/output?attempt=1")).status == 404
+        assert (await it.ask("GET", f"/v1/runs/{run}/output?stream=stdin")).status == 422
+        assert (await it.ask("GET", f"/v1/runs/{run}/output?offset=3")).status == 422
+
+    served(tmp_path, check)
+
+
+def test_follow_waits_for_the_attempt_and_ends_with_it(tmp_path: Path) -> None:
+    async def check(it: Served) -> None:
+        run = submitted(it.desk)
+        talk = await it.open()
+        talk.ask("GET", f"/v1/runs/{run}/output?follow=1")
+        await asked(it.desk, run)
+        it.desk.write(run, b"one ")
+        it.desk.start_attempt(run)
+        assert (await talk.head()).headers["transfer-encoding"] == "chunked"
+        assert await talk.chunk() == b"one "
+        it.desk.write(run, b"two", "stderr")
+        assert await talk.chunk() == b"two"
+        it.desk.write(run, b" three")
+        it.desk.end_attempt(run)
+        assert await talk.chunk() == b" three"
+        assert await talk.chunk() == b""
+        talk.ask("GET", "/v1/version")  # the connection goes on
+        assert (await talk.answer()).status == 200
+
+    served(tmp_path, check)
+
+
+async def asked(desk: MemoryDesk, run: int) -> None:
+    async with asyncio.timeout(5):
+        while run not in desk.moved.waiting:  # noqa: ASYNC110 - the desk has no event for being asked
+            await asyncio.sleep(0.005)
+
+
+def test_follow_ends_when_the_files_are_complete_although_nobody_woke_it(tmp_path: Path) -> None:
+    async def check(it: Served) -> None:
+        run = started(it.desk)
+        it.desk.write(run, b"all")
+        talk = await it.open()
+        talk.ask("GET", f"/v1/runs/{run}/output?follow=1")
+        await talk.head()
+        assert await talk.chunk() == b"all"
+        it.desk.outputs.closed.add((run, 1))
+        assert await talk.chunk() == b""
+
+    served(tmp_path, check)
+
+
+def test_following_a_run_that_is_cancelled_before_it_starts_ends(tmp_path: Path) -> None:
+    async def check(it: Served) -> None:
+        run = submitted(it.desk)
+        talk = await it.open()
+        talk.ask("GET", f"/v1/runs/{run}/output?follow=1&attempt=1")
+        await asked(it.desk, run)
+        it.desk.move(run, RunState.CANCELLED)
+        assert (await talk.answer()).status == 404
+
+    served(tmp_path, check)
+
+
+def test_a_follower_that_hangs_up_is_forgotten(tmp_path: Path) -> None:
+    async def check(it: Served) -> None:
+        run = started(it.desk)
+        it.desk.write(run, b"x")
+        talk = await it.open()
+        talk.ask("GET", f"/v1/runs/{run}/output?follow=1")
+        await talk.head()
+        before = asyncio.all_tasks()
+        talk.writer.close()
+        async with asyncio.timeout(5):
+            while it.reception.connections or len(asyncio.all_tasks()) >= len(before):  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+
+    served(tmp_path, check)
+
+
+def test_a_follower_that_reads_nothing_is_dropped_without_harm_to_others(tmp_path: Path) -> None:
+    async def check(it: Served) -> None:
+        run = started(it.desk)
+        it.desk.write(run, b"x" * 30_000_000)
+        talk = await it.open()
+        talk.ask("GET", f"/v1/runs/{run}/output?follow=1&stream=stdout")
+        await talk.head()
+        async with asyncio.timeout(5):
+            while it.reception.connections:
+                assert (await it.ask("GET", "/v1/version")).status == 200
+                await asyncio.sleep(0.02)
+
+    served(tmp_path, check, stalled_seconds=0.3)
