@@ -18,7 +18,7 @@ import traceback
 from contextlib import suppress
 
 from jobd.core.model import ProcessIdentity
-from jobd.work import cgroup, identity, tree, worker
+from jobd.work import background, cgroup, identity, tree, worker
 from jobd.work.launch import default_signals
 from jobd.work.wire import Gone, Hire, Hired, Message, NotHired, Ready, from_bytes, to_bytes
 
@@ -159,8 +159,9 @@ class Forkserver:
     def _sweep(self, number: int) -> list[int]:
         """Kill every orphan below this process, except what was noted as allowed to live; what is left after 5 s."""
         deadline = time.monotonic() + _SWEEP_SECONDS
-        self._kill_groups(number)
-        while orphans := self._orphans():
+        allowed = background.read(self._place.runtime_dir)
+        self._kill_groups(number, allowed)
+        while orphans := self._orphans(allowed):
             for process in orphans:
                 tree.send(process, signal.SIGKILL)
             if time.monotonic() > deadline:
@@ -170,28 +171,13 @@ class Forkserver:
         self._remove_groups(number)
         return [process.pid for process in orphans]
 
-    def _orphans(self) -> list[ProcessIdentity]:
-        allowed = self._background_sessions()
+    def _orphans(self, allowed: list[background.Note]) -> list[ProcessIdentity]:
         found = tree.descendants(os.getpid(), without=set(self._workers) - set(self._dead))
-        return [process for process in found if not allowed or _session_of(process.pid) not in allowed]
+        return [process for process in found if not any(note.covers(process.pid) for note in allowed)]
 
-    def _background_sessions(self) -> set[int]:
-        """Sessions of jobs that may leave processes behind; notes of sessions that are gone are removed."""
-        directory = f"{self._place.runtime_dir}/background"
-        try:
-            noted = {int(name) for name in os.listdir(directory) if name.isdigit()}
-        except FileNotFoundError:
-            return set()
-        gone = noted - tree.sessions() if noted else set()
-        for session in gone:
-            with suppress(FileNotFoundError):
-                os.unlink(f"{directory}/{session}")
-        return noted - gone
-
-    def _kill_groups(self, number: int) -> None:
-        allowed = self._background_sessions() if self._group else set()
+    def _kill_groups(self, number: int, allowed: list[background.Note]) -> None:
         for leaf in self._attempt_groups(number):
-            if not any(_session_of(pid) in allowed for pid in cgroup.members(leaf)):
+            if not any(note.covers(pid) for pid in cgroup.members(leaf) for note in allowed):
                 cgroup.kill(leaf)
 
     def _remove_groups(self, number: int) -> None:
@@ -227,10 +213,3 @@ def _take_delegation() -> str | None:
         sys.stderr.write(f"jobd: the cgroup {path} cannot be divided ({problem}); attempts are reached by descent\n")
         return None
     return path
-
-
-def _session_of(pid: int) -> int:
-    try:
-        return os.getsid(pid)
-    except OSError:
-        return -1

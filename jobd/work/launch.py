@@ -1,8 +1,8 @@
 """Starts the child of an attempt: session, descriptors, directory, user and signals as a job may expect them.
 
-A program under the worker's own user is spawned (vfork inside), through subprocess where stray descriptors must be
-closed. Another user, a nice value or a Python callable of its own go through a fork, where each step can be checked
-before any code of the job runs.
+A program under the worker's own user goes through subprocess (vfork inside; posix_spawn would leave it two signals
+ignored, 32 and 33). Another user, a nice value or a Python callable of its own go through a fork, where each step can
+be checked before any code of the job runs.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ from dataclasses import dataclass
 from jobd.work import cgroup
 from jobd.work.accounts import Account, Refused, become
 
-_IGNORED_BY_PYTHON = (signal.SIGPIPE, signal.SIGXFSZ)
 _NO_ROOM = {errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE}
 _REASONS = {
     errno.ENOENT: "not found",
@@ -45,7 +44,7 @@ class Launch:
     """The cgroup of the attempt; None where there is no delegation."""
     own_leaf: str | None = None
     closes_others: bool = True
-    """Descriptors may be open that are not ours and not closed by exec."""
+    """Descriptors may be open that exec does not close: code of jobs has run in this process."""
 
 
 @dataclass(slots=True)
@@ -83,7 +82,7 @@ def start(launch: Launch) -> Child:
         raise Refused("an argument, variable or directory contains a NUL character, which no program can be given")
     if launch.account.differs or launch.nice:
         return fork(launch, lambda: _execute(launch))
-    return _started(launch, _popen if launch.closes_others else _spawned)
+    return _started(launch, _popen)
 
 
 def fork(launch: Launch, body: Callable[[], int], keep: int = -1) -> Child:
@@ -113,43 +112,6 @@ def _started(launch: Launch, way: Callable[[Launch, _Pipes], int]) -> Child:
         pipes.close_theirs()
 
 
-def _spawned(launch: Launch, pipes: _Pipes) -> int:
-    """The quick way: what the child needs different from the worker is different in the worker for a moment."""
-    os.chdir(launch.cwd)
-    os.umask(launch.umask)
-    try:
-        with _inside(launch):
-            return os.posix_spawn(
-                _found(launch.argv[0], launch.env),
-                launch.argv,
-                launch.env,
-                file_actions=[
-                    (os.POSIX_SPAWN_DUP2, pipes.stdin, 0),
-                    (os.POSIX_SPAWN_DUP2, pipes.stdout, 1),
-                    (os.POSIX_SPAWN_DUP2, pipes.stderr, 2),
-                ],
-                setsid=True,
-                setsigmask=(),
-                setsigdef=_IGNORED_BY_PYTHON,
-            )
-    finally:
-        # An idle worker must not keep a file system from being unmounted.
-        os.chdir("/")
-        os.umask(0o022)
-
-
-def _found(program: str, env: dict[str, str]) -> str:
-    """The file that execvp would take for `program`. Raises FileNotFoundError or PermissionError."""
-    if "/" in program:
-        return program
-    there = [path for directory in env["PATH"].split(":") if os.path.isfile(path := f"{directory}/{program}")]
-    for path in there:
-        if os.access(path, os.X_OK):
-            return path
-    number = errno.EACCES if there else errno.ENOENT
-    raise OSError(number, os.strerror(number), program)
-
-
 def _popen(launch: Launch, pipes: _Pipes) -> int:
     with _inside(launch):
         child = subprocess.Popen(
@@ -160,6 +122,7 @@ def _popen(launch: Launch, pipes: _Pipes) -> int:
             cwd=launch.cwd,
             env=launch.env,
             umask=launch.umask,
+            close_fds=launch.closes_others,
             start_new_session=True,
         )
     # Waiting is the watch's duty: to subprocess the child is done with.

@@ -75,9 +75,15 @@ def descendants(root: int, without: Collection[int] = ()) -> list[ProcessIdentit
     return found
 
 
-def sessions() -> set[int]:
-    """The numbers of all sessions in which somebody lives."""
-    return {int(fields[3]) for _, fields in _processes() if fields[0] not in (b"Z", b"X")}
+def all_pids() -> list[int]:
+    """Every process of this host that is not dead."""
+    return [pid for pid, fields in _processes() if fields[0] not in (b"Z", b"X")]
+
+
+def belongs_to(pid: int, key: AttemptKey) -> bool:
+    """Whether the process carries the attempt in the environment it was started with."""
+    marks = {f"JOBD_RUN_ID={key.run}".encode(), f"JOBD_ATTEMPT={key.attempt}".encode()}
+    return marks <= _environment(pid)
 
 
 def send(process: ProcessIdentity, *signals: int) -> bool:
@@ -142,18 +148,17 @@ def end_attempt(key: AttemptKey, child: ProcessIdentity | None, within_seconds: 
 
 def _of_attempt(key: AttemptKey, child: ProcessIdentity | None) -> list[ProcessIdentity]:
     found: dict[int, ProcessIdentity] = {}
-    marks = {f"JOBD_RUN_ID={key.run}".encode(), f"JOBD_ATTEMPT={key.attempt}".encode()}
     session = child.pid if child is not None and child.boot_id == boot_id() else None
     for pid, fields in _processes():
         if fields[0] in (b"Z", b"X") or pid == os.getpid():
             continue
-        if (session is not None and int(fields[3]) == session) or marks <= _environment(pid):
+        if (session is not None and int(fields[3]) == session) or belongs_to(pid, key):
             found[pid] = ProcessIdentity(boot_id(), pid, int(fields[19]))
     for pid in list(found):
         found.update((process.pid, process) for process in descendants(pid))
     if session is not None and child is not None and of(session) not in (None, child):
         # The pid belongs to somebody else by now, and so does the session of that number.
-        return [process for process in found.values() if marks <= _environment(process.pid)]
+        return [process for process in found.values() if belongs_to(process.pid, key)]
     return list(found.values())
 
 

@@ -14,9 +14,9 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from jobd.core.model import Ending, Finished, Python, Usage
+from jobd.core.model import AttemptKey, Ending, Finished, Python, Usage
 from jobd.core.states import Outcome
-from jobd.work import cgroup, tree
+from jobd.work import background, cgroup, tree
 from jobd.work.accounts import Account, Refused, account_of
 from jobd.work.alarm import Alarm
 from jobd.work.channel import Channel
@@ -172,18 +172,12 @@ class Worker:
         self._line.start(child.pid, started_at)
         ended = Watch(child, order, captures, self._alarm, self._line).run(leaf)
         if ended.background:
-            self._let_live(ended)
+            self._let_live(order.key, ended)
         return _ending(order, ended, started_at)
 
-    def _let_live(self, ended: Ended) -> None:
-        """Note the sessions that may live on, and leave: they then hang below the forkserver, which reads the notes."""
-        for process in ended.background:
-            try:
-                session = os.getsid(process.pid)
-                with open(f"{self._place.runtime_dir}/background/{session}", "x", encoding="ascii"):
-                    pass
-            except (ProcessLookupError, FileExistsError):
-                continue
+    def _let_live(self, key: AttemptKey, ended: Ended) -> None:
+        """Note what may live on, and leave: it then hangs below the forkserver, which reads the notes."""
+        background.write(self._place.runtime_dir, key, ended.background)
         self._leave("the worker is replaced after a job that left processes in the background")
 
     def _leave(self, why: str) -> None:

@@ -97,7 +97,7 @@ def test_a_stop_that_comes_as_its_attempt_ends_never_hits_the_next(tmp_path: Pat
                 else:
                     pair = [shell(k.run, ":") for k in (first, second)]
                 hall.pool.hand_out(pair)
-                await hall.until(lambda first=first: first in hall.started)
+                await hall.until(lambda first=first: first in hall.started or hall.ending(first.run))
                 await asyncio.sleep(0.0001 * (n % 30))
                 hall.pool.stop(first, Outcome.CANCELLED)
                 await hall.until(lambda second=second: hall.ending(second.run))
@@ -227,7 +227,7 @@ async def main():
         orders = [shell(1, sys.argv[3]) if sys.argv[3][:10] != "callables:" else python(1, sys.argv[3], payload="0.8")]
         hall.pool.hand_out([*orders, shell(2, "echo behind")])
         await hall.until(lambda: hall.ending(1) if "--reported" in sys.argv else key(1) in hall.started)
-        worker, child = hall.pool.worker_of(key(1)), hall.started[key(1)]
+        worker, child = hall.pool.worker_of(key(1)), hall.started.get(key(1))
         whole = [[p.boot_id, p.pid, p.start_ticks] if p else None for p in (worker, child)]
         print(json.dumps(whole), flush=True)
         await asyncio.sleep(60)
@@ -255,7 +255,8 @@ def a_supervisor_dies(
     driver.kill()
     driver.wait()
     driver.stdout.close()
-    return ProcessIdentity(*(worker or child)), ProcessIdentity(*child)
+    known = worker or child or ["", 0, 0]
+    return ProcessIdentity(*known), ProcessIdentity(*(child or known))
 
 
 def test_an_attempt_outlives_its_supervisor_and_reports_to_the_next(tmp_path: Path, callables: str) -> None:

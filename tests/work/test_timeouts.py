@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from jobd.core.states import Outcome
-from tests.work.harness import alive_with, floor, key, python, shell, token
+from tests.work.harness import alive_with, command, floor, python, shell, token
 
 TIMEOUT, KILL_AFTER = 0.3, 0.3
 
@@ -104,10 +105,25 @@ def test_a_stopped_worker_is_ended_by_the_pool(tmp_path: Path) -> None:
 
     async def scenario() -> None:
         async with floor(tmp_path) as hall:
-            order = shell(1, f"kill -STOP $PPID; sleep 30.{mark}", timeout_seconds=0.2, kill_after_seconds=0.2)
+            order = shell(
+                1, f"sleep 0.1; kill -STOP $PPID; sleep 30.{mark}", timeout_seconds=0.2, kill_after_seconds=0.2
+            )
             (ending,) = await hall.run(order)
             assert ending.outcome is Outcome.TIMEOUT
             assert alive_with(mark) == []
-            assert key(1) in hall.started
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.slow
+def test_a_worker_that_hangs_before_it_tells_of_the_start_is_ended_too(tmp_path: Path) -> None:
+    mark = str(int(token(), 16))
+
+    async def scenario() -> None:
+        async with floor(tmp_path) as hall:
+            order = command(1, "python3", "-c", f"import os, time; os.kill(os.getppid(), 19); time.sleep(30); {mark}")
+            (ending,) = await hall.run(replace(order, timeout_seconds=0.1, kill_after_seconds=0.1))
+            assert ending.outcome is Outcome.TIMEOUT
+            assert alive_with(mark) == []
 
     asyncio.run(scenario())
