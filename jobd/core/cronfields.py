@@ -128,6 +128,6 @@ def _range(item: str, low: int, high: int, step: str | None, field: _Field) -> s
         hint = f"try {low}-7" if field is _FIELDS[_DAY_OF_WEEK] and high == 0 else "from the lower to the higher"
         raise ValueError(f'"{item}" in the {field.name} is a reversed range ({hint})')
     if field is _FIELDS[_DAY_OF_WEEK] and high == 7:
-        # croniter makes 7 a 0 before it steps, and so steps through a range that was never written.
-        return ",".join(str(value % 7) for value in range(low, high + 1, int(step or 1)))
+        # croniter makes 7 a 0 before it steps, and so would step through a range that was never written.
+        return ",".join(str(value) for value in range(low, high + 1, int(step or 1)))
     return f"{low}-{high}" + (f"/{step}" if step else "")

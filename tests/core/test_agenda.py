@@ -36,6 +36,16 @@ def test_a_job_set_back_and_forth_is_due_once() -> None:
     assert agenda.next_at() is None
 
 
+def test_a_job_put_off_is_not_due_at_its_old_time() -> None:
+    agenda = Agenda()
+    agenda.set("other", minute(1))
+    agenda.set("job", minute(5))
+    agenda.set("job", minute(9))
+    assert agenda.due(minute(6)) == ["other"]
+    assert agenda.pop_due(minute(6)) == ["other"]
+    assert agenda.next_at() == minute(9)
+
+
 def test_nothing_next_takes_a_job_off() -> None:
     agenda = Agenda()
     agenda.set("job", minute(1))

@@ -70,6 +70,11 @@ def test_the_earliest_of_several_expressions_comes_first_and_shared_instants_onc
     assert [f"{at:%H:%M}" for at in found] == ["12:45", "13:00", "13:30", "14:00"]
 
 
+def test_every_counts_from_the_last_slot_whatever_brought_it_about() -> None:
+    found = timetable("0 * * * *", "every 25m").between(NOON, NOON + 2 * HOUR, 5, NOON)
+    assert [f"{at:%H:%M}" for at in found] == ["12:25", "12:50", "13:00", "13:25", "13:50"]
+
+
 def test_every_counts_from_its_anchor_and_keeps_its_fraction() -> None:
     anchor = NOON + timedelta(microseconds=123_456)
     quarterly = timetable("every 15m")

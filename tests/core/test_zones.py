@@ -12,34 +12,14 @@ from jobd.core import zones
 from jobd.core.zones import Zone
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "",
-        "/",
-        "localtime",
-        "posixrules",
-        "Factory",
-        "right/UTC",
-        "posix/UTC",
-        "Europe",
-        "Europe/",
-        "../UTC",
-        "/etc/passwd",
-        "Europe/../UTC",
-        "europe/berlin",
-        "UTC ",
-        "UTC\x00",
-        "zone.tab",
-        "tzdata.zi",
-        "Mars/Olympus",
-        "x" * 5000,
-        "Ünter/X",
-        "UTC+5",
-        "+05:00",
-        "EST5EDT,M3.2.0,M11.1.0",
-    ],
-)
+NO_ZONES = [
+    *("", "/", "localtime", "posixrules", "Factory", "right/UTC", "posix/UTC", "Europe", "Europe/", "../UTC", "UTC "),
+    *("/etc/passwd", "Europe/../UTC", "europe/berlin", "UTC\0", "zone.tab", "tzdata.zi", "Mars/Olympus", "x" * 5000),
+    *("Ünter/X", "UTC+5", "+05:00", "EST5EDT,M3.2.0,M11.1.0"),
+]
+
+
+@pytest.mark.parametrize("name", NO_ZONES)
 def test_what_is_no_zone_is_refused(name: str) -> None:
     with pytest.raises(ValueError, match="is not a time zone"):
         zones.zone(name)
@@ -99,10 +79,10 @@ def test_a_span_knows_the_offsets_beside_it_to_the_second() -> None:
 
 
 def test_a_span_is_never_cut_within_a_day_of_a_change() -> None:
-    zone = Zone("Pacific/Apia", ZoneInfo("Pacific/Apia"))
     change = int(datetime(2011, 12, 30, 10, tzinfo=UTC).timestamp())
     for hours in range(-72, 72):
-        span = zone.span(change + hours * 3600)
+        fresh = Zone("Pacific/Apia", ZoneInfo("Pacific/Apia"))
+        span = fresh.span(change + hours * 3600)
         assert change in (span.start, span.end), hours
 
 
