@@ -38,6 +38,20 @@ def test_a_chunked_body_is_counted_as_it_comes(tmp_path: Path) -> None:
     served(tmp_path, check)
 
 
+def test_a_client_that_asks_first_is_bidden_go_on(tmp_path: Path) -> None:
+    async def check(it: Served) -> None:
+        talk = await it.open()
+        talk.send(b"POST /v1/runs HTTP/1.1\r\nHost: j\r\nContent-Length: 17\r\nExpect: 100-continue\r\n\r\n")
+        assert (await talk.head()).status == 100
+        talk.send(b'{"job": "backup"}')
+        assert (await talk.answer()).status == 201
+        for strange in ("200-ok", "\xe9"):
+            assert (await it.ask("GET", "/v1/version", Expect=strange)).status == 417
+        assert (await it.ask("GET", "/nowhere", Expect="\xe9")).status == 417
+
+    served(tmp_path, check)
+
+
 def test_a_compressed_body_is_refused_and_never_unpacked(tmp_path: Path) -> None:
     async def check(it: Served) -> None:
         bomb = gzip.compress(b" " * 50_000_000)
