@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from jobd.core.model import Job
-
 Policy = Literal["skip", "queue", "replace", "allow"]
 
 
@@ -56,13 +54,3 @@ def meet(policy: Policy, active: Active, planned: int) -> Go | Skip:
             count = len(active.running) + len(active.waiting) + planned
             full = active.max_running is not None and count >= active.max_running
             return Skip(active.oldest) if full else Go()
-
-
-def running_limit(job: Job) -> int | None:
-    """How many runs of a job may run at once; None for any number.
-
-    A run that waits for (`queue`) or replaces another may not start beside it, also where the job sets no limit.
-    """
-    if job.max_running is None and job.schedule.expressions and job.schedule.overlap in ("queue", "replace"):
-        return 1
-    return job.max_running

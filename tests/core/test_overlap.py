@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from jobd.core.model import Command, Job, Schedule
-from jobd.core.overlap import Active, Go, Policy, Skip, meet, running_limit
+from jobd.core.overlap import Active, Go, Policy, Skip, meet
 
 IDLE, BUSY, BOTH = Active(), Active(running=(7,)), Active(waiting=(8, 9), running=(7,))
 
@@ -50,4 +50,4 @@ def test_runs_that_wait_for_one_another_never_run_side_by_side(
     schedule: dict[str, Any], max_running: int | None, limit: int | None
 ) -> None:
     job = Job("job", Command(("true",)), schedule=Schedule(**schedule), max_running=max_running)
-    assert running_limit(job) == limit
+    assert job.running_limit == limit

@@ -11,7 +11,6 @@ import pytest
 from jobd.core import zones
 from jobd.core.zones import Zone
 
-
 NO_ZONES = [
     *("", "/", "localtime", "posixrules", "Factory", "right/UTC", "posix/UTC", "Europe", "Europe/", "../UTC", "UTC "),
     *("/etc/passwd", "Europe/../UTC", "europe/berlin", "UTC\0", "zone.tab", "tzdata.zi", "Mars/Olympus", "x" * 5000),
