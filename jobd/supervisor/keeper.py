@@ -53,7 +53,7 @@ class Keeper:
         self.degraded: dict[str, str] = {}
         self.metrics_address: str | None = None
         self.warnings = [*map(str, settings.warnings)]
-        self.socket_gid = self._gid(settings.socket_group)
+        self.socket_gid = self._gid(settings.socket_group, is_named=settings.socket_group_is_named)
         self._adopting: set[asyncio.Task[Change]] = set()
         self._checkpointed_at = time.monotonic()
 
@@ -61,13 +61,14 @@ class Keeper:
     def in_force(self) -> dict[str, InForce]:
         return dict(self.engine.rules.in_force)
 
-    def _gid(self, name: str | None) -> int | None:
+    def _gid(self, name: str | None, *, is_named: bool) -> int | None:
         if name is None or os.geteuid() != 0:
             return None
         try:
             return grp.getgrnam(name).gr_gid
         except KeyError:
-            self.warnings.append(f"control.group: there is no group {name}; only root and jobd's user may submit")
+            if is_named:
+                self.warnings.append(f"control.group: there is no group {name}; only root and jobd's user may submit")
             return None
 
     # News

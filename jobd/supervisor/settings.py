@@ -34,7 +34,8 @@ class Settings:
     socket: str
     socket_mode: int
     socket_group: str | None
-    """A name that may not exist on this host, which is for the user of it to warn about."""
+    """A name that may not exist on this host, which is for the user of it to warn about where it was named."""
+    socket_group_is_named: bool
     adhoc: Literal["off", "admin", "operator", "submitter"]
     metrics_listen: tuple[str, int] | None
     """Host and port, port 0 being any; None turns it off."""
@@ -127,6 +128,7 @@ def _settings(
         socket=environ.get("JOBD_SOCKET") or own.socket,
         socket_mode=words.control.mode,
         socket_group=words.control.group or (None if user else "jobd"),
+        socket_group_is_named=words.control.group is not None,
         adhoc=words.control.adhoc,
         metrics_listen=words.metrics.listen if words.metrics is not None else None,
         workers_max=words.workers.max,
