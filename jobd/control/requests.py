@@ -27,7 +27,8 @@ ADHOC = "adhoc"
 class Intake:
     """Checks the submissions of one request body and keeps what is wrong with them.
 
-    `size` is the length of the body in bytes: a body that is no longer than a payload may be needs no payload measured.
+    `size` is at least the length of the longest submission in bytes: where that is no longer than a payload may be, no
+    payload needs to be measured.
     """
 
     actor: Actor
@@ -49,9 +50,13 @@ class Intake:
             return None
         before = len(self.errors)
         values = self._values(item, where)
-        job = self._job(values, where)
-        self._check_run_at(values, where)
-        self._check_bounds(values, where)
+        job = self._job(item, values, where)
+        if "delay" in values:
+            self._add_delay(values, where)
+        if self.policy.strict_queues and "queue" in values:
+            self._check_queue(values["queue"], where)
+        if self.size > self.policy.max_payload_bytes and "payload" in values:
+            self._measure(values["payload"], where)
         if job is None or len(self.errors) > before:
             return None
         return self._request(job, values)
@@ -71,7 +76,7 @@ class Intake:
                     self._wrong((*where, key), str(error))
         return values
 
-    def _job(self, values: dict[str, Any], where: tuple[str | int, ...]) -> Job | None:
+    def _job(self, item: dict[str, Any], values: dict[str, Any], where: tuple[str | int, ...]) -> Job | None:
         name, command = values.get("job"), values.get("command")
         if name is not None and command is not None:
             self._wrong(where, "has both job and command; a run is of one of them")
@@ -79,7 +84,7 @@ class Intake:
             return self._adhoc(command)
         elif name is not None:
             return self._defined(name, where)
-        elif not self.errors:
+        elif item.get("job") is None and item.get("command") is None:
             self._wrong(where, "names no work: give job (the name of a definition) or command (an argument vector)")
         return None
 
@@ -103,27 +108,24 @@ class Intake:
             return None
         return defined.job
 
-    def _check_run_at(self, values: dict[str, Any], where: tuple[str | int, ...]) -> None:
-        delay = values.get("delay")
-        if delay is None:
-            return
+    def _add_delay(self, values: dict[str, Any], where: tuple[str | int, ...]) -> None:
         if "run_at" in values:
             self._wrong((*where, "delay"), "excludes run_at; give one of them")
-            return
-        values["run_at"] = self.now + timedelta(seconds=delay)
+        else:
+            values["run_at"] = self.now + timedelta(seconds=values["delay"])
 
-    def _check_bounds(self, values: dict[str, Any], where: tuple[str | int, ...]) -> None:
-        queue = values.get("queue")
-        if queue is not None and self.policy.strict_queues and queue not in self.queues:
+    def _check_queue(self, queue: str, where: tuple[str | int, ...]) -> None:
+        if queue not in self.queues:
             near = closest(queue, self.queues)
             hint = f'did you mean "{near}"?' if near else "GET /v1/queues lists them"
             self._wrong((*where, "queue"), f'"{queue}" is not declared ({hint})')
+
+    def _measure(self, payload: Any, where: tuple[str | int, ...]) -> None:
         limit = self.policy.max_payload_bytes
-        if self.size > limit and "payload" in values:
-            measured = len(json.dumps(values["payload"], ensure_ascii=False, separators=(",", ":")).encode())
-            if measured > limit:
-                message = f"is {show_size(measured)} and over the {show_size(limit)} of policy.max_payload"
-                self._wrong((*where, "payload"), f"{message}; keep it in a file and pass its path")
+        measured = len(json.dumps(payload, ensure_ascii=False, separators=(",", ":")).encode())
+        if measured > limit:
+            message = f"is {show_size(measured)} and over the {show_size(limit)} of policy.max_payload"
+            self._wrong((*where, "payload"), f"{message}; keep it in a file and pass its path")
 
     def _request(self, job: Job, values: dict[str, Any]) -> RunRequest:
         get = values.get

@@ -27,6 +27,7 @@ from jobd.core.states import RunState
 
 MOST_RUNS = 20_000
 _TURN = 256
+_MOST_BYTES_OF_A_CHARACTER = 4
 _MOST_ERRORS = 100
 _LIST = ("job", "state", "queue", "since", "limit", "cursor")
 _LONGEST_WAIT_SECONDS = 24 * 3600.0
@@ -40,7 +41,9 @@ async def submit(request: web.Request) -> web.Response:
     in_array = not in_lines and body.lstrip()[:1] == b"["
     if not in_array and not in_lines and len(body) > bodies.ONE_LIMIT:
         raise bodies.too_large(bodies.ONE_LIMIT)
-    intake = Intake(who, desk.jobs(), desk.queue_limits(), desk.policy, os.geteuid(), datetime.now(UTC), len(body))
+    policy = desk.policy
+    queues = desk.queue_limits() if policy.strict_queues else {}
+    intake = Intake(who, desk.jobs(), queues, policy, os.geteuid(), datetime.now(UTC), len(body))
     text = bodies.decode(body)
     if not in_lines and not in_array:
         taken = intake.take(bodies.parse(text))
@@ -60,6 +63,7 @@ async def _lines(text: str, intake: Intake) -> tuple[RunRequest, ...]:
     """The submissions of JSON lines; a line's number in the errors counts from 0, blank lines left out."""
     lines = [line for line in text.split("\n") if line and not line.isspace()]
     _check_count(len(lines))
+    intake.size = max(map(len, lines)) * _MOST_BYTES_OF_A_CHARACTER
     items: list[Any] = []
     for number_, line in enumerate(lines):
         try:

@@ -189,6 +189,8 @@ REFUSED = [
     (b"3", 422, ""),
     (b"null", 422, ""),
     (b"{}", 422, ""),
+    (b'{"job": null}', 422, ""),
+    (b'[{"job": "backup", "x": 1}, {}]', 422, "/0/x"),
     (b"[3]", 422, "/0"),
     (b'{"job": "backup", "command": "true"}', 422, ""),
     (b'{"job": "bakcup"}', 422, "/job"),
@@ -237,7 +239,7 @@ def test_what_makes_no_sense_is_refused_with_its_place(tmp_path: Path) -> None:
             assert (answer.status, problem["status"]) == (status, status), (body[:80], problem)
             assert problem["detail"]
             if place:
-                assert [error["path"] for error in problem["errors"]] == [place], body[:80]
+                assert problem["errors"][0]["path"] == place, body[:80]
         assert it.desk.intents == []
 
     served(tmp_path, check)
