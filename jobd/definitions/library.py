@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from jobd.definitions import folder
@@ -48,6 +48,10 @@ class _Kept:
     source: Source
     jobs: tuple[Defined, ...]
     problems: tuple[Problem, ...] = ()
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        return tuple(found.path for found in self.source.stamps)
 
 
 class _Scan(NamedTuple):
@@ -116,6 +120,18 @@ class Library:
         self._scan = None
         degraded = scan.degraded + self._let_go(scan.sources.keys(), self._monotonic())
         self.catalog = assemble(self._contributions(degraded), self.catalog.jobs, [one for one, _ in degraded])
+        return self.catalog
+
+    def remember(self, jobs: Iterable[Defined]) -> Catalog:
+        """Take jobs as the last good ones of files that are broken now and never were good since this jobd started."""
+        by_file: dict[str, list[Defined]] = {}
+        for one in jobs:
+            by_file.setdefault(one.file, []).append(one)
+        for name, kept in self._kept.items():
+            known = [one for file in kept.files for one in by_file.get(file, ())]
+            if kept.problems and not kept.jobs and known:
+                self._kept[name] = replace(kept, jobs=tuple(known))
+        self.catalog = assemble(self._contributions(()), self.catalog.jobs)
         return self.catalog
 
     def preview(self) -> Catalog:

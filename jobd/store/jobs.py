@@ -46,10 +46,10 @@ def spec_of(tx: Transaction, spec_id: int) -> Job:
     return spec.from_text(row[0])
 
 
-def adopt(tx: Transaction, job: Job, *, starts_afresh: bool) -> JobRef:
+def adopt(tx: Transaction, job: Job, file: str, *, starts_afresh: bool) -> JobRef:
     """Put a job in force. One that starts afresh (its schedule changed, or it was away) owes nothing before now."""
     spec_id = keep_spec(tx, job)
-    row = tx.row("adopt_job", {"name": job.name, "spec": spec_id, "now": tx.at})
+    row = tx.row("adopt_job", {"name": job.name, "spec": spec_id, "file": file, "now": tx.at})
     assert row is not None
     if starts_afresh:
         tx.run("reset_watermark", {"name": job.name, "now": tx.at})
@@ -60,10 +60,7 @@ def adopt(tx: Transaction, job: Job, *, starts_afresh: bool) -> JobRef:
 def definition_of(tx: Transaction, job: int) -> Job | None:
     """The definition a job has now, or had last; None where this jobd cannot read it."""
     row = tx.row("definition_of", {"job": job})
-    try:
-        return None if row is None else spec.from_text(row[0])
-    except (ValueError, KeyError, TypeError):
-        return None
+    return None if row is None else _read(row[0])
 
 
 def remove(tx: Transaction, name: str) -> None:
@@ -71,15 +68,24 @@ def remove(tx: Transaction, name: str) -> None:
     tx.run("remove_job", {"name": name, "now": tx.at})
 
 
-def in_force(tx: Transaction) -> dict[str, Job | None]:
-    """The jobs the last supervisor left in force, as they were then; None where this jobd cannot read one."""
-    found: dict[str, Job | None] = {}
-    for name, text in tx.rows("jobs_in_force"):
-        try:
-            found[name] = spec.from_text(text)
-        except (ValueError, KeyError, TypeError):
-            found[name] = None
-    return found
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A job as the store has it in force: None where this jobd cannot read its definition."""
+
+    job: Job | None
+    file: str
+
+
+def in_force(tx: Transaction) -> dict[str, Stored]:
+    """The jobs the last supervisor left in force, as they were then."""
+    return {name: Stored(_read(text), file) for name, file, text in tx.rows("jobs_in_force")}
+
+
+def _read(text: str) -> Job | None:
+    try:
+        return spec.from_text(text)
+    except (ValueError, KeyError, TypeError):
+        return None
 
 
 def timing(tx: Transaction, job: int, name: str) -> Timing | None:
@@ -98,16 +104,43 @@ def _timing(job: int, name: str, first_seen: int, watermark: int, last_slot: int
     return Timing(job, name, from_micros(first_seen), from_micros(watermark), last)
 
 
+def restand(tx: Transaction, timing: Timing) -> None:
+    """Move all that is known of the slots of a job along with a clock that was set back."""
+    tx.run(
+        "restand",
+        {
+            "job": timing.job,
+            "first_seen_at": micros(timing.first_seen_at),
+            "watermark": micros(timing.watermark),
+            "last_slot": None if timing.last_slot is None else micros(timing.last_slot),
+        },
+    )
+
+
 def move_watermark(tx: Transaction, job: int, watermark: datetime, last_slot: datetime | None) -> None:
     """No slot of the job at or before `watermark` fires any more."""
     last = None if last_slot is None else micros(last_slot)
     tx.run("move_watermark", {"job": job, "watermark": micros(watermark), "last_slot": last})
 
 
-def active_runs(tx: Transaction, job: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """The ids of the job's waiting and of its running runs, oldest first."""
+@dataclass(frozen=True, slots=True)
+class ActiveRuns:
+    """The ids of a job's runs that are not final, oldest first."""
+
+    waiting: tuple[int, ...]
+    running: tuple[int, ...]
+    from_slots: tuple[int, ...]
+    """Those that a slot brought about and that never started."""
+
+
+def active_runs(tx: Transaction, job: int) -> ActiveRuns:
+    """The runs of a job that wait or run."""
     rows = tx.rows("active_runs", {"job": job})
-    return tuple(run for run, runs in rows if not runs), tuple(run for run, runs in rows if runs)
+    return ActiveRuns(
+        tuple(run for run, runs, _ in rows if not runs),
+        tuple(run for run, runs, _ in rows if runs),
+        tuple(run for run, _, fresh in rows if fresh),
+    )
 
 
 def add_slot(tx: Transaction, job: int, at: datetime, disposition: Disposition, run: int | None, reason: str) -> bool:

@@ -22,8 +22,8 @@ SELECT text FROM job_spec WHERE id = :id;
 
 -- name: adopt_job
 -- Put a job in force: a new one owes nothing before now, a known one keeps its watermark.
-INSERT INTO job (name, spec, first_seen_at, watermark) VALUES (:name, :spec, :now, :now)
-ON CONFLICT (name) DO UPDATE SET spec = excluded.spec, removed_at = NULL
+INSERT INTO job (name, spec, file, first_seen_at, watermark) VALUES (:name, :spec, :file, :now, :now)
+ON CONFLICT (name) DO UPDATE SET spec = excluded.spec, file = excluded.file, removed_at = NULL
 RETURNING id;
 
 -- name: reset_watermark
@@ -39,8 +39,8 @@ UPDATE job SET removed_at = :now WHERE name = :name AND removed_at IS NULL;
 SELECT name FROM job WHERE removed_at IS NOT NULL;
 
 -- name: jobs_in_force
--- Every job in force with the text of its definition, as the last supervisor left them.
-SELECT job.name, job_spec.text FROM job JOIN job_spec ON job_spec.id = job.spec WHERE job.removed_at IS NULL;
+-- Every job in force with its file and the text of its definition, as the last supervisor left them.
+SELECT job.name, job.file, job_spec.text FROM job JOIN job_spec ON job_spec.id = job.spec WHERE job.removed_at IS NULL;
 
 -- name: timing
 -- What planning needs to know of one job.
@@ -50,13 +50,17 @@ SELECT first_seen_at, watermark, last_slot FROM job WHERE id = :job;
 -- What planning needs to know of every job in force.
 SELECT id, name, first_seen_at, watermark, last_slot FROM job WHERE removed_at IS NULL AND id > 0;
 
+-- name: restand
+-- Move all that is known of the slots of a job along with a clock that was set back.
+UPDATE job SET first_seen_at = :first_seen_at, watermark = :watermark, last_slot = :last_slot WHERE id = :job;
+
 -- name: move_watermark
 -- No slot at or before this instant fires any more.
 UPDATE job SET watermark = :watermark, last_slot = coalesce(:last_slot, last_slot) WHERE id = :job;
 
 -- name: active_runs
--- The runs of a job that wait or run, oldest first.
-SELECT id, state = 'running' FROM run
+-- The runs of a job that wait or run, oldest first; the last column marks those of slots that never started.
+SELECT id, state = 'running', slot IS NOT NULL AND attempt = 0 FROM run
 WHERE job = :job AND state IN ('blocked', 'scheduled', 'queued', 'running', 'retrying') ORDER BY id;
 
 -- name: last_run_id

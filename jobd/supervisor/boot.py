@@ -106,7 +106,8 @@ def _load(keeper: Keeper) -> None:
     catalog = keeper.library.load()
     with keeper.writer.transaction(datetime.now(UTC)) as tx:
         stored = jobs.in_force(tx)
-        change = catalogs.adopt(tx, catalog, {}, stored, rules.zone)
+        catalog = keeper.library.remember(catalogs.last_good(catalog, stored))
+        change = catalogs.adopt(tx, catalog, {}, {name: one.job for name, one in stored.items()}, rules.zone)
     rules.in_force = change.in_force
     for name, at in change.next_slots:
         keeper.engine.agenda.set(name, at)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from jobd.core import due, spec
 from jobd.core.model import Job
 from jobd.core.schedule import Timetable
 from jobd.definitions.catalog import Catalog, Defined
@@ -68,6 +69,15 @@ def _slots(job: Job) -> tuple[object, ...]:
     return schedule.expressions, schedule.timezone, schedule.day_match, schedule.dst_gap, schedule.dst_overlap
 
 
+def last_good(catalog: Catalog, stored: Mapping[str, jobs.Stored]) -> list[Defined]:
+    """The jobs that the last supervisor had in force out of files that are broken now."""
+    return [
+        Defined(one.job, one.file, 1, 1, spec.to_text(one.job), "")
+        for name, one in stored.items()
+        if one.job is not None and name not in catalog.jobs and one.file in catalog.bad_files
+    ]
+
+
 def adopt(
     tx: Transaction, catalog: Catalog, before: Mapping[str, InForce], stored: Mapping[str, Job | None], zone: str
 ) -> Change:
@@ -84,7 +94,7 @@ def adopt(
             in_force[name] = InForce(defined, known.ref, known.timetable)
         else:
             afresh = name in touched and starts_afresh(stored.get(name), defined.job)
-            ref = jobs.adopt(tx, defined.job, starts_afresh=afresh)
+            ref = jobs.adopt(tx, defined.job, defined.file, starts_afresh=afresh)
             in_force[name] = InForce(defined, ref, timetable(defined.job, zone))
     planned = _next_slots(tx, in_force, {name for name in in_force if name in touched or name not in before})
     gone = tuple((name, None) for name in removed)
@@ -104,7 +114,7 @@ def _next_slots(
     for timing in jobs.timings(tx):
         if timing.name not in names:
             continue
-        due = in_force[timing.name].timetable
-        anchor = timing.last_slot or timing.first_seen_at
-        found.append((timing.name, due.next_after(timing.watermark, anchor) if due else None))
+        slots = in_force[timing.name].timetable
+        anchor = due.anchor(due.Standing(timing.first_seen_at, timing.watermark, timing.last_slot))
+        found.append((timing.name, slots.next_after(timing.watermark, anchor) if slots else None))
     return tuple(found)

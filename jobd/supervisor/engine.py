@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from jobd.core import due, events
@@ -27,6 +27,8 @@ from jobd.work.wire import Order
 
 LONGEST_SLEEP_SECONDS = 60.0
 _RETRY_SECONDS = 1.0
+_STEP = timedelta(seconds=1)
+"""Less than this is the pace of the clock being trimmed, or a reading that was late."""
 
 
 class Workers(Protocol):
@@ -138,14 +140,16 @@ class Engine:
         self._sleep()
 
     def _moment(self, now: datetime) -> Moment:
-        jump = due.step(self._wall, self._mono, now, self._clock.monotonic())
-        corrected = abs(jump) > due.CORRECTION
-        if corrected:
-            self._publish(events.ClockStepped(now, jump.total_seconds()))
+        stepped = due.step(self._wall, self._mono, now, self._clock.monotonic())
         self._read_clocks()
-        names = self.agenda.names() if corrected else self.agenda.due(now)
+        if abs(stepped) < _STEP:
+            stepped = timedelta(0)
+        else:
+            self._publish(events.ClockStepped(now, stepped.total_seconds()))
+        # A clock that was set moves what is due next: every job is looked at again.
+        names = self.agenda.names() if stepped else self.agenda.due(now)
         seats = [] if self.draining else self._workers.seats()
-        return Moment(names, seats, corrected)
+        return Moment(names, seats, stepped)
 
     def _has_work(self, now: datetime, moment: Moment) -> bool:
         promoted = self._next_due is not None and self._next_due <= now

@@ -140,6 +140,8 @@ class Keeper:
         problems = tuple(map(str, change.catalog.problems))
         self.metrics.define(change.in_force)
         self.publish(events.CatalogChanged(now, change.added, change.changed, change.removed, problems))
+        broken = f"{len(problems)} problems; what was in force stays: {problems[0]}" if problems else ""
+        self.degrade("definitions", broken)
         doubts = dict(change.catalog.degraded)
         for reason in [reason for reason in self.degraded if reason.startswith("definitions_")]:
             if reason not in doubts and reason != "definitions_watch":

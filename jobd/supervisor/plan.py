@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import timedelta
 
 from jobd.core import due, events
 from jobd.core.model import RunRequest
@@ -12,6 +13,22 @@ from jobd.store.connection import Transaction
 from jobd.supervisor import apply
 from jobd.supervisor.aftermath import Aftermath
 from jobd.supervisor.catalogs import InForce
+
+
+def carry(tx: Transaction, stepped: timedelta, names: Iterable[str], in_force: Mapping[str, InForce]) -> None:
+    """Let jobs that keep their pace in real time keep it over a wall clock that was set back."""
+    for name in names:
+        job = in_force.get(name)
+        if job is None or job.timetable is None or not job.timetable.is_interval:
+            continue
+        timing = jobs.timing(tx, job.ref.job, name)
+        moved = timing and due.carried(job.timetable, _standing(timing), stepped)
+        if timing and moved:
+            jobs.restand(tx, jobs.Timing(timing.job, name, moved.first_seen_at, moved.watermark, moved.last_slot))
+
+
+def _standing(timing: jobs.Timing) -> due.Standing:
+    return due.Standing(timing.first_seen_at, timing.watermark, timing.last_slot)
 
 
 def plan(
@@ -38,13 +55,13 @@ def _plan_job(
     corrected: bool,
 ) -> None:
     assert job.timetable is not None
-    waiting, running = jobs.active_runs(tx, job.ref.job)
+    active = jobs.active_runs(tx, job.ref.job)
     plan = due.plan(
         job.timetable,
         job.job.schedule,
-        due.Standing(timing.first_seen_at, timing.watermark, timing.last_slot),
+        _standing(timing),
         tx.now,
-        due.Active(waiting, running, job.job.max_running),
+        due.Active(active.waiting, active.running, job.job.max_running, active.from_slots),
         corrected=corrected,
     )
     for decision in plan.slots:

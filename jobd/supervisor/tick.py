@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 
+from jobd.core import due
 from jobd.store import runs
 from jobd.store.connection import Transaction
 from jobd.supervisor import apply, catalogs
@@ -12,7 +14,7 @@ from jobd.supervisor.aftermath import Aftermath
 from jobd.supervisor.catalogs import AdoptCatalog, InForce
 from jobd.supervisor.finalize import finalize
 from jobd.supervisor.inbox import Batch
-from jobd.supervisor.plan import plan
+from jobd.supervisor.plan import carry, plan
 from jobd.supervisor.reserve import Reservation
 from jobd.supervisor.specs import Specs
 from jobd.work.pool import Seat
@@ -38,8 +40,13 @@ class Moment:
     """Jobs that have an undecided slot."""
     seats: Sequence[Seat]
     """Workers that can take an order now; none while jobd drains."""
-    corrected: bool
-    """The clock jumped by hours since the last tick."""
+    stepped: timedelta
+    """How far the wall clock was set since the last tick; zero where it was not."""
+
+    @property
+    def corrected(self) -> bool:
+        """The clock was wrong by hours."""
+        return abs(self.stepped) > due.CORRECTION
 
 
 def tick(tx: Transaction, rules: Rules, batch: Batch, moment: Moment) -> Aftermath:
@@ -51,6 +58,8 @@ def tick(tx: Transaction, rules: Rules, batch: Batch, moment: Moment) -> Afterma
     after = Aftermath()
     finalize(tx, batch, rules.specs, after)
     answer(tx, rules, batch, after)
+    if moment.stepped:
+        carry(tx, moment.stepped, moment.due, rules.in_force)
     plan(tx, moment.due, rules.in_force, after, corrected=moment.corrected)
     runs.promote(tx)
     if moment.seats:

@@ -18,6 +18,7 @@ CREATE TABLE job (
   id              INTEGER PRIMARY KEY,
   name            TEXT NOT NULL UNIQUE,
   spec            INTEGER REFERENCES job_spec (id),
+  file            TEXT NOT NULL DEFAULT '',  -- where it is defined, to know whose jobs a broken file keeps in force
   first_seen_at   INTEGER NOT NULL,
   watermark       INTEGER NOT NULL,
   last_slot       INTEGER,
