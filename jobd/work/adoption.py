@@ -13,12 +13,12 @@ import socket
 import struct
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from jobd.core.model import AttemptKey, Ending, Finished, ProcessIdentity
+from jobd.core.model import AttemptKey, Finished, ProcessIdentity
 from jobd.core.states import Outcome
-from jobd.work import left_behind, scratch, tree
+from jobd.work import judgement, left_behind, scratch, tree
 from jobd.work.channel import Channel
 from jobd.work.identity import open_pidfd
 
@@ -133,9 +133,9 @@ class Adoption:
         left = left_behind.report(self._runtime_dir, watched.key)
         if left is None:
             tree.end_attempt(watched.key, watched.child)
-            left = _lost(watched)
+            left = judgement.lost(watched.key, "its worker was gone without a report")
         scratch.remove(self._runtime_dir, watched.key)
-        self._on_end(_as_asked(left, watched.stop))
+        self._on_end(judgement.as_asked(left, watched.stop))
 
     def _end(self, watched: _Watched, outcome: Outcome) -> None:
         """The last means: the worker and everything of the attempt at once."""
@@ -168,17 +168,3 @@ class Adoption:
 def _uid_of(sock: socket.socket) -> int:
     data = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
     return int(struct.unpack("iII", data)[1])
-
-
-def _lost(watched: _Watched) -> Finished:
-    ending = Ending(Outcome.LOST, finished_at=datetime.now(UTC), error="its worker was gone without a report")
-    return Finished(watched.key, ending)
-
-
-def _as_asked(finished: Finished, stop: Outcome | None) -> Finished:
-    """An attempt that was ended on request by its child alone looks killed to its worker."""
-    ending = finished.ending
-    if stop is None or ending.outcome not in (Outcome.KILLED, Outcome.FAILED, Outcome.LOST):
-        return finished
-    exit_code = 124 if stop is Outcome.TIMEOUT else ending.exit_code
-    return Finished(finished.key, replace(ending, outcome=stop, exit_code=exit_code))

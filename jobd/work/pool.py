@@ -1,5 +1,6 @@
-"""The supervisor's side of the workers: hires them, hands out orders, passes on reports, and is the second line of
-defence against attempts that do not end. On asyncio's readers and timers, without threads.
+"""The supervisor's side of the workers: hands out orders, passes on reports, and settles what dead workers leave open.
+
+On asyncio's readers and timers, without threads.
 """
 
 from __future__ import annotations
@@ -7,44 +8,26 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import socket
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
-from jobd.core.model import AttemptKey, Ending, Finished, ProcessIdentity
+from jobd.core.model import AttemptKey, Finished, ProcessIdentity
 from jobd.core.states import Outcome
-from jobd.work import identity, left_behind, scratch, tree
+from jobd.work import identity, judgement, left_behind, scratch, tree
 from jobd.work.adoption import Adoption
 from jobd.work.channel import Channel
+from jobd.work.deadlines import Deadlines
 from jobd.work.hiring import ForkServer
 from jobd.work.member import Member, Task
-from jobd.work.wire import (
-    Acknowledged,
-    Gone,
-    Hello,
-    Hired,
-    Message,
-    NotHired,
-    Order,
-    Orders,
-    Progress,
-    Ready,
-    Report,
-    Retire,
-    Started,
-    Stop,
-)
+from jobd.work.recruiting import Ears, Recruiter
+from jobd.work.wire import Acknowledged, Hello, Message, Order, Orders, Progress, Report, Retire, Started, Stop
 
 __all__ = ["ForkServer", "Pool", "PoolSettings", "Seat", "WorkerState"]
 
-_SECOND_LINE_SECONDS = 0.5
-_START_SECONDS = 5.0
-_ENDLESS_START_SECONDS = 60.0
 _GONE_SECONDS = 15.0
-_LONGEST_BACKOFF_SECONDS = 60.0
 _FLOOR = 1
 
 
@@ -79,7 +62,7 @@ class WorkerState:
 
 
 class Pool:
-    """All workers. Every callback is called from the event loop, never from inside a call of the supervisor's."""
+    """All workers. Callbacks come from the event loop, never from inside a call of the supervisor's."""
 
     def __init__(
         self,
@@ -99,18 +82,13 @@ class Pool:
         self._forkserver, self._settings = forkserver, settings
         self._on_report, self._on_started = on_report, on_started
         self._on_degraded, self._on_room, self._on_progress = on_degraded, on_room, on_progress
-        self.containment = "process group and subreaper"
         self._members: dict[int, Member] = {}
         self._guests: set[Member] = set()
         """Workers of an earlier supervisor that found their way here."""
         self._holders: dict[AttemptKey, Member] = {}
         self._idle: list[Member] = []
+        self._unsent: set[Member] = set()
         self._unacknowledged: dict[AttemptKey, Member] = {}
-        self._next_number = 1
-        self._hire_after = 0.0
-        self._backoff_seconds = 0.0
-        self._deadline_timer: asyncio.TimerHandle | None = None
-        self._deadline_at = 0.0
         self._is_closing = self._is_closed = False
         self._all_gone = asyncio.Event()
 
@@ -119,9 +97,18 @@ class Pool:
         self._loop = asyncio.get_running_loop()
         scratch.prepare(self._settings.runtime_dir)
         os.makedirs(self._settings.output_dir, 0o700, exist_ok=True)
-        self._loop.add_reader(self._forkserver.fileno(), self._hear_forkserver)
-        self._adoption = Adoption(self._settings.runtime_dir, self._loop, self._conclude_adopted, self._greet)
+        ears = Ears(
+            self._introduce, self._dissolve, self._part, self._bury_silent, self._on_degraded, self._tell_of_room
+        )
+        self._recruiter = Recruiter(self._forkserver, self._loop, ears)
+        self._deadlines = Deadlines(self._loop, lambda: (*self._members.values(), *self._guests))
+        self._adoption = Adoption(self._settings.runtime_dir, self._loop, self._on_report, self._greet)
         self._idle_timer = self._loop.call_later(self._settings.idle_timeout_seconds, self._send_idle_home)
+
+    @property
+    def containment(self) -> str:
+        """What reaches the processes of an attempt: `cgroup`, or `process group and subreaper`."""
+        return self._recruiter.containment
 
     # What the supervisor asks
 
@@ -153,13 +140,12 @@ class Pool:
         for number, order in orders:
             member = self._members.get(number)
             if member is None or not member.takes_orders:
-                self._loop.call_soon(self._on_report, _given_back(order.key, "its worker has ended"))
+                self._loop.call_soon(self._on_report, judgement.given_back(order.key, "its worker has ended"))
                 continue
             if member in self._idle:
                 self._idle.remove(member)
             self._assign(member, order)
-            member.channel.put(Orders((order,)))
-            self._flush(member)
+            self._send(member, Orders((order,)))
 
     def hand_out(self, orders: Iterable[Order]) -> None:
         """Give each order to a worker: an idle one, a new one, or else the one with the fewest orders."""
@@ -167,13 +153,12 @@ class Pool:
         for order in orders:
             member = self._member_for_next()
             if member is None:
-                self._loop.call_soon(self._on_report, _given_back(order.key, "no worker could be hired"))
+                self._loop.call_soon(self._on_report, judgement.given_back(order.key, "no worker could be hired"))
                 continue
             self._assign(member, order)
             given.setdefault(member, []).append(order)
         for member, some in given.items():
-            member.channel.put(Orders(tuple(some)))
-            self._flush(member)
+            self._send(member, Orders(tuple(some)))
 
     def acknowledge(self, keys: Iterable[AttemptKey]) -> None:
         """These reports are durable: their workers may forget them, and files left of them are removed."""
@@ -185,8 +170,7 @@ class Pool:
             elif not member.channel.closed:
                 by_member.setdefault(member, []).append(key)
         for member, some in by_member.items():
-            member.channel.put(Acknowledged(tuple(some)))
-            self._flush(member)
+            self._send(member, Acknowledged(tuple(some)))
 
     def stop(self, key: AttemptKey, outcome: Outcome) -> bool:
         """End an attempt as cancelled, interrupted or timed out: TERM, then KILL. False if nobody here has it.
@@ -198,12 +182,11 @@ class Pool:
             return self._adoption.stop(key, outcome)
         task = member.tasks[key]
         task.stop = outcome
-        if key == member.running:
-            # A Python job in the worker hears of it by signal; which attempt is meant stands in the message alone.
-            self._give_deadline(task, task.kill_after_seconds)
-        member.channel.put(Stop(key, outcome))
+        self._send(member, Stop(key, outcome))
         self._flush(member)
         if key == member.running:
+            # A Python job in the worker hears of it by signal; which attempt is meant stands in the message alone.
+            self._deadlines.note_stop(task)
             member.signal(signal.SIGUSR1)
         return True
 
@@ -217,6 +200,8 @@ class Pool:
     ) -> None:
         """Watch over an attempt that an earlier supervisor handed out. Its report comes when the worker gives it, by
         reconnecting or as a file; a worker that goes without one is reported lost, once no process of it lives.
+
+        `deadline` is when it should be over, its `kill_after` included.
         """
         self._adoption.watch(key, worker, child, deadline)
 
@@ -252,12 +237,14 @@ class Pool:
         if self._members:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._all_gone.wait(), grace_seconds)
-        self._let_go()
+        if not self._is_closed:
+            self._is_closed = True
+            self._let_go()
 
-    # Hiring
+    # Who gets the next order
 
     def _may_hire(self) -> int:
-        if self._is_closing or self._forkserver.closed or self._loop.time() < self._hire_after:
+        if self._is_closing or not self._recruiter.takes_requests:
             return 0
         return max(self._settings.max_workers - len(self._members), 0)
 
@@ -266,124 +253,81 @@ class Pool:
             member = self._idle.pop()
             if member.takes_orders:
                 return member
-        if self._may_hire():
-            return self._hire()
+        if self._may_hire() and (hired := self._hire()):
+            return hired
         open_ones = [member for member in self._members.values() if member.takes_orders]
         return min(open_ones, key=lambda member: len(member.tasks), default=None)
 
     def _hire(self) -> Member | None:
-        number, self._next_number = self._next_number, self._next_number + 1
-        ours, theirs = socket.socketpair()
-        tally = os.memfd_create(f"worker-{number}", os.MFD_CLOEXEC)
-        member = Member(number, Channel(ours), self._forkserver.generation, tally)
-        with theirs:
-            try:
-                self._forkserver.hire(number, theirs, tally)
-            except OSError as problem:
-                member.close()
-                self._back_off(f"the forkserver takes no requests: {problem.strerror}")
-                return None
-        self._members[number] = member
-        self._loop.add_reader(member.channel.fileno(), self._hear, member)
-        return member
-
-    def _back_off(self, error: str) -> None:
-        self._backoff_seconds = min(max(self._backoff_seconds * 2, 1.0), _LONGEST_BACKOFF_SECONDS)
-        self._hire_after = self._loop.time() + self._backoff_seconds
-        self._loop.call_at(self._hire_after + 0.001, self._on_room)
-        self._on_degraded("hiring", f"{error}; trying again in {self._backoff_seconds:g} s")
+        hired = self._recruiter.hire()
+        if hired is not None:
+            self._members[hired.number] = hired
+            self._loop.add_reader(hired.channel.fileno(), self._hear, hired)
+        return hired
 
     def _assign(self, member: Member, order: Order) -> None:
         member.tasks[order.key] = Task(order.key, order)
         member.served += 1
         if len(member.tasks) == 1:
-            self._expect_start(member)
+            self._deadlines.expect_start(member)
         self._holders[order.key] = member
         if member.served >= self._settings.max_attempts_per_worker:
             member.is_retiring = True
 
-    # What the forkserver says
+    def _rest(self, member: Member) -> None:
+        """Nothing to do for this worker: keep it warm, or let it go if it has served long enough."""
+        member.since, member.idle_since = None, time.monotonic()
+        if member.is_retiring or self._is_closing:
+            self._retire(member)
+        elif member.identity is not None and member not in self._idle:
+            self._idle.append(member)
+            self._tell_of_room()
 
-    def _hear_forkserver(self) -> None:
-        for message in self._forkserver.receive():
-            match message:
-                case Ready(_, containment):
-                    self.containment = containment
-                    if self._forkserver.generation > 1:
-                        self._on_degraded("forkserver", "")
-                case Hired(number, worker):
-                    self._introduce(number, worker)
-                case NotHired(number, error):
-                    self._back_off(error)
-                    self._dissolve(number)
-                case Gone(number, pid, status, left):
-                    self._part(number, pid, status, left)
-                case _:
-                    pass
-        if self._forkserver.closed:
-            self._replace_forkserver()
+    def _retire(self, member: Member) -> None:
+        member.is_retiring = True
+        self._send(member, Retire())
 
-    def _introduce(self, number: int, worker: ProcessIdentity) -> None:
-        member = self._members.get(number)
-        if member is None:
+    def _send_idle_home(self) -> None:
+        limit = self._settings.idle_timeout_seconds
+        self._idle_timer = self._loop.call_later(max(limit / 2, 0.05), self._send_idle_home)
+        now, too_many = time.monotonic(), len(self._members) - _FLOOR
+        for member in [member for member in self._idle if now - member.idle_since >= limit][: max(too_many, 0)]:
+            self._idle.remove(member)
+            self._retire(member)
+
+    def _tell_of_room(self) -> None:
+        if not self._is_closing:
+            self._on_room()
+
+    # To the workers
+
+    def _send(self, member: Member, message: Message) -> None:
+        """Send it at the end of this turn of the loop, together with whatever else goes to that worker."""
+        if member.channel.closed:
             return
-        if self._backoff_seconds:
-            self._backoff_seconds = 0.0
-            self._on_degraded("hiring", "")
-        member.known_as(worker)
-        early, member.early = member.early, []
-        for started in early:
-            self._note_start(member, started)
-        if not member.tasks and not member.is_retiring:
-            self._rest(member)
+        member.channel.put(message)
+        if not self._unsent:
+            self._loop.call_soon(self._flush_all)
+        self._unsent.add(member)
 
-    def _dissolve(self, number: int) -> None:
-        """A worker that was asked for and never came: its orders go back."""
-        member = self._members.get(number)
-        if member is None:
+    def _flush_all(self) -> None:
+        unsent, self._unsent = self._unsent, set()
+        for member in unsent:
+            self._flush(member)
+
+    def _flush(self, member: Member) -> None:
+        if member.channel.closed:
             return
-        self._unwatch(member)
-        for key in list(member.tasks):
-            self._pass_on(member, _given_back(key, "no worker could be hired"))
-        self._remove(member)
+        member.channel.flush()
+        if member.channel.has_unsent and member.is_watched:
+            self._loop.add_writer(member.channel.fileno(), self._flush_rest, member)
 
-    def _part(self, number: int, pid: int, status: int, left: Sequence[int]) -> None:
-        """A worker has ended, and nothing of its attempts lives: settle what it did not report."""
-        if left:
-            pids = ", ".join(map(str, left))
-            self._on_degraded(
-                "leftover_processes", f"processes {pids} of an attempt could not be ended: end them by hand"
-            )
-        member = self._members.get(number)
-        if member is not None:
-            self._hear(member)
-            self._settle(member, f"its worker (pid {pid}) ended unexpectedly ({_manner(status)})")
+    def _flush_rest(self, member: Member) -> None:
+        member.channel.flush()
+        if not member.channel.has_unsent:
+            self._loop.remove_writer(member.channel.fileno())
 
-    def _replace_forkserver(self) -> None:
-        self._loop.remove_reader(self._forkserver.fileno())
-        self._forkserver.close()
-        if self._is_closing:
-            return
-        self._on_degraded("forkserver", "the forkserver has ended unexpectedly; another one is started")
-        self._back_off("the forkserver has ended unexpectedly")
-        self._loop.call_at(self._hire_after, self._start_forkserver)
-        for member in list(self._members.values()):
-            if not member.is_watched:
-                self._bury(member)
-
-    def _start_forkserver(self) -> None:
-        if self._is_closing:
-            return
-        try:
-            self._forkserver.restart()
-        except OSError as problem:
-            self._back_off(f"no forkserver could be started: {problem}")
-            self._loop.call_at(self._hire_after, self._start_forkserver)
-            return
-        self._loop.add_reader(self._forkserver.fileno(), self._hear_forkserver)
-        self._on_room()
-
-    # What the workers say
+    # From the workers
 
     def _hear(self, member: Member) -> None:
         for message in member.channel.receive():
@@ -396,7 +340,9 @@ class Pool:
             case Report(finished):
                 for one in finished:
                     self._pass_on(member, one)
-                if not member.tasks and not member.is_adopted:
+                if member.tasks:
+                    self._deadlines.expect_start(member)
+                elif not member.is_adopted:
                     self._rest(member)
             case Started():
                 self._note_start(member, message)
@@ -416,12 +362,10 @@ class Pool:
             member.early.append(started)
             return
         member.running, member.since = started.key, started.at
-        task.child, task.started_at, task.deadline = started.child, started.at, None
-        if task.order is not None and task.order.timeout_seconds:
-            self._give_deadline(task, task.order.timeout_seconds + task.kill_after_seconds)
+        task.child, task.started_at = started.child, started.at
+        self._deadlines.note_start(task)
         if task.stop is not None:
             # The stop crossed this word of the start: a Python job has not been told yet.
-            self._give_deadline(task, task.kill_after_seconds)
             member.signal(signal.SIGUSR1)
         self._on_started(started.key, started.child or member.identity, started.at)
 
@@ -431,66 +375,56 @@ class Pool:
         self._holders.pop(finished.key, None)
         if member.running == finished.key:
             member.running = None
-        if member.early:
-            member.early = [started for started in member.early if started.key != finished.key]
-        if member.tasks:
-            self._expect_start(member)
         self._unacknowledged[finished.key] = member
         self._adoption.is_reported(finished.key)
         if task is not None or member.is_adopted:
             self._on_report(finished)
 
-    def _rest(self, member: Member) -> None:
-        """Nothing to do for this worker: keep it warm, or let it go if it has served long enough."""
-        member.since, member.idle_since = None, time.monotonic()
-        if member.is_retiring or self._is_closing:
-            self._retire(member)
-        elif member.identity is not None and member not in self._idle:
-            self._idle.append(member)
-            self._on_room()
+    # Beginnings and ends of workers
 
-    def _retire(self, member: Member) -> None:
-        member.is_retiring = True
-        if not member.channel.closed:
-            member.channel.put(Retire())
-            self._flush(member)
+    def _introduce(self, number: int, worker: ProcessIdentity) -> None:
+        member = self._members.get(number)
+        if member is None:
+            return
+        member.known_as(worker)
+        early, member.early = member.early, []
+        for started in early:
+            self._note_start(member, started)
+        if not member.tasks:
+            self._rest(member)
 
-    def _send_idle_home(self) -> None:
-        limit = self._settings.idle_timeout_seconds
-        self._idle_timer = self._loop.call_later(max(limit / 2, 0.05), self._send_idle_home)
-        now = time.monotonic()
-        too_many = len(self._members) - _FLOOR
-        for member in [member for member in self._idle if now - member.idle_since >= limit][: max(too_many, 0)]:
-            self._idle.remove(member)
-            self._retire(member)
+    def _dissolve(self, number: int) -> None:
+        """A worker that was asked for and never came: its orders go back."""
+        member = self._members.get(number)
+        if member is None:
+            return
+        for key in list(member.tasks):
+            self._pass_on(member, judgement.given_back(key, "no worker could be hired"))
+        self._remove(member)
 
-    def _flush(self, member: Member) -> None:
-        member.channel.flush()
-        if member.channel.has_unsent and member.is_watched:
-            self._loop.add_writer(member.channel.fileno(), self._flush_rest, member)
-
-    def _flush_rest(self, member: Member) -> None:
-        member.channel.flush()
-        if not member.channel.has_unsent:
-            self._loop.remove_writer(member.channel.fileno())
-
-    # Ends of workers
-
-    def _unwatch(self, member: Member) -> None:
-        if member.is_watched:
-            member.is_watched = False
-            self._loop.remove_reader(member.channel.fileno())
-            self._loop.remove_writer(member.channel.fileno())
+    def _part(self, number: int, pid: int, status: int, left: Sequence[int]) -> None:
+        """A worker has ended, and nothing of its attempts lives: settle what it did not report."""
+        if left:
+            pids = ", ".join(map(str, left))
+            self._on_degraded("leftover_processes", f"processes {pids} could not be ended: end them by hand")
+        member = self._members.get(number)
+        if member is not None:
+            self._hear(member)
+            self._settle(member, f"its worker (pid {pid}) ended unexpectedly ({judgement.manner(status)})")
 
     def _fall_silent(self, member: Member) -> None:
         """A worker's end is told by its socket first; who still lives below it, the forkserver knows."""
         self._unwatch(member)
         if member.is_adopted:
             self._see_off(member)
-        elif member.generation != self._forkserver.generation or self._forkserver.closed:
-            self._bury(member)
-        else:
+        elif self._recruiter.answers_for(member):
             self._loop.call_later(_GONE_SECONDS, self._bury, member)
+        else:
+            self._bury(member)
+
+    def _bury_silent(self) -> None:
+        for member in [member for member in self._members.values() if not member.is_watched]:
+            self._bury(member)
 
     def _bury(self, member: Member) -> None:
         """End what remains of a worker for which no forkserver answers."""
@@ -509,11 +443,17 @@ class Pool:
         begun = member.begun()
         for task in list(member.tasks.values()):
             if task not in begun:
-                self._pass_on(member, _given_back(task.key, error))
+                self._pass_on(member, judgement.given_back(task.key, error))
                 continue
             scratch.remove(self._settings.runtime_dir, task.key)
-            self._pass_on(member, _judged(task, error, was_running=task is begun[-1]))
+            self._pass_on(member, judgement.of_dead_worker(task, error, was_running=task is begun[-1]))
         self._remove(member)
+
+    def _unwatch(self, member: Member) -> None:
+        if member.is_watched:
+            member.is_watched = False
+            self._loop.remove_reader(member.channel.fileno())
+            self._loop.remove_writer(member.channel.fileno())
 
     def _remove(self, member: Member) -> None:
         self._unwatch(member)
@@ -523,47 +463,7 @@ class Pool:
         member.close()
         if not self._members:
             self._all_gone.set()
-        if not self._is_closing:
-            self._on_room()
-
-    # The second line of defence
-
-    def _give_deadline(self, task: Task, seconds: float) -> None:
-        at = self._loop.time() + seconds + _SECOND_LINE_SECONDS
-        task.deadline = at if task.deadline is None else min(at, task.deadline)
-        if self._deadline_timer is None or task.deadline < self._deadline_at:
-            self._plan_deadline(task.deadline)
-
-    def _expect_start(self, member: Member) -> None:
-        """A worker that hangs before it tells of a start is found out too, only later."""
-        task = member.head
-        if task is not None and task.order is not None and task.deadline is None:
-            runs = task.order.timeout_seconds + task.kill_after_seconds if task.order.timeout_seconds else 0.0
-            self._give_deadline(task, runs + (_START_SECONDS if runs else _ENDLESS_START_SECONDS))
-
-    def _plan_deadline(self, at: float) -> None:
-        if self._deadline_timer is not None:
-            self._deadline_timer.cancel()
-        self._deadline_at = at
-        self._deadline_timer = self._loop.call_at(at, self._enforce_deadlines)
-
-    def _enforce_deadlines(self) -> None:
-        self._deadline_timer = None
-        now = self._loop.time()
-        awaited = []
-        for member in (*self._members.values(), *self._guests):
-            task = member.head
-            if task is None or task.deadline is None:
-                continue
-            if task.deadline <= now:
-                # What the worker could not end in time ends with the worker: the forkserver then clears up below it.
-                task.stop = task.stop or Outcome.TIMEOUT
-                task.deadline = None
-                member.signal(signal.SIGKILL)
-            else:
-                awaited.append(task.deadline)
-        if awaited:
-            self._plan_deadline(min(awaited))
+        self._tell_of_room()
 
     # Workers of an earlier supervisor
 
@@ -595,50 +495,17 @@ class Pool:
             self._adoption.is_disconnected(task.key, task.stop)
         guest.close()
 
-    def _conclude_adopted(self, finished: Finished) -> None:
-        self._on_report(finished)
-
     def _let_go(self) -> None:
-        if self._is_closed:
-            return
-        self._is_closed = True
+        self._flush_all()
         self._adoption.close()
         self._idle_timer.cancel()
-        if self._deadline_timer is not None:
-            self._deadline_timer.cancel()
+        self._deadlines.close()
         for member in (*self._members.values(), *self._guests):
             self._unwatch(member)
             member.close()
         self._members.clear()
         self._guests.clear()
-        if not self._forkserver.closed:
-            self._loop.remove_reader(self._forkserver.fileno())
-            self._forkserver.close()
-
-
-def _given_back(key: AttemptKey, error: str) -> Finished:
-    ending = Ending(Outcome.INTERRUPTED, finished_at=datetime.now(UTC), error=error, spent=False)
-    return Finished(key, ending)
-
-
-def _judged(task: Task, error: str, *, was_running: bool) -> Finished:
-    """The end of an attempt whose worker cannot tell it any more."""
-    outcome = (task.stop if was_running else None) or Outcome.LOST
-    if outcome is not Outcome.LOST:
-        error = f"{outcome.value}: it did not end when asked, and was ended together with its worker"
-    ending = Ending(
-        outcome,
-        started_at=task.started_at,
-        finished_at=datetime.now(UTC),
-        exit_code=124 if outcome is Outcome.TIMEOUT else None,
-        error=error,
-        spent=outcome is not Outcome.INTERRUPTED,
-    )
-    return Finished(task.key, ending)
-
-
-def _manner(status: int) -> str:
-    return f"signal {-status}" if status < 0 else f"exit status {status}"
+        self._recruiter.close()
 
 
 def _view(member: Member) -> WorkerState:

@@ -202,7 +202,7 @@ def test_a_kernel_that_refuses_to_fork_costs_no_attempt(tmp_path: Path) -> None:
             hall.pool.hand_out([shell(1, "true")])
             (member,) = hall.pool._members.values()
             # What the forkserver says when fork fails, in the words it says it.
-            hall.pool._back_off("no worker could be forked: Resource temporarily unavailable")
+            hall.pool._recruiter._back_off("hiring", "no worker could be forked: Resource temporarily unavailable")
             hall.pool._dissolve(member.number)
             ending = hall.ending(1)
             assert ending and (ending.outcome, ending.spent) == (Outcome.INTERRUPTED, False)

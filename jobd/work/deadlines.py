@@ -1,0 +1,72 @@
+"""The second line of defence: attempts that their worker does not end in time are ended together with the worker."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Callable, Iterable
+
+from jobd.core.states import Outcome
+from jobd.work.member import Member, Task
+
+_MARGIN_SECONDS = 0.5
+_START_SECONDS = 5.0
+_ENDLESS_START_SECONDS = 60.0
+
+
+class Deadlines:
+    """Keeps one timer for the earliest deadline of the attempts that workers are at."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, members: Callable[[], Iterable[Member]]) -> None:
+        self._loop, self._members = loop, members
+        self._timer: asyncio.TimerHandle | None = None
+        self._at = 0.0
+
+    def expect_start(self, member: Member) -> None:
+        """The worker comes to its next order: one that hangs before it tells of the start is found out too."""
+        task = member.head
+        if task is not None and task.order is not None and task.deadline is None:
+            runs = task.order.timeout_seconds + task.kill_after_seconds if task.order.timeout_seconds else 0.0
+            self._give(task, runs + (_START_SECONDS if runs else _ENDLESS_START_SECONDS))
+
+    def note_start(self, task: Task) -> None:
+        """From here on the attempt's own time counts."""
+        task.deadline = None
+        if task.order is not None and task.order.timeout_seconds:
+            self._give(task, task.order.timeout_seconds + task.kill_after_seconds)
+        if task.stop is not None:
+            self.note_stop(task)
+
+    def note_stop(self, task: Task) -> None:
+        self._give(task, task.kill_after_seconds)
+
+    def close(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _give(self, task: Task, seconds: float) -> None:
+        at = self._loop.time() + seconds + _MARGIN_SECONDS
+        task.deadline = at if task.deadline is None else min(at, task.deadline)
+        if self._timer is None or task.deadline < self._at:
+            self._plan(task.deadline)
+
+    def _plan(self, at: float) -> None:
+        self.close()
+        self._at = at
+        self._timer = self._loop.call_at(at, self._enforce)
+
+    def _enforce(self) -> None:
+        self._timer = None
+        now, awaited = self._loop.time(), []
+        for member in self._members():
+            task = member.head
+            if task is None or task.deadline is None:
+                continue
+            if task.deadline > now:
+                awaited.append(task.deadline)
+                continue
+            # What the worker could not end in time ends with the worker: the forkserver then clears up below it.
+            task.stop, task.deadline = task.stop or Outcome.TIMEOUT, None
+            member.signal(signal.SIGKILL)
+        if awaited:
+            self._plan(min(awaited))
