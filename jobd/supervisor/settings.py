@@ -35,7 +35,6 @@ class Settings:
     socket_mode: int
     socket_group: str | None
     """A name that may not exist on this host, which is for the user of it to warn about where it was named."""
-    socket_group_is_named: bool
     adhoc: Literal["off", "admin", "operator", "submitter"]
     metrics_listen: tuple[str, int] | None
     """Host and port, port 0 being any; None turns it off."""
@@ -58,6 +57,8 @@ class Settings:
     mask: tuple[str, ...]
     warnings: tuple[Problem, ...] = ()
     """What was accepted and has no effect."""
+    socket_group_is_named: bool = False
+    """The group was asked for: it is worth a warning where it is not there."""
 
     @property
     def database(self) -> str:
