@@ -1,0 +1,149 @@
+"""A jobd of its own in a directory of its own, started as it is installed, and spoken to as clients do."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import apsw
+
+from jobd.client import Client, Unreachable
+
+ROOT = Path(__file__).resolve().parent.parent
+_JOBS = Path(__file__).resolve().parent / "jobs"
+_START_SECONDS = 20.0
+_LOOK_SECONDS = 0.005
+
+
+class Daemon:
+    """A running jobd. `history` reads its database beside it."""
+
+    def __init__(self, directory: Path, process: subprocess.Popen[bytes]) -> None:
+        self.directory, self.process = directory, process
+        self.socket = str(directory / "run" / "jobd.sock")
+        self.client = self._reached()
+        self.history = apsw.Connection(str(directory / "state" / "jobd.db"), flags=apsw.SQLITE_OPEN_READONLY)
+
+    def _reached(self) -> Client:
+        client, deadline = Client(self.socket), time.monotonic() + _START_SECONDS
+        while True:
+            try:
+                client.status()
+            except Unreachable as error:
+                if self.process.poll() is not None or time.monotonic() > deadline:
+                    raise RuntimeError(f"jobd did not start: {self.log()}") from error
+                time.sleep(_LOOK_SECONDS)
+            else:
+                return client
+
+    def log(self) -> str:
+        """The end of what the daemon said."""
+        return (self.directory / "jobd.log").read_text(errors="replace")[-2000:]
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    def submit(self, runs: Sequence[dict[str, Any]]) -> tuple[int, int]:
+        """Submit a batch; its first and last id."""
+        ids = self.client.submit_many(runs)
+        return ids[0], ids[-1]
+
+    def await_final(self, first: int, last: int, patience: float = 60.0) -> None:
+        """Wait until every run from `first` to `last` has ended. Raises TimeoutError, or RuntimeError for a failure."""
+        deadline, at = time.monotonic() + patience, first
+        while True:
+            at = self._open("SELECT min(id) FROM run WHERE id BETWEEN ? AND ? AND finished_at IS NULL", at, last)
+            if at is None:
+                break
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"run {at} has not ended within {patience:g} s: {self.log()}")
+            time.sleep(_LOOK_SECONDS)
+        failed = self._open("SELECT min(id) FROM run WHERE id BETWEEN ? AND ? AND state <> 'succeeded'", first, last)
+        if failed is not None:
+            raise RuntimeError(f"run {failed} did not succeed: {self.log()}")
+
+    def _open(self, query: str, first: int, last: int) -> Any:
+        return self.history.execute(query, (first, last)).fetchall()[0][0]
+
+    def ends(self, first: int, last: int) -> list[float]:
+        """When the runs ended, in seconds, in order."""
+        query = "SELECT finished_at / 1e6 FROM run WHERE id BETWEEN ? AND ? ORDER BY finished_at"
+        return [at for (at,) in self.history.execute(query, (first, last))]
+
+    def started_at(self, run: int) -> float:
+        """When the last attempt of a run began its work, in seconds since 1970."""
+        found: Any = self.history.execute("SELECT started_at / 1e6 FROM run WHERE id = ?", (run,)).fetchall()
+        return float(found[0][0])
+
+    def block(self) -> None:
+        """Fill the queue `parked`, whose runs wait from now on."""
+        run, _ = self.submit([{"job": "block"}])
+        deadline = time.monotonic() + _START_SECONDS
+        while self.client.run(run)["state"] != "running":
+            if time.monotonic() > deadline:
+                raise TimeoutError("the job `block` does not start")
+            time.sleep(_LOOK_SECONDS)
+
+    def workers(self) -> list[int]:
+        """The pids of its workers."""
+        return [worker["pid"] for worker in self.client.status()["workers"]["items"] if worker["pid"]]
+
+
+@contextmanager
+def daemon(workers: int) -> Iterator[Daemon]:
+    """A jobd with so many workers, on the disk the repository is on; all of it is removed in the end."""
+    build = ROOT / "build"
+    build.mkdir(exist_ok=True)
+    directory = Path(tempfile.mkdtemp(prefix="bench-", dir=build))
+    config = directory / "jobd.yaml"
+    config.write_text(json.dumps(_settings(workers)))
+    with (directory / "jobd.log").open("wb") as log:
+        arguments = [sys.executable, "-m", "jobd.cli.daemon", "--config", str(config)]
+        process = subprocess.Popen(arguments, cwd=ROOT, stdout=log, stderr=log, env=_environment())
+    running = None
+    try:
+        running = Daemon(directory, process)
+        yield running
+    finally:
+        if running is not None:
+            running.history.close()
+        _end(process)
+        shutil.rmtree(directory)
+
+
+def _settings(workers: int) -> dict[str, Any]:
+    return {
+        "jobs_dirs": [str(_JOBS)],
+        "state_dir": "state",
+        "runtime_dir": "run",
+        "metrics": None,
+        "workers": {"max": workers, "idle_timeout": "10m"},
+        "queues": {"parked": {"max_running": 1}},
+        "python_path": [str(_JOBS)],
+        "logging": {"level": "warning"},
+        "drain_timeout": "5s",
+    }
+
+
+def _environment() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if not name.startswith(("JOBD_", "LISTEN_", "NOTIFY_"))}
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.send_signal(signal.SIGTERM)
+    try:
+        process.wait(15)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
