@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from pydantic import ValidationError
@@ -57,7 +57,7 @@ class Settings:
     mask: tuple[str, ...]
     warnings: tuple[Problem, ...] = ()
     """What was accepted and has no effect."""
-    socket_group_is_named: bool = False
+    socket_group_is_named: bool = field(default=False, compare=False)
     """The group was asked for: it is worth a warning where it is not there."""
 
     @property
