@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 from jobd.core.model import AttemptKey, Finished, ProcessIdentity
 from jobd.core.states import Outcome
@@ -124,10 +124,21 @@ class Pool:
         there = sum(max(per_worker - len(m.tasks), 0) for m in self._members.values() if m.takes_orders)
         return there + self._may_hire() * per_worker
 
-    def seats(self) -> list[Seat]:
-        """The workers that wait for an order, the one that was busy last first: its memory is warm."""
-        idle = [member for member in reversed(self._idle) if member.takes_orders]
-        return [Seat(member.number, member.identity) for member in idle if member.identity is not None]
+    def seats(self, depth: int = 1) -> list[Seat]:
+        """Where orders can go: the workers that wait for one, the one that was busy last first, its memory being warm.
+
+        With a `depth` above 1, then also places to wait at each worker, until it has that many orders; a worker comes
+        up once for each. Meant for short orders (see `take_back`).
+        """
+        staff = [member for member in reversed(self._idle) if member.takes_orders]
+        if depth > 1:
+            staff += [member for member in self._members.values() if member.tasks and member.takes_orders]
+        return [
+            Seat(member.number, member.identity)
+            for place in range(depth)
+            for member in staff
+            if member.identity is not None and len(member.tasks) <= place
+        ]
 
     def want(self, count: int) -> None:
         """Hire until `count` workers are idle or on their way, as far as settings allow; `on_room` tells of each."""
@@ -137,6 +148,7 @@ class Pool:
 
     def give(self, orders: Iterable[tuple[int, Order]]) -> None:
         """Hand orders to the workers that were named by number; one that has gone since gives its order back."""
+        given: dict[Member, list[Order]] = {}
         for number, order in orders:
             member = self._members.get(number)
             if member is None or not member.takes_orders:
@@ -145,7 +157,21 @@ class Pool:
             if member in self._idle:
                 self._idle.remove(member)
             self._assign(member, order)
-            self._send(member, Orders((order,)))
+            given.setdefault(member, []).append(order)
+        for member, some in given.items():
+            self._send(member, Orders(tuple(some)))
+
+    def take_back(self, after_seconds: float) -> int:
+        """Ask for the orders that wait behind an attempt under way for longer than this: they come given back.
+
+        Returns how many were asked for.
+        """
+        now, asked = datetime.now(UTC), 0
+        for member in self._members.values():
+            if member.running and member.since and (now - member.since).total_seconds() > after_seconds:
+                waiting = [task.key for task in member.tasks.values() if task.key != member.running and not task.stop]
+                asked += sum(self.stop(key, Outcome.INTERRUPTED) for key in waiting)
+        return asked
 
     def hand_out(self, orders: Iterable[Order]) -> None:
         """Give each order to a worker: an idle one, a new one, or else the one with the fewest orders."""
@@ -185,8 +211,9 @@ class Pool:
         self._send(member, Stop(key, outcome))
         self._flush(member)
         if key == member.running:
-            # A Python job in the worker hears of it by signal; which attempt is meant stands in the message alone.
             self._deadlines.note_stop(task)
+        if member.running is not None:
+            # A Python job in the worker hears of it by signal; which attempt is meant stands in the message alone.
             member.signal(signal.SIGUSR1)
         return True
 

@@ -90,8 +90,8 @@ class Watch:
             ready = self._poll.poll()
             self._poll.unregister(listened)
             if any(fd == listened for fd, _ in ready):
-                line.flush()
                 line.take_in()
+                line.flush()
         for fd, _ in ready:
             if fd in self._streams:
                 self._read(fd)

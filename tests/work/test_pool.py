@@ -69,6 +69,46 @@ def test_a_stopped_attempt_ends_as_asked(
     asyncio.run(scenario())
 
 
+@pytest.mark.parametrize("warm", [False, True])
+def test_orders_behind_a_long_attempt_can_be_taken_back(tmp_path: Path, callables: str, warm: bool) -> None:
+    async def scenario() -> None:
+        async with floor(tmp_path, python_path=[callables], max_workers=1) as hall:
+            await hall.run(shell(9, ":"))
+            (seat, *more) = hall.pool.seats(depth=3)
+            assert [one.number for one in more] == [seat.number] * 2
+            long = python(1, "callables:nap", payload="0.6") if warm else shell(1, "sleep 0.6")
+            hall.pool.give([(seat.number, long), (seat.number, shell(2, ":")), (seat.number, shell(3, ":"))])
+            assert hall.pool.seats() == [] and hall.pool.seats(depth=3) == []
+            await hall.until(lambda: key(1) in hall.started)
+            assert hall.pool.take_back(60) == 0
+            assert hall.pool.take_back(0) == 2
+            await hall.until(lambda: len(hall.reports) == 3)
+            assert {hall.ending(n).outcome for n in (2, 3)} == {Outcome.INTERRUPTED}  # type: ignore[union-attr]
+            assert hall.ending(1) is None, "the orders come back before the long attempt ends"
+            await hall.until(lambda: hall.ending(1))
+            assert hall.ending(1).outcome is Outcome.SUCCEEDED  # type: ignore[union-attr]
+
+    asyncio.run(scenario())
+
+
+def test_workers_wanted_come_as_seats(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with floor(tmp_path, max_workers=3) as hall:
+            assert hall.pool.seats() == []
+            hall.pool.want(2)
+            await hall.until(lambda: len(hall.pool.seats()) == 2)
+            hall.pool.want(9)
+            await hall.until(lambda: len(hall.pool.seats()) == 3)
+            numbers = [seat.number for seat in hall.pool.seats()]
+            hall.pool.give([(numbers[0], shell(1, ":")), (99, shell(2, ":"))])
+            assert [seat.number for seat in hall.pool.seats()] == numbers[1:]
+            await hall.until(lambda: len(hall.reports) == 2)
+            assert hall.ending(2).spent is False  # type: ignore[union-attr]
+            assert hall.pool.busy() == 0
+
+    asyncio.run(scenario())
+
+
 def test_an_attempt_that_waits_behind_another_is_stopped_without_a_start(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with floor(tmp_path, max_workers=1) as hall:
