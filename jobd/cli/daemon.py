@@ -91,13 +91,15 @@ def _serve(settings: Settings) -> int:
         delegated=bool(prefix),
     )
     import asyncio
+    import logging
 
-    from jobd.observe.journal import open_journal
+    from jobd.observe.journal import Records, open_journal
     from jobd.observe.sentences import Priority
     from jobd.supervisor.boot import serve
 
     levels = {"debug": Priority.DEBUG, "info": Priority.INFO, "warning": Priority.WARNING, "error": Priority.ERROR}
     journal = open_journal(levels[settings.log_level])
+    logging.getLogger().addHandler(Records(journal))
     try:
         asyncio.run(serve(settings, forkserver, journal, sockets))
     finally:
