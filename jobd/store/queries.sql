@@ -60,7 +60,7 @@ UPDATE job SET watermark = :watermark, last_slot = coalesce(:last_slot, last_slo
 
 -- name: active_runs
 -- The runs of a job that wait or run, oldest first; the last column marks those of slots that never started.
-SELECT id, state = 'running', slot IS NOT NULL AND attempt = 0 FROM run
+SELECT id, state = 'running', slot IS NOT NULL AND attempt = 0 FROM run INDEXED BY run_active
 WHERE job = :job AND state IN ('blocked', 'scheduled', 'queued', 'running', 'retrying') ORDER BY id;
 
 -- name: last_run_id

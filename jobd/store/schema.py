@@ -38,10 +38,20 @@ def migrate(connection: Connection, path: str) -> None:
         _step(connection, number, script)
     if version == 0:
         _sync_directory(os.path.dirname(path))
+    _forget_statistics(connection)
 
 
 def _has_tables(connection: Connection) -> bool:
     return bool(connection.raw.execute("SELECT count(*) FROM sqlite_schema").fetchall()[0][0])
+
+
+def _forget_statistics(connection: Connection) -> None:
+    """Without statistics the hot statements go along their indexes.
+
+    With those that somebody's ANALYZE took of a quiet queue, SQLite reads the whole backlog to reserve one run.
+    """
+    connection.raw.execute("DROP TABLE IF EXISTS sqlite_stat1; DROP TABLE IF EXISTS sqlite_stat4")
+    connection.raw.execute("ANALYZE sqlite_schema")  # lets go of those that were read on opening
 
 
 def _back_up(connection: Connection, target: str) -> None:
