@@ -1,0 +1,187 @@
+"""How SQLite answers the statements of every tick: along an index, without sorting, whatever the backlog."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import apsw
+import pytest
+
+from jobd.store.queries import statements
+from tests.store.builders import NOW, SECOND, Store, job, open_at
+
+HOT: dict[str, str | None] = {
+    # Statement → the index (or key) it must go along; None where it has only rows it was given.
+    "reserve": "run_ready",
+    "reserve_lane": "run_ready",
+    "lanes": "run_ready",
+    "waiting": "run_ready",
+    "running": "run_running",
+    "promote": "run_due",
+    "next_due": "run_due",
+    "under_way": "INTEGER PRIMARY KEY",
+    "end_run": "INTEGER PRIMARY KEY",
+    "rerun": "INTEGER PRIMARY KEY",
+    "cancel_waiting": "INTEGER PRIMARY KEY",
+    "cancel_running": "INTEGER PRIMARY KEY",
+    "retry_run": "INTEGER PRIMARY KEY",
+    "state_of": "INTEGER PRIMARY KEY",
+    "payload": "INTEGER PRIMARY KEY",
+    "note_child": "PRIMARY KEY",
+    "close_attempt": "PRIMARY KEY",
+    "attempts": "PRIMARY KEY",
+    "held_key": "PRIMARY KEY",
+    "active_runs": "run_active",
+    "active_counts": "run_active",
+    "left_running": "run_running",
+    "timing": "INTEGER PRIMARY KEY",
+    "move_watermark": "INTEGER PRIMARY KEY",
+    "note_last": "INTEGER PRIMARY KEY",
+    "oldest_waiting": "run_ready",
+    "list_runs": "INTEGER PRIMARY KEY",
+    "list_runs_of_job": "run_of_job",
+    "run_columns": "INTEGER PRIMARY KEY",
+    "definition_of": "INTEGER PRIMARY KEY",
+    "spec_id": "sqlite_autoindex_job_spec_1",
+    "spec_text": "INTEGER PRIMARY KEY",
+    "add_slot": None,
+    "link_slot": "PRIMARY KEY",
+}
+
+SCANS_ALLOWED = {
+    # A covering partial index that holds unfinished runs only, read whole where all of them are asked for.
+    ("running", "SCAN run USING COVERING INDEX run_running"),
+    ("running", "SCAN run USING INDEX run_running"),
+    ("waiting", "SCAN run USING COVERING INDEX run_ready"),
+    ("waiting", "SCAN run USING INDEX run_ready"),
+    ("active_counts", "SCAN run USING COVERING INDEX run_active"),
+    ("active_counts", "SCAN run USING INDEX run_active"),
+    ("oldest_waiting", "SCAN run USING COVERING INDEX run_ready"),
+    ("oldest_waiting", "SCAN run USING INDEX run_ready"),
+    ("left_running", "SCAN run USING INDEX run_running"),
+    # The first steps along an index that has the order asked for, cut off by a LIMIT.
+    ("next_due", "SCAN run USING COVERING INDEX run_due"),
+    ("next_due", "SCAN run USING INDEX run_due"),
+    ("lanes", "SCAN run USING COVERING INDEX run_ready"),
+}
+SORTS_ALLOWED = {
+    # Sorts the unfinished runs of one job, when a slot of it is due.
+    "active_runs",
+    # Sorts at most as many rows as there are seats (each lane gives at most :most), never the backlog.
+    "reserve",
+}
+
+
+def plan(connection: apsw.Connection, name: str) -> list[str]:
+    sql = statements()[name]
+    wanted = set(re.findall(r":(\w+)", sql))
+    bindings: Any = dict.fromkeys(wanted, 1) if wanted else (1,) * sql.count("?")
+    if "lanes" in wanted:
+        bindings["lanes"] = "[[0, 5], [1, 5]]"
+    return [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {sql}", bindings)]
+
+
+@pytest.mark.parametrize("name", sorted(HOT))
+def test_a_hot_statement_goes_along_its_index(store: Store, name: str) -> None:
+    store.submit(count=50)
+    store.submit(count=5, run_at=NOW + SECOND)
+    store.reserve(3)
+    connection = apsw.Connection(store.path)
+    steps = plan(connection, name)
+    index = HOT[name]
+    if index is not None:
+        assert any(index in step for step in steps), steps
+    # `run` goes by several names in these statements: a scan of it under any of them counts.
+    scans = [step for step in steps if re.match(r"SCAN (run|best|next|here)\b", step)]
+    assert [step for step in scans if (name, step) not in SCANS_ALLOWED] == [], steps
+    if name not in SORTS_ALLOWED:
+        assert not any("TEMP B-TREE" in step for step in steps), steps
+
+
+def test_statistics_that_mislead_the_planner_are_forgotten(store: Store) -> None:
+    store.submit(count=5)
+    apsw.Connection(store.path).execute("ANALYZE")
+    again = open_at(Path(store.path).parent)
+    assert again.rows("SELECT name FROM sqlite_schema WHERE name LIKE 'sqlite_stat%'") == []
+    assert not any("SCAN run" in step for step in plan(again.writer._connection.raw, "reserve_lane"))
+    again.close()
+
+
+def test_every_statement_is_one_that_sqlite_can_prepare(store: Store) -> None:
+    connection = apsw.Connection(store.path)
+    for name in statements():
+        assert plan(connection, name) is not None, name
+
+
+def steps_of(store: Store, name: str, bindings: dict[str, object]) -> int:
+    """How many instructions of SQLite's virtual machine a statement takes; time says less, on a shared machine."""
+    raw = store.writer._connection.raw
+    raw.execute("BEGIN IMMEDIATE")
+    try:
+        with apsw_trace(raw) as counted:
+            raw.execute(statements()[name], bindings).fetchall()
+    finally:
+        raw.execute("ROLLBACK")
+    return counted[-1]
+
+
+class apsw_trace:  # noqa: N801 - used like a function
+    """Collects SQLITE_STMTSTATUS_VM_STEP of the statements that end inside the block."""
+
+    def __init__(self, raw: apsw.Connection) -> None:
+        self._raw, self._steps = raw, list[int]()
+
+    def __enter__(self) -> list[int]:
+        self._raw.trace_v2(apsw.SQLITE_TRACE_PROFILE, self._note)
+        return self._steps
+
+    def __exit__(self, *_: object) -> None:
+        self._raw.trace_v2(0)
+
+    def _note(self, event: dict[str, Any]) -> None:
+        self._steps.append(event["stmt_status"]["SQLITE_STMTSTATUS_VM_STEP"])
+
+
+FLAT: dict[str, dict[str, object]] = {
+    "reserve_lane": {"lane": 0, "most": 4, "queue": "default", "now": 1},
+    "reserve": {"lanes": json.dumps([[0, 4], [1, 4]]), "most": 4, "queue": "default", "now": 1},
+    "lanes": {"most": 256},
+    "running": {},
+    "promote": {"now": 2**60, "most": 10},
+    "next_due": {},
+    "waiting": {"most": 64},
+}
+
+
+def fill(store: Store, waiting: int, ended: int) -> None:
+    """A backlog and a history, written straight into the file."""
+    store.submit(job(), 4)
+    store.submit(job(), 4, run_at=NOW + 3600 * SECOND)
+    store.reserve(2)
+    sql = (
+        "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?) "
+        "INSERT INTO run (job, spec, lane, queue, priority, state, run_at, created_at, finished_at, max_attempts, "
+        "trigger) "
+        "SELECT 1, 1, 0, 'default', i % 7, ?, i, i, ?, 1, 'submit' FROM n"
+    )
+    store.rows(sql, waiting, "queued", None)
+    store.rows(sql, waiting, "scheduled", None)
+    store.rows(sql, ended, "succeeded", 5)
+
+
+def test_reserving_costs_the_same_whatever_the_backlog_and_the_history(tmp_path: Path) -> None:
+    """Virtual machine steps with a thousand and with a hundred thousand runs; sorting or scanning shows at once."""
+    found: list[dict[str, int]] = []
+    for waiting, ended in ((1_000, 1_000), (100_000, 50_000)):
+        directory = tmp_path / str(waiting)
+        directory.mkdir()
+        store = open_at(directory, synchronous="normal")
+        fill(store, waiting, ended)
+        found.append({name: steps_of(store, name, bindings) for name, bindings in FLAT.items()})
+        store.close()
+    small, large = found
+    assert small == large
+    assert max(small.values()) < 3_000, small
