@@ -86,7 +86,8 @@ class Engine:
         self._publish = publish
         self._clock = clock
         self._loop = asyncio.get_running_loop()
-        self._next_due: datetime | None = None
+        # The first tick looks at the store, whatever else there is to do: runs may wait there since an earlier life.
+        self._next_due: datetime | None = clock.now()
         self._waiting = True
         self._woken = False
         self._timer: asyncio.TimerHandle | None = None
