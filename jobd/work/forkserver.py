@@ -35,6 +35,7 @@ def main() -> None:
     tree.set_title("jobd: forkserver")
     tree.become_subreaper()
     default_signals()
+    _be_an_ordinary_victim()
     place = worker.Place(told["runtime_dir"], told["output_dir"], tuple(told["python_path"]))
     group = _take_delegation() if told["delegated"] else None
     sock = socket.socket(fileno=told["fd"])
@@ -200,6 +201,12 @@ class Forkserver:
         # With the supervisor gone nobody needs to hear it; the next one finds out by itself.
         with suppress(OSError):
             self._socket.send(to_bytes(message))
+
+
+def _be_an_ordinary_victim() -> None:
+    """Give up the daemon's protection from the OOM killer: jobs would inherit it."""
+    with suppress(OSError), open("/proc/self/oom_score_adj", "w", encoding="ascii") as file:
+        file.write("0")
 
 
 def _take_delegation() -> str | None:
