@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import signal
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from jobd.core.errors import JobdError
@@ -16,6 +18,9 @@ if TYPE_CHECKING:
 _LOOK_SECONDS = 0.1
 _EXTEND_SECONDS = 30.0
 _STOP_GRACE_SECONDS = 15.0
+_CLOSE_SECONDS = 1.0
+_RESTART_SECONDS = 0.2
+"""What idle workers need to end; the busy ones go on, and the next daemon is waited for."""
 
 
 class Drain:
@@ -55,44 +60,53 @@ class Drain:
     async def done(self) -> None:
         """Wait for the wish to end, and until nothing is left to wait for."""
         await self._asked.wait()
+        began = asyncio.get_running_loop().time()
         keeper = self._keeper
         keeper.engine.draining = True
         keeper.systemd.stopping("draining")
-        running = self._running()
-        keeper.journal.note(f"ending; {len(running)} attempts are under way")
-        restarts = bool(running) and await asyncio.to_thread(keeper.is_restarting)
-        if not restarts:
-            await self._wait(keeper.settings.drain_timeout_seconds)
-            await self._stop_what_may_be_stopped()
-        await keeper.pool.close(1.0)
+        count = len(self._running())
+        keeper.journal.note(f"ending; {count} attempts are under way")
+        if count and await asyncio.to_thread(keeper.is_restarting):
+            await keeper.pool.close(_RESTART_SECONDS)
+            return
+        await self._wait(keeper.settings.drain_timeout_seconds, keeper.pool.busy)
+        await self._end_what_still_runs(began)
+        await keeper.pool.close(_CLOSE_SECONDS)
+
+    async def _end_what_still_runs(self, began: float) -> None:
+        """What still runs is stopped, waited for or left to the next jobd, as its job says."""
+        self._stop("stop", "requeue")
+        if self._wishing("wait"):
+            await self._wait(await self._time_to_wait(began), lambda: self._wishing("wait"))
+            self._stop("wait")
+        await self._wait(_STOP_GRACE_SECONDS, lambda: self._wishing("stop", "requeue", "wait"))
+
+    async def _time_to_wait(self, began: float) -> float | None:
+        """The seconds until what still runs must be stopped, to be gone when systemd's patience ends."""
+        timeout = await asyncio.to_thread(self._keeper.stop_timeout_seconds)
+        if timeout is None:
+            return None
+        return began + timeout - _STOP_GRACE_SECONDS - asyncio.get_running_loop().time()
 
     def _running(self) -> list[LeftAttempt]:
         with self._keeper.writer.transaction(self._keeper.now()) as tx:
             return left_running(tx)
 
-    async def _wait(self, seconds: float | None) -> None:
-        """Wait until nothing runs: so long at most (None: as long as systemd lets us), or until a second signal."""
+    def _wishing(self, *wishes: str) -> list[LeftAttempt]:
+        """The attempts under way whose jobs have one of these wishes."""
+        return [left for left in self._running() if self._keeper.wish(left) in wishes]
+
+    def _stop(self, *wishes: str) -> None:
+        for left in self._wishing(*wishes):
+            self._keeper.pool.stop(left.key, Outcome.INTERRUPTED)
+
+    async def _wait(self, seconds: float | None, under_way: Callable[[], object]) -> None:
+        """Wait until nothing is under way: so long at most (None: for ever), or until a second signal."""
         loop = asyncio.get_running_loop()
         ends = None if seconds is None else loop.time() + seconds
-        while self._keeper.pool.busy() and not self._at_once.is_set():
+        while not self._at_once.is_set() and under_way():
             if ends is not None and loop.time() >= ends:
                 return
             self._keeper.systemd.extend_timeout(_EXTEND_SECONDS)
-            try:
+            with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._at_once.wait(), _LOOK_SECONDS)
-            except TimeoutError:
-                continue
-
-    async def _stop_what_may_be_stopped(self) -> None:
-        """What still runs is stopped, waited for or left to the next jobd, as its job says."""
-        keeper = self._keeper
-        waits = False
-        for left in self._running():
-            match keeper.wish(left):
-                case "detach":
-                    continue
-                case "wait" if not self._at_once.is_set():
-                    waits = True
-                case _:
-                    keeper.pool.stop(left.key, Outcome.INTERRUPTED)
-        await self._wait(None if waits else _STOP_GRACE_SECONDS)

@@ -23,7 +23,7 @@ from jobd.store.recovery import LeftAttempt
 from jobd.supervisor.catalogs import AdoptCatalog, Change, InForce
 from jobd.supervisor.engine import Engine
 from jobd.supervisor.settings import Settings
-from jobd.work.manager import is_restart
+from jobd.work import manager
 from jobd.work.output import OutputFiles
 from jobd.work.pool import Pool
 
@@ -157,7 +157,13 @@ class Keeper:
 
     def is_restarting(self) -> bool:
         """Whether systemd ends this daemon only to start it again: then what runs is left for the next one."""
-        return is_restart(os.environ.get("JOBD_UNIT", "jobd.service")) if self.systemd.is_there else False
+        unit = manager.own_unit()
+        return unit is not None and manager.is_restart(unit)
+
+    def stop_timeout_seconds(self) -> float | None:
+        """How long systemd lets this daemon take to stop; None for as long as it likes."""
+        unit = manager.own_unit()
+        return None if unit is None else manager.stop_timeout(unit)
 
     def wish(self, left: LeftAttempt) -> str:
         """What the job of a running attempt wants when jobd ends (SEMANTICS, Shutdown)."""
@@ -170,9 +176,12 @@ class Keeper:
     # Upkeep
 
     def is_alive(self) -> bool:
-        """Whether the ticks make progress and the store can be written: what the watchdog is told of."""
-        late = time.monotonic() - self.engine.last_tick_at
-        return late < _TICK_LATE_SECONDS and self.engine.storage_problem is None
+        """Whether the ticks make progress: what the watchdog is told of.
+
+        A store that hangs holds up the ticks and shows here. One that refuses (a full disk) does not: a restart would
+        not cure it, and would end a daemon that can still say what is wrong.
+        """
+        return time.monotonic() - self.engine.last_tick_at < _TICK_LATE_SECONDS
 
     def checkpoint(self) -> None:
         """Keep the WAL short, apart from any commit."""

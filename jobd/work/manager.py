@@ -1,12 +1,15 @@
-"""What jobd asks of a systemd manager: a scope for the forkserver, and whether a stop is half of a restart."""
+"""What jobd asks of a systemd manager: a scope for the forkserver, why it is stopped, and how long that may take."""
 
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 
 _ASK_SECONDS = 5.0
+_SPAN = re.compile(r"([0-9.]+)([a-z]+)", re.ASCII)
+_UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 
 
 def is_there() -> bool:
@@ -14,12 +17,22 @@ def is_there() -> bool:
     return os.path.isdir("/run/systemd/system") and "INVOCATION_ID" in os.environ
 
 
-def scope_prefix() -> tuple[str, ...]:
-    """What starts a command in a delegated scope, where it outlives the service; empty where that cannot be.
+def own_unit() -> str | None:
+    """The service that the calling process is part of, by the cgroup systemd put it in."""
+    if not is_there():
+        return None
+    with open("/proc/self/cgroup", encoding="utf-8", errors="surrogateescape") as file:
+        for line in file:
+            _, controllers, path = line.rstrip("\n").split(":", 2)
+            if controllers in ("", "name=systemd") and path.endswith(".service"):
+                return os.path.basename(path)
+    return None
 
-    The description names the service whose workers live there.
-    """
-    if not is_there() or os.geteuid() != 0 or shutil.which("systemd-run") is None:
+
+def scope_prefix() -> tuple[str, ...]:
+    """What starts a command in a delegated scope, where it outlives the service; empty where that cannot be."""
+    unit = own_unit()
+    if unit is None or os.geteuid() != 0 or shutil.which("systemd-run") is None:
         return ()
     return (
         "systemd-run",
@@ -32,20 +45,35 @@ def scope_prefix() -> tuple[str, ...]:
         "Delegate=yes",
         "-p",
         "OOMPolicy=continue",
+        "-p",
+        "TasksMax=infinity",
+        # Stops go the other way round: when the host goes down, the service drains before its scopes are ended.
+        "-p",
+        f"Before={unit}",
         "--",
     )
 
 
 def is_restart(unit: str) -> bool:
     """Whether the stop under way is the first half of a restart, by the manager's own list of jobs."""
+    jobs = _ask("list-jobs", "--no-legend", "--plain", unit)
+    return any(line.split()[1:3] == [unit, "restart"] for line in jobs.splitlines())
+
+
+def stop_timeout(unit: str) -> float | None:
+    """The seconds that a stop of the unit may take (TimeoutStopSec=); None for ever, or where nobody says."""
+    found = _SPAN.findall(_ask("show", "--property=TimeoutStopUSec", "--value", unit))
+    if not found or any(word not in _UNITS for _, word in found):
+        return None
+    return sum(float(number) * _UNITS[word] for number, word in found)
+
+
+def _ask(*question: str) -> str:
+    """What systemctl says; nothing where it does not answer."""
     try:
         answer = subprocess.run(
-            ["systemctl", "list-jobs", "--no-legend", "--plain", unit],
-            capture_output=True,
-            text=True,
-            timeout=_ASK_SECONDS,
-            check=False,
+            ["systemctl", *question], capture_output=True, text=True, timeout=_ASK_SECONDS, check=False
         )
     except (OSError, subprocess.TimeoutExpired):
-        return False
-    return any(line.split()[1:3] == [unit, "restart"] for line in answer.stdout.splitlines())
+        return ""
+    return answer.stdout
