@@ -51,7 +51,7 @@ def _forget_statistics(connection: Connection) -> None:
     With those that somebody's ANALYZE took of a quiet queue, SQLite reads the whole backlog to reserve one run.
     """
     connection.raw.execute("DROP TABLE IF EXISTS sqlite_stat1; DROP TABLE IF EXISTS sqlite_stat4")
-    connection.raw.execute("ANALYZE sqlite_schema")  # lets go of those that were read on opening
+    connection.raw.pragma("writable_schema", "RESET")  # reads the schema anew, and no statistics with it
 
 
 def _back_up(connection: Connection, target: str) -> None:
