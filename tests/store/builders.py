@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -38,7 +38,6 @@ class Store:
     writer: Writer
     history: History
     now: datetime = NOW
-    refs: dict[Job, JobRef] = field(default_factory=dict)
 
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:
