@@ -20,6 +20,18 @@ _OLDEST = (3, 51, 3)
 _BACKPORTS = {(3, 44): 6, (3, 50): 7}
 
 
+_generation = 0
+
+
+def _count_fork() -> None:
+    global _generation  # noqa: PLW0603 - a fact about the process
+    _generation += 1
+
+
+# Asking for the process id at every statement costs more than many a statement.
+os.register_at_fork(after_in_child=_count_fork)
+
+
 class StoreError(JobdError):
     """The database file cannot be used; the message says why and what to do."""
 
@@ -48,7 +60,7 @@ class Connection:
                 f"SQLite {apsw.sqlite_lib_version()} can lose commits; jobd needs 3.51.3 or later (pip install -U apsw)"
             )
         flags = apsw.SQLITE_OPEN_READONLY if readonly else apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
-        self._pid = os.getpid()
+        self._generation = _generation
         self._sql = statements()
         try:
             self.raw = apsw.Connection(path, flags=flags)
@@ -80,13 +92,13 @@ class Connection:
 
     def run(self, name: str, bindings: Any = ()) -> apsw.Cursor:
         """Execute a named statement."""
-        if os.getpid() != self._pid:
+        if self._generation != _generation:
             raise StoreError("a database handle was used after a fork")
         return self.raw.execute(self._sql[name], bindings)
 
     def many(self, name: str, rows: Iterable[Any]) -> None:
         """Execute a named statement once for every row of bindings."""
-        if os.getpid() != self._pid:
+        if self._generation != _generation:
             raise StoreError("a database handle was used after a fork")
         self.raw.executemany(self._sql[name], rows)
 
