@@ -164,6 +164,11 @@ WHERE state = 'queued' AND id IN (
   ORDER BY priority DESC, run_at, id LIMIT :most)
 RETURNING id, attempt, given_back, job, spec, priority, run_at, created_at, max_attempts, trigger, slot, timeout, owner, lane;
 
+-- name: head
+-- Whose runs come first in a lane, in the order in which they are reserved.
+SELECT (SELECT name FROM job WHERE job.id = run.job) FROM run INDEXED BY run_ready
+WHERE state = 'queued' AND queue = :queue AND lane = :lane ORDER BY priority DESC, run_at, id LIMIT :most;
+
 -- name: payload
 -- The payload of a run.
 SELECT payload FROM run_data WHERE run = :run;

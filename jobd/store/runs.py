@@ -175,6 +175,11 @@ def reserve(tx: Transaction, queue: str, room: Sequence[tuple[int, int]], most: 
     return [_reserved(tx, queue, row) for row in rows]
 
 
+def head(tx: Transaction, queue: str, lane: int, most: int) -> list[str]:
+    """The jobs of the runs that come first in a lane, in the order in which they are reserved."""
+    return [row[0] for row in tx.rows("head", {"queue": queue, "lane": lane, "most": most})]
+
+
 def _reserved(tx: Transaction, queue: str, row: tuple[Any, ...]) -> Reserved:
     run, attempt, given_back, job, spec, priority, run_at, created_at, most, trigger, slot, timeout, owner, lane = row
     data = tx.row("payload", {"run": run})

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 from datetime import UTC, datetime
+from typing import Any
 
 from jobd import __version__
 from jobd.control import app, listen, reception
@@ -16,6 +17,7 @@ from jobd.observe.journal import Journal
 from jobd.observe.metrics import Metrics
 from jobd.observe.scrape import Scrape
 from jobd.observe.sd_notify import watchdog_interval
+from jobd.observe.sentences import Priority
 from jobd.store import jobs
 from jobd.store.open import open_store
 from jobd.supervisor import catalogs, recover
@@ -33,11 +35,31 @@ from jobd.work.pool import Pool, PoolSettings
 _UPKEEP_SECONDS = 1.0
 
 
+_SOFTWARE_FAULT = 70
+"""sysexits(3): what systemd restarts, and what is no fault of settings."""
+
+
+def end_on_fault(journal: Journal) -> None:
+    """Let a failure that nobody foresaw end the daemon: workers go on, and the next one takes up what is left.
+
+    A tick that half happened in memory is worse than a restart, which the store and the workers survive by design.
+    """
+
+    def fault(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        loop.default_exception_handler(context)
+        if "handle" in context:
+            journal.note(f"jobd ends on an unforeseen failure: {context.get('exception')!r}", Priority.ERROR)
+            os._exit(_SOFTWARE_FAULT)
+
+    asyncio.get_running_loop().set_exception_handler(fault)
+
+
 async def serve(settings: Settings, forkserver: ForkServer, journal: Journal, sockets: dict[str, int]) -> None:
     """Run the daemon until it is told to end. `sockets`: descriptors that systemd handed over, by name.
 
     Raises JobdError where it cannot start; nothing is half started then.
     """
+    end_on_fault(journal)
     writer, history = open_store(settings.database, synchronous=settings.synchronous)
     keeper = Keeper(settings, writer, history, journal)
     desk = Desk(keeper)
@@ -133,8 +155,14 @@ async def _work(keeper: Keeper) -> None:
         f"jobd {__version__} serves {keeper.settings.socket}, {len(keeper.engine.rules.in_force)} jobs in force{where}"
     )
     keeper.engine.wake()
+    ending = asyncio.create_task(drain.done())
     try:
-        await drain.done()
+        # Watching and upkeep never end by themselves: when one does, its failure ends the daemon.
+        await asyncio.wait([ending, *background], return_when=asyncio.FIRST_COMPLETED)
+        for task in background:
+            if task.done():
+                task.result()
+        await ending
     finally:
         for task in background:
             task.cancel()
@@ -149,6 +177,9 @@ async def _upkeep(keeper: Keeper) -> None:
     while True:
         await asyncio.sleep(pause)
         keeper.checkpoint()
+        if keeper.engine.inbox.children:
+            # The start of an attempt wakes nobody; of one that lasts, the store should know the process.
+            keeper.engine.wake()
         if interval and keeper.is_alive():
             keeper.systemd.alive()
 

@@ -27,6 +27,9 @@ from jobd.work.wire import Order
 
 LONGEST_SLEEP_SECONDS = 60.0
 _RETRY_SECONDS = 1.0
+_DEPTH = 32
+"""Orders at a worker at most, where they are quick."""
+_STUCK_SECONDS = 0.1
 _STEP = timedelta(seconds=1)
 """Less than this is the pace of the clock being trimmed, or a reading that was late."""
 
@@ -35,6 +38,8 @@ class Workers(Protocol):
     """What the engine needs of the pool."""
 
     def seats(self) -> list[Seat]: ...
+    def places(self, depth: int) -> list[Seat]: ...
+    def take_back(self, after_seconds: float) -> int: ...
     def want(self, count: int) -> None: ...
     def give(self, orders: Iterable[tuple[int, Order]]) -> None: ...
     def acknowledge(self, keys: Iterable[AttemptKey]) -> None: ...
@@ -91,6 +96,7 @@ class Engine:
         self._waiting = True
         self._woken = False
         self._timer: asyncio.TimerHandle | None = None
+        self._stuck_timer: asyncio.TimerHandle | None = None
         self._read_clocks()
 
     def _read_clocks(self) -> None:
@@ -126,8 +132,9 @@ class Engine:
     def close(self) -> None:
         """Tick no more."""
         self._woken = True
-        if self._timer is not None:
-            self._timer.cancel()
+        for timer in (self._timer, self._stuck_timer):
+            if timer is not None:
+                timer.cancel()
 
     # The tick and what surrounds it.
 
@@ -149,12 +156,22 @@ class Engine:
             self._publish(events.ClockStepped(now, stepped.total_seconds()))
         # A clock that was set moves what is due next: every job is looked at again.
         names = self.agenda.names() if stepped else self.agenda.due(now)
-        seats = [] if self.draining else self._workers.seats()
-        return Moment(names, seats, stepped)
+        return Moment(names, self._workers.seats(), self._places, self.draining, stepped)
+
+    def _places(self) -> list[Seat]:
+        """Places to wait at workers; what is stuck there behind a long attempt is soon asked back."""
+        if self._stuck_timer is None:
+            self._stuck_timer = self._loop.call_later(_STUCK_SECONDS, self._take_back)
+        return self._workers.places(_DEPTH)
+
+    def _take_back(self) -> None:
+        self._stuck_timer = None
+        if self._workers.take_back(_STUCK_SECONDS):
+            self._stuck_timer = self._loop.call_later(_STUCK_SECONDS, self._take_back)
 
     def _has_work(self, now: datetime, moment: Moment) -> bool:
         promoted = self._next_due is not None and self._next_due <= now
-        return bool(self.inbox or moment.due or promoted or (self._waiting and moment.seats))
+        return bool(self.inbox or moment.due or promoted or (self._waiting and moment.seats and not self.draining))
 
     def _commit(self, now: datetime, moment: Moment) -> None:
         batch = self.inbox.batch()
@@ -194,7 +211,14 @@ class Engine:
         self.finished.tell(after.final)
         self.changed.tell(after.changed)
         for event in after.events:
+            if isinstance(event, events.AttemptFinished):
+                self._note_pace(event)
             self._publish(event)
+
+    def _note_pace(self, event: events.AttemptFinished) -> None:
+        ending = event.ending
+        if ending.started_at is not None and ending.finished_at is not None:
+            self.rules.reservation.pace.note(event.job, (ending.finished_at - ending.started_at).total_seconds())
 
     def _sleep(self) -> None:
         """Wake at the next instant something is due, and at least once a minute: one long sleep is never trusted."""

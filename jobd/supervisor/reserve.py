@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import itertools
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from jobd.core import allot, events
 from jobd.core.model import AttemptKey, Ending, Finished, Job
+from jobd.core.pace import Pace
 from jobd.core.states import Outcome
 from jobd.store import jobs, runs
 from jobd.store.connection import Transaction
@@ -17,6 +19,10 @@ from jobd.work.pool import Seat
 from jobd.work.wire import Order, order_of
 
 _MOST_WANTED = 64
+_MOST_BEHIND = 256
+
+Places = Callable[[], Sequence[Seat]]
+"""Looks for places to wait at workers, each behind another order."""
 
 
 @dataclass(slots=True)
@@ -26,10 +32,11 @@ class Reservation:
     limits: Mapping[str, int | None]
     """Runs under way at most, by queue; `default_limit` for one that is not declared."""
     default_limit: int | None = None
+    pace: Pace = field(default_factory=Pace)
     _last_queue: str | None = None
 
-    def reserve(self, tx: Transaction, seats: Sequence[Seat], specs: Specs, after: Aftermath) -> None:
-        """Fill the seats with the best waiting runs that may start."""
+    def reserve(self, tx: Transaction, seats: Sequence[Seat], places: Places, specs: Specs, after: Aftermath) -> None:
+        """Fill the seats with the best waiting runs that may start, and places behind them with quick ones."""
         waiting = runs.lanes(tx)
         if not waiting:
             return
@@ -49,9 +56,41 @@ class Reservation:
                 _count(running, got)
                 taken += got
                 self._last_queue = now.queue
-        self._start(tx, taken, seats, specs, after)
+        filled = list(zip(taken, seats, strict=False))
+        if len(taken) == len(seats):
+            slow = {seat.number for run, seat in filled if not self._is_quick(tx, run, specs)}
+            filled += self._behind(tx, waiting, running, places, slow)
+        self._start(tx, filled, specs, after)
         if rooms and len(taken) == len(seats):
             after.wanted = self.wanted(tx)
+
+    def _behind(
+        self,
+        tx: Transaction,
+        waiting: Sequence[allot.Lane],
+        running: Mapping[allot.Lane, int],
+        places: Places,
+        slow: Collection[int],
+    ) -> list[tuple[Reserved, Seat]]:
+        """Quick runs that may wait behind others at a worker that is not at a slow one.
+
+        Only where no other queue or lane waits for its turn: what is first in order stays first.
+        """
+        rooms = self._rooms(tx, waiting, running, _MOST_BEHIND)
+        if len(rooms) != 1 or len(rooms[0].lanes) != 1:
+            return []
+        ((number, most),) = rooms[0].lanes
+        first = runs.head(tx, rooms[0].queue, number, most)
+        quick = sum(1 for _ in itertools.takewhile(self.pace.is_quick, first))
+        open_places = [seat for seat in places() if seat.number not in slow][:quick] if quick else []
+        if not open_places:
+            return []
+        taken = runs.reserve(tx, rooms[0].queue, [(number, len(open_places))], len(open_places))
+        return list(zip(taken, open_places, strict=False))
+
+    def _is_quick(self, tx: Transaction, run: Reserved, specs: Specs) -> bool:
+        job = specs.get(tx, run.spec)
+        return job is not None and self.pace.is_quick(job.name)
 
     def wanted(self, tx: Transaction) -> int:
         """How many workers more could start a run at once, if they were there (counted up to a bound)."""
@@ -70,10 +109,7 @@ class Reservation:
         )
 
     @staticmethod
-    def _start(
-        tx: Transaction, taken: Sequence[Reserved], seats: Sequence[Seat], specs: Specs, after: Aftermath
-    ) -> None:
-        pairs = list(zip(taken, seats, strict=False))
+    def _start(tx: Transaction, pairs: Sequence[tuple[Reserved, Seat]], specs: Specs, after: Aftermath) -> None:
         runs.open_attempts(tx, [(run.key, seat.worker) for run, seat in pairs])
         for run, seat in pairs:
             job = specs.get(tx, run.spec)

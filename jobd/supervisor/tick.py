@@ -15,7 +15,7 @@ from jobd.supervisor.catalogs import AdoptCatalog, InForce
 from jobd.supervisor.finalize import finalize
 from jobd.supervisor.inbox import Batch
 from jobd.supervisor.plan import carry, plan
-from jobd.supervisor.reserve import Reservation
+from jobd.supervisor.reserve import Places, Reservation
 from jobd.supervisor.specs import Specs
 from jobd.work.pool import Seat
 
@@ -39,7 +39,10 @@ class Moment:
     due: Sequence[str]
     """Jobs that have an undecided slot."""
     seats: Sequence[Seat]
-    """Workers that can take an order now; none while jobd drains."""
+    """Workers that can take an order now."""
+    places: Places
+    draining: bool
+    """Nothing is reserved any more."""
     stepped: timedelta
     """How far the wall clock was set since the last tick; zero where it was not."""
 
@@ -62,10 +65,8 @@ def tick(tx: Transaction, rules: Rules, batch: Batch, moment: Moment) -> Afterma
         carry(tx, moment.stepped, moment.due, rules.in_force)
     plan(tx, moment.due, rules.in_force, after, corrected=moment.corrected)
     runs.promote(tx)
-    if moment.seats:
-        rules.reservation.reserve(tx, moment.seats, rules.specs, after)
-    else:
-        after.wanted = rules.reservation.wanted(tx)
+    if not moment.draining:
+        rules.reservation.reserve(tx, moment.seats, moment.places, rules.specs, after)
     after.next_due = runs.next_due(tx)
     return after
 

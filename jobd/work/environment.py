@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from jobd.core.spans import rfc3339
-from jobd.work.accounts import Account
+from jobd.work.accounts import Account, Refused
 from jobd.work.scratch import Scratch
 from jobd.work.wire import Order
 
@@ -15,7 +15,13 @@ _LONGEST_STRING = 128 * 1024 - 1
 
 
 def variables(order: Order, account: Account, scratch: Scratch | None = None) -> dict[str, str]:
-    """Every variable of an attempt; the files are named where it has a directory of its own."""
+    """Every variable of an attempt; the files are named where it has a directory of its own.
+
+    Raises Refused for a variable that no program can be given.
+    """
+    for name, value in order.env:
+        if not name or "=" in name or "\0" in name + value:
+            raise Refused(f"the variable {name!r} has no possible name, or contains a NUL character")
     env = {
         "PATH": PATH,
         "HOME": account.home,

@@ -78,8 +78,8 @@ class _Pipes:
 
 def start(launch: Launch) -> Child:
     """Execute `launch.argv`. Raises Refused with the reason, its exit code and whether trying again can help."""
-    if "\0" in "".join((*launch.argv, *launch.env, *launch.env.values(), launch.cwd)):
-        raise Refused("an argument, variable or directory contains a NUL character, which no program can be given")
+    if "\0" in "".join((*launch.argv, launch.cwd)):
+        raise Refused("an argument or the directory contains a NUL character, which no program can be given")
     if launch.account.differs or launch.nice:
         return fork(launch, lambda: _execute(launch))
     return _started(launch, _popen)
@@ -99,12 +99,17 @@ def _started(launch: Launch, way: Callable[[Launch, _Pipes], int]) -> Child:
         pipes = _pipes(launch.stdin)
     except OSError as problem:
         raise _refusal(problem, launch) from None
+    except ValueError as problem:
+        raise Refused(f"its stdin cannot be written: {problem}") from None
     try:
         pid = way(launch, pipes)
         return Child(pid, os.pidfd_open(pid), pipes.from_stdout, pipes.from_stderr)
     except OSError as problem:
         pipes.close_ours()
         raise _refusal(problem, launch) from None
+    except ValueError as problem:
+        pipes.close_ours()
+        raise Refused(f"an argument or variable cannot be given to a program: {problem}") from None
     except BaseException:
         pipes.close_ours()
         raise

@@ -12,9 +12,9 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
-from jobd.core.model import AttemptKey, Finished, ProcessIdentity
+from jobd.core.model import AttemptKey, Ending, Finished, ProcessIdentity
 from jobd.core.states import Outcome
 from jobd.work import identity, judgement, left_behind, scratch, tree
 from jobd.work.adoption import Adoption
@@ -23,12 +23,14 @@ from jobd.work.deadlines import Deadlines
 from jobd.work.hiring import ForkServer
 from jobd.work.member import Member, Task
 from jobd.work.recruiting import Ears, Recruiter
-from jobd.work.wire import Acknowledged, Hello, Message, Order, Orders, Progress, Report, Retire, Started, Stop
+from jobd.work.wire import NO_ROOM, Acknowledged, Hello, Message, Order, Orders, Progress, Report, Retire, Started, Stop
 
 __all__ = ["ForkServer", "Pool", "PoolSettings", "Seat", "WorkerState"]
 
 _GONE_SECONDS = 15.0
 _FLOOR = 1
+_LONGEST_PAUSE_SECONDS = 60.0
+_BRISK = timedelta(milliseconds=20)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +91,7 @@ class Pool:
         self._idle: list[Member] = []
         self._unsent: set[Member] = set()
         self._unacknowledged: dict[AttemptKey, Member] = {}
+        self._pause_seconds = self._no_orders_before = 0.0
         self._is_closing = self._is_closed = False
         self._all_gone = asyncio.Event()
 
@@ -114,6 +117,8 @@ class Pool:
 
     def room(self) -> int:
         """How many orders could start at once: idle workers, and workers that may be hired."""
+        if self._loop.time() < self._no_orders_before:
+            return 0
         return sum(member.takes_orders for member in self._idle) + self._may_hire()
 
     def backlog_room(self, per_worker: int) -> int:
@@ -124,21 +129,25 @@ class Pool:
         there = sum(max(per_worker - len(m.tasks), 0) for m in self._members.values() if m.takes_orders)
         return there + self._may_hire() * per_worker
 
-    def seats(self, depth: int = 1) -> list[Seat]:
-        """Where orders can go: the workers that wait for one, the one that was busy last first, its memory being warm.
+    def seats(self) -> list[Seat]:
+        """The workers that wait for an order, the one that was busy last first: its memory is warm."""
+        if self._loop.time() < self._no_orders_before:
+            return []
+        idle = [member for member in reversed(self._idle) if member.takes_orders]
+        return [Seat(member.number, member.identity) for member in idle if member.identity is not None]
 
-        With a `depth` above 1, then also places to wait at each worker, until it has that many orders; a worker comes
-        up once for each. Meant for short orders (see `take_back`).
+    def places(self, depth: int) -> list[Seat]:
+        """Places to wait at workers, each behind another order, until a worker has `depth` of them; nearest first.
+
+        Meant for short orders (see `take_back`). A worker that is at an attempt that takes its time has none.
         """
-        staff = [member for member in reversed(self._idle) if member.takes_orders]
-        if depth > 1:
-            staff += [member for member in self._members.values() if member.tasks and member.takes_orders]
-        return [
-            Seat(member.number, member.identity)
-            for place in range(depth)
-            for member in staff
-            if member.identity is not None and len(member.tasks) <= place
+        since = datetime.now(UTC) - _BRISK
+        staff = [
+            (max(len(member.tasks), 1), Seat(member.number, member.identity))
+            for member in self._members.values()
+            if member.takes_orders and member.identity is not None and (member.since is None or member.since > since)
         ]
+        return [seat for place in range(1, depth) for taken, seat in staff if taken <= place]
 
     def want(self, count: int) -> None:
         """Hire until `count` workers are idle or on their way, as far as settings allow; `on_room` tells of each."""
@@ -164,14 +173,17 @@ class Pool:
     def take_back(self, after_seconds: float) -> int:
         """Ask for the orders that wait behind an attempt under way for longer than this: they come given back.
 
-        Returns how many were asked for.
+        Returns how many orders still wait behind another, those that were asked for not counted.
         """
-        now, asked = datetime.now(UTC), 0
+        now, left = datetime.now(UTC), 0
         for member in self._members.values():
+            waiting = [task.key for task in list(member.tasks.values())[1:] if not task.stop]
             if member.running and member.since and (now - member.since).total_seconds() > after_seconds:
-                waiting = [task.key for task in member.tasks.values() if task.key != member.running and not task.stop]
-                asked += sum(self.stop(key, Outcome.INTERRUPTED) for key in waiting)
-        return asked
+                for key in waiting:
+                    self.stop(key, Outcome.INTERRUPTED)
+            else:
+                left += len(waiting)
+        return left
 
     def hand_out(self, orders: Iterable[Order]) -> None:
         """Give each order to a worker: an idle one, a new one, or else the one with the fewest orders."""
@@ -402,10 +414,22 @@ class Pool:
         self._holders.pop(finished.key, None)
         if member.running == finished.key:
             member.running = None
+        self._note_room(finished.ending)
         self._unacknowledged[finished.key] = member
         self._adoption.is_reported(finished.key)
         if task is not None or member.is_adopted:
             self._on_report(finished)
+
+    def _note_room(self, ending: Ending) -> None:
+        """Where the machine has no room for a process, offer no seats for a while, longer each time."""
+        if ending.exit_code == NO_ROOM and not ending.spent:
+            self._pause_seconds = min(max(self._pause_seconds * 2, 1.0), _LONGEST_PAUSE_SECONDS)
+            self._no_orders_before = self._loop.time() + self._pause_seconds
+            self._loop.call_at(self._no_orders_before + 0.001, self._tell_of_room)
+            self._on_degraded("spawning", f"{ending.error}; trying again in {self._pause_seconds:g} s")
+        elif self._pause_seconds and ending.started_at is not None:
+            self._pause_seconds = 0.0
+            self._on_degraded("spawning", "")
 
     # Beginnings and ends of workers
 

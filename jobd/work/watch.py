@@ -42,6 +42,8 @@ class Ended:
     system_seconds: float = 0.0
     peak_memory_bytes: int = 0
     leftovers: int = 0
+    is_stuck: bool = False
+    """Something of it could not be ended."""
     background: list[ProcessIdentity] = field(default_factory=list)
     """What was allowed to live on."""
 
@@ -175,6 +177,7 @@ class Watch:
         """Nothing more can be done about what is stuck in the kernel or may not be signalled."""
         shown = ", ".join(tree.describe(process) for process in tree.descendants(os.getpid()))
         self._ended.error = f"{self._ended.error or ''}; could not be ended: {shown}".lstrip("; ")
+        self._ended.is_stuck = True
         self._leader_lives = self._tree_lives = False
         self._kill_at = None
         self._drain_until = time.monotonic()

@@ -27,6 +27,9 @@ from jobd.core.model import (
 from jobd.core.spans import from_micros, micros
 from jobd.core.states import Outcome, Trigger
 
+NO_ROOM = 125
+"""Exit code of an attempt given back because the machine had no room to start it: wait before the next one."""
+
 
 @dataclass(frozen=True, slots=True)
 class Order:

@@ -21,14 +21,14 @@ from jobd.work.accounts import Account, Refused, account_of
 from jobd.work.alarm import Alarm
 from jobd.work.channel import Channel
 from jobd.work.environment import directory_of, variables
-from jobd.work.executors import argv_of
+from jobd.work.executors import argv_of, isolated, warm
 from jobd.work.launch import Child, Launch, fork, start
 from jobd.work.line import Line
 from jobd.work.output import Capture, path_of
 from jobd.work.scratch import Scratch
 from jobd.work.stage import Stage
 from jobd.work.watch import Ended, Watch
-from jobd.work.wire import Order
+from jobd.work.wire import NO_ROOM, Order
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +105,6 @@ class Worker:
 
     def _call(self, order: Order, account: Account, captures: tuple[Capture, Capture]) -> Ending:
         """Call a Python job here, with the worker's modules warm."""
-        from jobd.work.executors import warm
-
         self._has_called = True
         return warm.call(order, account, captures, self._stage, self._alarm, self._line)
 
@@ -157,8 +155,6 @@ class Worker:
 
     def _isolated(self, order: Order, launch: Launch, captures: tuple[Capture, Capture], leaf: str | None) -> Ending:
         """Call a Python job in a fork of its own; its answer comes back by a memory file."""
-        from jobd.work.executors import isolated
-
         answer = os.memfd_create("answer", os.MFD_CLOEXEC)
         try:
             child = fork(launch, isolated.body(order, launch.env, answer), keep=answer)
@@ -173,6 +169,8 @@ class Worker:
         ended = Watch(child, order, captures, self._alarm, self._line).run(leaf)
         if ended.background:
             self._let_live(order.key, ended)
+        if ended.is_stuck:
+            self._leave("the worker is replaced after a job that could not be ended altogether")
         return _ending(order, ended, started_at)
 
     def _let_live(self, key: AttemptKey, ended: Ended) -> None:
@@ -195,7 +193,7 @@ def _refused(refused: Refused) -> Ending:
     return Ending(
         Outcome.FAILED if refused.spent else Outcome.INTERRUPTED,
         finished_at=datetime.now(UTC),
-        exit_code=refused.exit_code if refused.spent else None,
+        exit_code=refused.exit_code if refused.spent else NO_ROOM,
         error=refused.error,
         retryable=refused.retryable,
         spent=refused.spent,

@@ -149,22 +149,28 @@ def test_a_result_file_becomes_the_result_and_the_word_on_the_run(tmp_path: Path
     assert ending.directive == Directive("retry", 30.0, "busy")
 
 
-@pytest.mark.parametrize(
-    ("text", "word"),
-    [
+def test_a_hostile_result_file_is_named_and_ignored(tmp_path: Path) -> None:
+    cases = [
         ('ln -s /etc/passwd "$JOBD_RESULT_FILE"', "cannot be read"),
+        ('ln "$JOBD_PAYLOAD_FILE" "$JOBD_RESULT_FILE"', "regular file"),
         ('mkfifo "$JOBD_RESULT_FILE"', "regular file"),
         ('mkdir "$JOBD_RESULT_FILE"', "regular file"),
         ('head -c 1100000 /dev/zero > "$JOBD_RESULT_FILE"', "more than"),
         ('echo "{" > "$JOBD_RESULT_FILE"', "not JSON"),
         ('echo 1e999 > "$JOBD_RESULT_FILE"', "out of range"),
         ('echo NaN > "$JOBD_RESULT_FILE"', "not JSON"),
-    ],
-)
-def test_a_hostile_result_file_is_named_and_ignored(tmp_path: Path, text: str, word: str) -> None:
-    ending, _, _ = one(tmp_path, shell(1, text))
-    assert (ending.outcome, ending.result) == (Outcome.SUCCEEDED, None)
-    assert ending.error and word in ending.error
+        ('echo \'{"jobd": {"retry_in": "soon"}}\' > $JOBD_RESULT_FILE', "takes seconds"),
+        ('echo \'{"jobd": {"jump": 1}}\' > $JOBD_RESULT_FILE', "exactly one of"),
+    ]
+
+    async def scenario() -> None:
+        async with floor(tmp_path) as hall:
+            endings = await hall.run(*(shell(n, text) for n, (text, _) in enumerate(cases)))
+            for (text, words), ending in zip(cases, endings, strict=True):
+                assert (ending.outcome, ending.result, ending.directive) == (Outcome.SUCCEEDED, None, None), text
+                assert ending.error and words in ending.error, (text, ending.error)
+
+    asyncio.run(scenario())
 
 
 def test_the_private_directory_goes_whatever_is_in_it_and_nothing_else_does(tmp_path: Path) -> None:

@@ -49,22 +49,23 @@ def test_no_more_workers_than_allowed_run_at_once(tmp_path: Path) -> None:
     asyncio.run(scenario())
 
 
-@pytest.mark.parametrize("outcome", [Outcome.CANCELLED, Outcome.INTERRUPTED, Outcome.TIMEOUT])
-@pytest.mark.parametrize("isolate", [None, False, True], ids=["command", "warm", "isolated"])
-def test_a_stopped_attempt_ends_as_asked(
-    tmp_path: Path, callables: str, outcome: Outcome, isolate: bool | None
-) -> None:
+def test_a_stopped_attempt_ends_as_asked(tmp_path: Path, callables: str) -> None:
+    outcomes = [Outcome.CANCELLED, Outcome.INTERRUPTED, Outcome.TIMEOUT]
+    kinds = ["a command", "a call", "an isolated call"]
+
     async def scenario() -> None:
-        async with floor(tmp_path, python_path=[callables]) as hall:
-            order = (
-                shell(1, "sleep 30") if isolate is None else python(1, "callables:nap", payload="30", isolate=isolate)
-            )
-            hall.pool.hand_out([order])
-            await hall.until(lambda: key(1) in hall.started)
-            assert hall.pool.stop(key(1), outcome)
-            await hall.until(lambda: hall.reports)
-            ending = hall.ending(1)
-            assert ending and (ending.outcome, ending.spent) == (outcome, outcome is not Outcome.INTERRUPTED)
+        async with floor(tmp_path, python_path=[callables], max_workers=9) as hall:
+            cases = [(kind, outcome) for kind in kinds for outcome in outcomes]
+            for run, (kind, _) in enumerate(cases):
+                nap = python(run, "callables:nap", payload="30", isolate=kind == "an isolated call")
+                hall.pool.hand_out([shell(run, "sleep 30") if kind == "a command" else nap])
+            await hall.until(lambda: len(hall.started) == len(cases))
+            for run, (_, outcome) in enumerate(cases):
+                assert hall.pool.stop(key(run), outcome)
+            await hall.until(lambda: len(hall.reports) == len(cases))
+            for run, (kind, outcome) in enumerate(cases):
+                ending = hall.ending(run)
+                assert ending and (ending.outcome, ending.spent) == (outcome, outcome is not Outcome.INTERRUPTED), kind
 
     asyncio.run(scenario())
 
@@ -74,14 +75,14 @@ def test_orders_behind_a_long_attempt_can_be_taken_back(tmp_path: Path, callable
     async def scenario() -> None:
         async with floor(tmp_path, python_path=[callables], max_workers=1) as hall:
             await hall.run(shell(9, ":"))
-            (seat, *more) = hall.pool.seats(depth=3)
-            assert [one.number for one in more] == [seat.number] * 2
+            (seat,) = hall.pool.seats()
+            assert [place.number for place in hall.pool.places(3)] == [seat.number] * 2
             long = python(1, "callables:nap", payload="0.6") if warm else shell(1, "sleep 0.6")
             hall.pool.give([(seat.number, long), (seat.number, shell(2, ":")), (seat.number, shell(3, ":"))])
-            assert hall.pool.seats() == [] and hall.pool.seats(depth=3) == []
+            assert hall.pool.seats() == [] and hall.pool.places(3) == []
             await hall.until(lambda: key(1) in hall.started)
-            assert hall.pool.take_back(60) == 0
-            assert hall.pool.take_back(0) == 2
+            assert hall.pool.take_back(60) == 2
+            assert hall.pool.take_back(0) == 0
             await hall.until(lambda: len(hall.reports) == 3)
             assert {hall.ending(n).outcome for n in (2, 3)} == {Outcome.INTERRUPTED}  # type: ignore[union-attr]
             assert hall.ending(1) is None, "the orders come back before the long attempt ends"

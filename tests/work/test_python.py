@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,23 +26,31 @@ def called(
     return one(tmp_path, order, python_path=[callables])
 
 
+def all_called(tmp_path: Path, callables: str, calls: Sequence[tuple[str, Any]], **values: Any) -> list[Ending]:
+    """The endings of several calls in one pool."""
+
+    async def scenario() -> list[Ending]:
+        async with floor(tmp_path, python_path=[callables], max_workers=2) as hall:
+            return await hall.run(
+                *(python(n, target, payload=json.dumps(payload), **values) for n, (target, payload) in enumerate(calls))
+            )
+
+    return asyncio.run(scenario())
+
+
 @both
-@pytest.mark.parametrize(
-    ("function", "payload", "result"),
-    [
-        ("answer", {"a": [1]}, {"got": {"a": [1]}}),
-        ("attempt", None, [1, 1, "job"]),
-        ("waiting", "x", "x"),
-        ("thing", None, "called"),
-        ("thing.method", None, "method"),
-        ("nothing", None, None),
-    ],
-)
-def test_a_callable_answers(
-    tmp_path: Path, callables: str, function: str, payload: Any, result: Any, isolate: bool
-) -> None:
-    ending, _, err = called(tmp_path, callables, function, payload, isolate=isolate)
-    assert (ending.outcome, ending.exit_code, ending.result) == (Outcome.SUCCEEDED, 0, result), err
+def test_a_callable_answers(tmp_path: Path, callables: str, isolate: bool) -> None:
+    cases = [
+        ("callables:answer", {"a": [1]}, {"got": {"a": [1]}}),
+        ("callables:attempt", None, [1, 1, "job"]),
+        ("callables:waiting", "x", "x"),
+        ("callables:thing", None, "called"),
+        ("callables:thing.method", None, "method"),
+        ("callables:nothing", None, None),
+    ]
+    endings = all_called(tmp_path, callables, [case[:2] for case in cases], isolate=isolate)
+    for (target, _, result), ending in zip(cases, endings, strict=True):
+        assert (ending.outcome, ending.exit_code, ending.result) == (Outcome.SUCCEEDED, 0, result), target
 
 
 @both
@@ -53,47 +62,43 @@ def test_an_exception_is_one_line_and_a_traceback(tmp_path: Path, callables: str
 
 
 @both
-@pytest.mark.parametrize(
-    ("raised", "outcome", "directive"),
-    [
+def test_a_verdict_is_passed_on(tmp_path: Path, callables: str, isolate: bool) -> None:
+    cases = [
         (["Retry", 30], Outcome.FAILED, Directive("retry", 30.0, "")),
         (["Retry", 5, "busy"], Outcome.FAILED, Directive("retry", 5.0, "busy")),
         (["Snooze", 60], Outcome.FAILED, Directive("snooze", 60.0, "")),
         (["Cancel", "no more"], Outcome.CANCELLED, Directive("cancel", 0.0, "no more")),
         (["Discard", "bad input"], Outcome.FAILED, Directive("discard", 0.0, "bad input")),
-    ],
-)
-def test_a_verdict_is_passed_on(
-    tmp_path: Path, callables: str, raised: list[Any], outcome: Outcome, directive: Directive, isolate: bool
-) -> None:
-    ending, _, err = called(tmp_path, callables, "verdict", raised, isolate=isolate)
-    assert (ending.outcome, ending.directive) == (outcome, directive)
-    assert b"Traceback" not in err
+    ]
+    endings = all_called(
+        tmp_path, callables, [("callables:verdict", raised) for raised, _, _ in cases], isolate=isolate
+    )
+    for (raised, outcome, directive), ending in zip(cases, endings, strict=True):
+        assert (ending.outcome, ending.directive) == (outcome, directive), raised
+        assert ending.usage.stderr_bytes == 0, "a verdict is no error and has no traceback"
 
 
 @both
-@pytest.mark.parametrize(("status", "exit_code"), [(None, 0), (0, 0), (7, 7), ("said why", 1)])
-def test_sys_exit_ends_the_job_and_not_the_worker(
-    tmp_path: Path, callables: str, status: Any, exit_code: int, isolate: bool
-) -> None:
-    ending, _, _ = called(tmp_path, callables, "leave", status, isolate=isolate)
-    assert ending.exit_code == exit_code
-    assert ending.outcome is (Outcome.FAILED if exit_code else Outcome.SUCCEEDED)
+def test_sys_exit_ends_the_job_and_not_the_worker(tmp_path: Path, callables: str, isolate: bool) -> None:
+    cases = [(None, 0), (0, 0), (7, 7), ("said why", 1)]
+    endings = all_called(tmp_path, callables, [("callables:leave", status) for status, _ in cases], isolate=isolate)
+    for (status, exit_code), ending in zip(cases, endings, strict=True):
+        assert ending.exit_code == exit_code, status
+        assert ending.outcome is (Outcome.FAILED if exit_code else Outcome.SUCCEEDED), status
 
 
-@pytest.mark.parametrize(
-    ("target", "words"),
-    [
+def test_what_cannot_be_found_is_not_tried_again(tmp_path: Path, callables: str) -> None:
+    cases = [
         ("callables:missing", "missing"),
         ("no_such_module:f", "no_such_module"),
         ("callables", "package.module:function"),
         ("callables:os", "cannot be called"),
-    ],
-)
-def test_what_cannot_be_found_is_not_tried_again(tmp_path: Path, callables: str, target: str, words: str) -> None:
-    ending, _, _ = one(tmp_path, python(1, target), python_path=[callables])
-    assert (ending.outcome, ending.exit_code, ending.retryable) == (Outcome.FAILED, 126, False)
-    assert ending.error and words in ending.error
+    ]
+    for (target, words), ending in zip(
+        cases, all_called(tmp_path, callables, [(target, None) for target, _ in cases]), strict=True
+    ):
+        assert (ending.outcome, ending.exit_code, ending.retryable) == (Outcome.FAILED, 126, False), target
+        assert ending.error and words in ending.error, target
 
 
 @both
@@ -153,11 +158,11 @@ def test_a_callable_for_another_user_runs_as_that_user(tmp_path: Path, callables
     assert ending.result == [65534, [65534]], (ending, err)
 
 
-@pytest.mark.parametrize("delay", [-1, float("inf"), float("nan")])
-def test_a_delay_that_is_no_time_is_a_failure(tmp_path: Path, callables: str, delay: float) -> None:
-    ending, _, _ = called(tmp_path, callables, "verdict", ["Retry", delay])
-    assert (ending.outcome, ending.directive) == (Outcome.FAILED, None)
-    assert ending.error and "seconds" in ending.error
+def test_a_delay_that_is_no_time_is_a_failure(tmp_path: Path, callables: str) -> None:
+    raised = [["Retry", delay] for delay in (-1, float("inf"), float("nan"))]
+    for ending in all_called(tmp_path, callables, [("callables:verdict", each) for each in raised]):
+        assert (ending.outcome, ending.directive) == (Outcome.FAILED, None)
+        assert ending.error and "seconds" in ending.error
 
 
 def test_processes_a_call_leaves_are_ended(tmp_path: Path, callables: str) -> None:

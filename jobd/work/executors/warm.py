@@ -28,11 +28,12 @@ def call(
 ) -> Ending:
     """Call the order's function and say how it ended. Raises Refused where its directory cannot be entered."""
     started_at, before = datetime.now(UTC), resource.getrusage(resource.RUSAGE_SELF)
-    line.start(None, started_at)
+    env = variables(order, account)
     try:
-        stage.enter(variables(order, account), directory_of(order, account), order.umask, captures)
-    except OSError as problem:
-        raise Refused(f"the working directory cannot be entered: {problem}") from None
+        stage.enter(env, directory_of(order, account), order.umask, captures)
+    except (OSError, ValueError) as problem:
+        raise Refused(f"its directory or environment cannot be taken on: {problem}") from None
+    line.start(None, started_at)
     try:
         answer = _guarded(order, alarm, line)
     finally:
