@@ -178,7 +178,7 @@ def test_the_private_directory_goes_whatever_is_in_it_and_nothing_else_does(tmp_
     canary.mkdir()
     (canary / "precious").write_text("here")
     text = f"""cd "$(dirname "$JOBD_PAYLOAD_FILE")"; stat -c %a .; ln -s {canary} link; ln -s {canary}/precious file
-    i=0; while [ $i -lt 400 ]; do mkdir d; touch f; ln -s {canary} l; cd d; i=$((i+1)); done; chmod 0 ."""
+    i=0; while [ $i -lt 150 ]; do mkdir d; touch f; ln -s {canary} l; cd d; i=$((i+1)); done; chmod 0 ."""
     ending, out, _ = one(tmp_path, shell(1, text))
     assert (ending.outcome, out) == (Outcome.SUCCEEDED, b"700\n")
     assert (canary / "precious").read_text() == "here"
@@ -199,6 +199,11 @@ def spawn_errors(directory: Path) -> dict[str, tuple[Order, int, str]]:
         "too long": (command(6, "echo", "x" * 140_000), 126, "too long"),
         "NUL": (command(7, "echo", "a\0b"), 126, "NUL"),
         "no such directory": (command(8, "true", cwd="/nonexistent"), 126, "working directory"),
+        "NUL in a variable": (command(11, "true", env=(("A", "b\0"),)), 126, "NUL"),
+        "impossible variable": (command(12, "true", env=(("A=B", "c"),)), 126, "possible name"),
+        "no text": (command(13, "echo", "\ud800"), 126, "cannot be given"),
+        "no text on stdin": (command(14, "cat", stdin="\ud800"), 126, "stdin"),
+        "empty": (command(15), 126, "empty"),
         "no such user": (command(9, "true", user="nobody-like-this"), 126, "no user"),
         "no such group": (command(10, "true", group="no-group-like-this"), 126, "no group"),
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import resource
 import select
 import signal
 import subprocess
@@ -251,6 +252,28 @@ def test_a_kernel_that_refuses_to_fork_costs_no_attempt(tmp_path: Path) -> None:
             await hall.until(hall.pool.room)
             (after,) = await hall.run(shell(2, "true"))
             assert after.outcome is Outcome.SUCCEEDED
+
+    asyncio.run(scenario())
+
+
+def test_a_machine_without_room_for_a_process_costs_no_attempt_and_is_left_alone(tmp_path: Path) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+
+    async def scenario() -> None:
+        async with floor(tmp_path, max_workers=1) as hall:
+            await hall.run(shell(1, ":"))
+            worker = hall.pool.seats()[0].worker.pid
+            in_use = len(os.listdir(f"/proc/{worker}/fd"))
+            resource.prlimit(worker, resource.RLIMIT_NOFILE, (in_use + 3, hard))
+            (ending,) = await hall.run(shell(2, ":"))
+            assert (ending.outcome, ending.spent, ending.started_at) == (Outcome.INTERRUPTED, False, None)
+            assert hall.pool.room() == 0 and hall.pool.seats() == []
+            assert hall.degraded[-1][0] == "spawning"
+            resource.prlimit(worker, resource.RLIMIT_NOFILE, (soft, hard))
+            await hall.until(hall.pool.room)
+            (after,) = await hall.run(shell(3, ":"))
+            assert after.outcome is Outcome.SUCCEEDED
+            assert hall.degraded[-1] == ("spawning", "")
 
     asyncio.run(scenario())
 
