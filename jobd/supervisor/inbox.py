@@ -77,4 +77,4 @@ class Inbox:
                 del self.children[key]
 
     def __bool__(self) -> bool:
-        return bool(self.reports or self.questions)
+        return bool(self.reports or self.questions or self.children)
