@@ -180,9 +180,6 @@ async def _upkeep(keeper: Keeper) -> None:
         if keeper.engine.inbox.children:
             # The start of an attempt wakes nobody; of one that lasts, the store should know the process.
             keeper.engine.wake()
-        if keeper.engine.inbox.children:
-            # The start of an attempt wakes nobody; of one that lasts, the store should know the process.
-            keeper.engine.wake()
         if interval and keeper.is_alive():
             keeper.systemd.alive()
 
