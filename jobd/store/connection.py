@@ -70,6 +70,8 @@ class Connection:
 
     def _prepare(self, readonly: bool, synchronous: str) -> None:
         self.raw.set_busy_timeout(BUSY_MILLISECONDS)
+        # Else SQLite prepares statements anew whenever other values are bound, which takes longer than most of them.
+        self.raw.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)
         self._pragma("cache_size", -8192)
         self._pragma("foreign_keys", 1)
         self._pragma("temp_store", 2)

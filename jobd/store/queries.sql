@@ -111,14 +111,6 @@ RETURNING id;
 -- When the next run becomes ready.
 SELECT run_at FROM run WHERE state IN ('scheduled', 'retrying') ORDER BY run_at LIMIT 1;
 
--- name: first_lane
--- The lane in which a run waits for a worker that comes first in the index.
-SELECT queue, lane FROM run INDEXED BY run_ready WHERE state = 'queued' ORDER BY queue, lane LIMIT 1;
-
--- name: last_lane
--- The lane that comes last there.
-SELECT queue, lane FROM run INDEXED BY run_ready WHERE state = 'queued' ORDER BY queue DESC, lane DESC LIMIT 1;
-
 -- name: lanes
 -- The lanes in which a run waits for a worker, found by hopping along the index from one to the next.
 WITH RECURSIVE hop (id) AS (

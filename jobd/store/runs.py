@@ -125,10 +125,6 @@ def queued_by(tx: Transaction, owner: str) -> int:
 
 def promote(tx: Transaction, most: int = 1000) -> int:
     """Let runs wait for a worker whose time has come; how many were promoted, at most `most`."""
-    # Most ticks have none, and looking costs a tenth of an update that finds nothing.
-    due = tx.row("next_due")
-    if due is None or due[0] > tx.at:
-        return 0
     return len(tx.rows("promote", {"now": tx.at, "most": most}))
 
 
@@ -140,10 +136,6 @@ def next_due(tx: Transaction) -> datetime | None:
 
 def lanes(tx: Transaction, most: int = 256) -> list[Lane]:
     """The lanes in which runs wait for a worker."""
-    # Nearly always there is one or none, and its two ends tell at a tenth of the cost of the walk.
-    first = tx.row("first_lane")
-    if first is None or first == tx.row("last_lane"):
-        return [] if first is None else [Lane(*first)]
     return [Lane(queue, number) for queue, number in tx.rows("lanes", {"most": most})]
 
 

@@ -18,8 +18,6 @@ HOT: dict[str, str | None] = {
     "reserve": "run_ready",
     "reserve_lane": "run_ready",
     "lanes": "run_ready",
-    "first_lane": "run_ready",
-    "last_lane": "run_ready",
     "waiting": "run_ready",
     "running": "run_running",
     "promote": "run_due",
@@ -68,8 +66,6 @@ SCANS_ALLOWED = {
     ("next_due", "SCAN run USING COVERING INDEX run_due"),
     ("next_due", "SCAN run USING INDEX run_due"),
     ("lanes", "SCAN run USING COVERING INDEX run_ready"),
-    ("first_lane", "SCAN run USING COVERING INDEX run_ready"),
-    ("last_lane", "SCAN run USING COVERING INDEX run_ready"),
 }
 SORTS_ALLOWED = {
     # Sorts the unfinished runs of one job, when a slot of it is due.
