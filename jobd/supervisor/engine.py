@@ -40,6 +40,7 @@ class Workers(Protocol):
     def seats(self) -> list[Seat]: ...
     def places(self, depth: int) -> list[Seat]: ...
     def take_back(self, after_seconds: float) -> int: ...
+    def room(self) -> int: ...
     def want(self, count: int) -> None: ...
     def give(self, orders: Iterable[tuple[int, Order]]) -> None: ...
     def acknowledge(self, keys: Iterable[AttemptKey]) -> None: ...
@@ -94,6 +95,7 @@ class Engine:
         # The first tick looks at the store, whatever else there is to do: runs may wait there since an earlier life.
         self._next_due: datetime | None = clock.now()
         self._waiting = True
+        self._wanted = 0
         self._woken = False
         self._timer: asyncio.TimerHandle | None = None
         self._stuck_timer: asyncio.TimerHandle | None = None
@@ -125,7 +127,7 @@ class Engine:
             self._loop.call_soon(self._loop.call_soon, self._tick)
 
     def room_made(self) -> None:
-        """A worker can take an order."""
+        """A worker can take an order, or workers can be hired again."""
         if self._waiting:
             self.wake()
 
@@ -145,6 +147,8 @@ class Engine:
         moment = self._moment(now)
         if self._has_work(now, moment):
             self._commit(now, moment)
+        elif self._wanted and not self.draining:
+            self._workers.want(self._wanted)  # what could not be hired when it was asked for
         self._sleep()
 
     def _moment(self, now: datetime) -> Moment:
@@ -156,7 +160,7 @@ class Engine:
             self._publish(events.ClockStepped(now, stepped.total_seconds()))
         # A clock that was set moves what is due next: every job is looked at again.
         names = self.agenda.names() if stepped else self.agenda.due(now)
-        return Moment(names, self._workers.seats(), self._places, self.draining, stepped)
+        return Moment(names, self._workers.seats(), self._places, self._workers.room() > 0, self.draining, stepped)
 
     def _places(self) -> list[Seat]:
         """Places to wait at workers; what is stuck there behind a long attempt is soon asked back."""
@@ -203,6 +207,7 @@ class Engine:
         for question, said in after.answers:
             _answer(question, said)
         self._next_due = after.next_due
+        self._wanted = after.wanted
         self._waiting = after.wanted > 0
         if self._waiting and not self.draining:
             self._workers.want(after.wanted)

@@ -60,6 +60,17 @@ def test_no_more_is_ordered_than_there_are_seats(engine: Stage) -> None:
     assert [key.run for key in engine.workers.given] == runs[:3]
 
 
+def test_workers_that_could_not_be_hired_are_asked_for_again_once_they_can(make_stage: MakeStage) -> None:
+    engine = make_stage(seats=0)
+    work = job()
+    engine.adopt(work)
+    engine.submit(work, 2)
+    engine.workers.wanted = 0  # nobody could be hired
+    engine.engine.room_made()
+    engine.loop.run_until_complete(asyncio.sleep(0.01))
+    assert engine.workers.wanted == 2
+
+
 def test_a_tick_with_nothing_to_do_opens_no_transaction(engine: Stage) -> None:
     engine.adopt(job())
     engine.tick()
