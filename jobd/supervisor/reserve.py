@@ -19,7 +19,6 @@ from jobd.work.pool import Seat
 from jobd.work.wire import Order, order_of
 
 _MOST_WANTED = 64
-_MOST_BEHIND = 256
 
 Places = Callable[[], Sequence[Seat]]
 """Looks for places to wait at workers, each behind another order."""
@@ -35,7 +34,16 @@ class Reservation:
     pace: Pace = field(default_factory=Pace)
     _last_queue: str | None = None
 
-    def reserve(self, tx: Transaction, seats: Sequence[Seat], places: Places, specs: Specs, after: Aftermath) -> None:
+    def reserve(
+        self,
+        tx: Transaction,
+        seats: Sequence[Seat],
+        places: Places,
+        specs: Specs,
+        after: Aftermath,
+        *,
+        hiring: bool,
+    ) -> None:
         """Fill the seats with the best waiting runs that may start, and places behind them with quick ones."""
         waiting = runs.lanes(tx)
         if not waiting:
@@ -62,7 +70,7 @@ class Reservation:
             filled += self._behind(tx, waiting, running, places, slow)
         self._start(tx, filled, specs, after)
         if rooms and len(taken) == len(seats):
-            after.wanted = self.wanted(tx)
+            after.wanted = self._wanted(tx, rooms) if hiring else 1
 
     def _behind(
         self,
@@ -76,26 +84,26 @@ class Reservation:
 
         Only where no other queue or lane waits for its turn: what is first in order stays first.
         """
-        rooms = self._rooms(tx, waiting, running, _MOST_BEHIND)
-        if len(rooms) != 1 or len(rooms[0].lanes) != 1:
+        if len(waiting) != 1:
+            return []
+        open_places = [seat for seat in places() if seat.number not in slow]
+        rooms = self._rooms(tx, waiting, running, len(open_places)) if open_places else []
+        if not rooms:
             return []
         ((number, most),) = rooms[0].lanes
         first = runs.head(tx, rooms[0].queue, number, most)
         quick = sum(1 for _ in itertools.takewhile(self.pace.is_quick, first))
-        open_places = [seat for seat in places() if seat.number not in slow][:quick] if quick else []
-        if not open_places:
-            return []
-        taken = runs.reserve(tx, rooms[0].queue, [(number, len(open_places))], len(open_places))
+        taken = runs.reserve(tx, rooms[0].queue, [(number, quick)], quick) if quick else []
         return list(zip(taken, open_places, strict=False))
 
     def _is_quick(self, tx: Transaction, run: Reserved, specs: Specs) -> bool:
         job = specs.get(tx, run.spec)
         return job is not None and self.pace.is_quick(job.name)
 
-    def wanted(self, tx: Transaction) -> int:
-        """How many workers more could start a run at once, if they were there (counted up to a bound)."""
-        rooms = self._rooms(tx, runs.lanes(tx), runs.running(tx), _MOST_WANTED)
-        return min(sum(room.most for room in rooms), runs.waiting(tx, _MOST_WANTED)) if rooms else 0
+    @staticmethod
+    def _wanted(tx: Transaction, rooms: Sequence[allot.Room]) -> int:
+        """How many runs wait that could start if there were workers for them, counted up to a bound."""
+        return min(sum(room.most for room in rooms), runs.waiting(tx, _MOST_WANTED))
 
     def _rooms(
         self, tx: Transaction, waiting: Sequence[allot.Lane], running: Mapping[allot.Lane, int], seats: int

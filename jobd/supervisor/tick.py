@@ -41,6 +41,8 @@ class Moment:
     seats: Sequence[Seat]
     """Workers that can take an order now."""
     places: Places
+    hiring: bool
+    """There may be more workers than there are."""
     draining: bool
     """Nothing is reserved any more."""
     stepped: timedelta
@@ -66,7 +68,7 @@ def tick(tx: Transaction, rules: Rules, batch: Batch, moment: Moment) -> Afterma
     plan(tx, moment.due, rules.in_force, after, corrected=moment.corrected)
     runs.promote(tx)
     if not moment.draining:
-        rules.reservation.reserve(tx, moment.seats, moment.places, rules.specs, after)
+        rules.reservation.reserve(tx, moment.seats, moment.places, rules.specs, after, hiring=moment.hiring)
     after.next_due = runs.next_due(tx)
     return after
 

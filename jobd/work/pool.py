@@ -147,7 +147,9 @@ class Pool:
             for member in self._members.values()
             if member.takes_orders and member.identity is not None and (member.since is None or member.since > since)
         ]
-        return [seat for place in range(1, depth) for taken, seat in staff if taken <= place]
+        # A worker that still has half of them is left alone: many at once cost less than one at a time.
+        low = [(taken, seat) for taken, seat in staff if taken <= depth // 2]
+        return [seat for place in range(1, depth) for taken, seat in low if taken <= place]
 
     def want(self, count: int) -> None:
         """Hire until `count` workers are idle or on their way, as far as settings allow; `on_room` tells of each."""
