@@ -38,7 +38,7 @@ def _left(row: tuple[Any, ...]) -> LeftAttempt:
     child = None if child_pid is None else ProcessIdentity(boot_id, child_pid, child_ticks)
     return LeftAttempt(
         key=AttemptKey(run, attempt),
-        job_name=str(name),
+        job_name=str(name).strip(),
         spec=spec,
         timeout_seconds=timeout,
         cancelling=bool(cancelling),

@@ -216,7 +216,7 @@ def under_way(tx: Transaction, key: AttemptKey) -> UnderWay | None:
     job, name, spec, queue, trigger, most, spent, cancelling, created_at, reserved_at, _ = row
     return UnderWay(
         job=job,
-        job_name=name,
+        job_name=name.strip(),
         spec=spec,
         queue=queue,
         trigger=Trigger(trigger),
@@ -325,7 +325,7 @@ def cancel_waiting(tx: Transaction, run: int, reason: str) -> CancelledRun | Non
     job, name, queue = row
     if job != 0:
         note_last(tx, job, run, RunState.CANCELLED, Ending(Outcome.CANCELLED))
-    return CancelledRun(name, queue)
+    return CancelledRun(name.strip(), queue)
 
 
 def cancel_running(tx: Transaction, run: int, reason: str) -> AttemptKey | None:

@@ -7,6 +7,7 @@ import os
 import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -14,9 +15,9 @@ import pytest
 from jobd.core import events
 from jobd.core.errors import Conflict, NotFound, TooLarge, Unavailable
 from jobd.core.intents import CancelRun, RetryRun, Submit
-from jobd.core.model import AttemptKey, ProcessIdentity, RetryPolicy
+from jobd.core.model import AttemptKey, ProcessIdentity, RetryPolicy, RunRequest
 from jobd.core.retry import delay
-from jobd.core.states import Outcome, RunState
+from jobd.core.states import Outcome, RunState, Trigger
 from tests.supervisor.stage import ANN, NOON, MakeStage, Stage, every_minute, job
 
 SECOND = timedelta(seconds=1)
@@ -364,3 +365,13 @@ def test_slots_that_come_due_while_the_store_fails_are_decided_afterwards(engine
     engine.tick()
     assert engine.slots("minutely") == [(NOON + 60 * SECOND, "started")]
     assert len(engine.workers.given) == 1
+
+
+def test_events_call_an_ad_hoc_run_by_the_word_that_listings_use(engine: Stage) -> None:
+    request = RunRequest(job("adhoc"), Trigger.SUBMIT, adhoc=True, owner="ann", max_attempts=1)
+    (first, second) = (accepted.id for accepted in engine.ask(Submit(ANN, (request, request))).result())
+    engine.report(AttemptKey(first, 1))
+    engine.report(AttemptKey(second, 1), Outcome.FAILED, exit_code=1)
+    (third,) = (accepted.id for accepted in engine.ask(Submit(ANN, (replace(request, run_at=NOON + SECOND),))).result())
+    engine.cancel(third)
+    assert {event.job for event in engine.events if isinstance(event, events.RunFinished)} == {"adhoc"}
