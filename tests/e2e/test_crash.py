@@ -133,7 +133,9 @@ def states_agree(after: Aftermath) -> None:
         outcomes = [outcome for _, outcome in tried]
         assert None not in outcomes, f"run {run}"
         # A cancel that was accepted holds, also where the attempt had ended well before the kill could reach it.
-        ended_well = state == "succeeded" or (state == "cancelled" and run in cancelled and outcomes[-1:] == ["succeeded"])
+        ended_well = state == "succeeded" or (
+            state == "cancelled" and run in cancelled and outcomes[-1:] == ["succeeded"]
+        )
         assert outcomes.count("succeeded") == ended_well, f"run {run} {state}: {outcomes}"
         assert state != "succeeded" or outcomes[-1] == "succeeded", f"run {run}: {outcomes}"
         if state == "failed":
