@@ -12,8 +12,8 @@ from jobd import __version__
 if TYPE_CHECKING:
     from jobd.supervisor.settings import Settings
 
-# sysexits(3): what systemd and scripts tell apart.
-_UNUSABLE_STATE, _CANNOT_CREATE, _TRY_LATER, _BAD_CONFIG = 65, 73, 75, 78
+# sysexits(3): what systemd and scripts tell apart. Only the last is no use to try again without an edit.
+_UNUSABLE_STATE, _SYSTEM_ERROR, _CANNOT_CREATE, _TRY_LATER, _BAD_CONFIG = 65, 71, 73, 75, 78
 
 
 def main() -> NoReturn:
@@ -122,6 +122,7 @@ def _handed_over() -> dict[str, int]:
 
 def _code(error: Exception) -> int:
     from jobd.control.listen import SocketRefused
+    from jobd.core.errors import Unavailable
     from jobd.store.connection import StoreError
     from jobd.supervisor.lock import Locked
 
@@ -132,6 +133,8 @@ def _code(error: Exception) -> int:
             return _CANNOT_CREATE
         case StoreError():
             return _UNUSABLE_STATE
+        case Unavailable() | OSError():
+            return _SYSTEM_ERROR
     return _BAD_CONFIG
 
 
