@@ -105,6 +105,13 @@ class Service:
         """What jobd-ctl answers as JSON."""
         return json.loads(self.box.do("jobd-ctl", "--json", *words, seconds=seconds))
 
+    def override(self, name: str, *lines: str) -> None:
+        """Change directives of the unit's [Service]; the next start has them."""
+        text = "\n".join(["[Service]", *lines, ""])
+        self.box.do("mkdir", "-p", "/etc/systemd/system/jobd.service.d")
+        self.box.write(f"/etc/systemd/system/jobd.service.d/{name}.conf", text)
+        self.box.do("systemctl", "daemon-reload")
+
     def run(self, job: str) -> int:
         """Submit a run; its id."""
         return int(self.ctl("run", job)["id"])

@@ -60,6 +60,6 @@ def service(box: Box) -> Iterator[Service]:
     print(box.ask("journalctl", "--no-pager", "--unit=jobd", "--lines=60", "--output=short-precise").out)
     box.sh(
         "rm -rf /etc/jobd/jobs.d/* /root/*.pid /root/*.go /etc/systemd/system/jobd.service.d; systemctl daemon-reload;"
-        "systemctl kill --kill-whom=main --signal=KILL jobd 2>/dev/null || true; systemctl stop jobd;"
+        "systemctl kill --kill-whom=main --signal=KILL jobd 2>/dev/null || true; systemctl stop jobd.socket jobd;"
         "systemctl stop 'run-*.scope' 2>/dev/null || true; rm -rf /var/lib/jobd /run/jobd"
     )

@@ -34,11 +34,7 @@ def test_start_returns_once_jobd_serves_and_says_how_it_is(service: Service) -> 
 def test_a_start_that_cannot_work_fails_and_says_why(service: Service) -> None:
     service.box.do("systemctl", "stop", "jobd")
     service.box.write("/root/broken.yaml", "drain_timeout: soon\n")
-    service.box.do("mkdir", "-p", "/etc/systemd/system/jobd.service.d")
-    service.box.write(
-        "/etc/systemd/system/jobd.service.d/config.conf", "[Service]\nEnvironment=JOBD_CONFIG=/root/broken.yaml\n"
-    )
-    service.box.do("systemctl", "daemon-reload")
+    service.override("config", "Environment=JOBD_CONFIG=/root/broken.yaml")
     assert service.box.ask("systemctl", "start", "jobd").code != 0
     assert service.shows("ActiveState") == "failed"
     assert "/root/broken.yaml:1:" in service.box.do("journalctl", "--no-pager", "-u", "jobd", "-n", "20")
@@ -157,13 +153,23 @@ def test_a_stop_leaves_detached_attempts_running_for_the_next_start(service: Ser
     assert (ended["state"], ended["attempts"]) == ("succeeded", 1)
 
 
+def test_a_job_that_wants_to_be_waited_for_is_ended_before_the_patience_of_systemd_is(service: Service) -> None:
+    _drains_for_a_second(service)
+    service.override("patience", "TimeoutStopSec=18s")
+    service.define("slow", waiting("slow", on_shutdown="wait"))
+    service.box.do("systemctl", "restart", "jobd")
+    run, pid = service.started("slow")
+    service.box.do("systemctl", "stop", "jobd", seconds=25)
+    assert service.shows("Result") == "success"
+    assert service.box.ask("kill", "-0", str(pid)).code != 0
+    service.is_clean()
+    service.box.do("systemctl", "start", "jobd")
+    assert service.ctl("attempts", str(run))["items"][0]["outcome"] == "interrupted"
+
+
 def _drains_for_a_second(service: Service) -> None:
     service.box.write("/root/quick.yaml", "drain_timeout: 1s\n")
-    service.box.do("mkdir", "-p", "/etc/systemd/system/jobd.service.d")
-    service.box.write(
-        "/etc/systemd/system/jobd.service.d/config.conf", "[Service]\nEnvironment=JOBD_CONFIG=/root/quick.yaml\n"
-    )
-    service.box.do("systemctl", "daemon-reload")
+    service.override("config", "Environment=JOBD_CONFIG=/root/quick.yaml")
 
 
 def test_attempts_are_contained_by_cgroups_so_that_no_escape_outlives_a_timeout(service: Service) -> None:
@@ -177,12 +183,9 @@ def test_attempts_are_contained_by_cgroups_so_that_no_escape_outlives_a_timeout(
 
 
 def test_a_daemon_that_hangs_is_started_again_and_one_that_idles_is_not(service: Service) -> None:
-    service.box.do("mkdir", "-p", "/etc/systemd/system/jobd.service.d")
-    service.box.write(
-        "/etc/systemd/system/jobd.service.d/watchdog.conf", "[Service]\nWatchdogSec=1\nTimeoutAbortSec=1\n"
-    )
+    service.override("watchdog", "WatchdogSec=1", "TimeoutAbortSec=1")
     service.define("long", waiting("long"))
-    service.box.sh("systemctl daemon-reload; systemctl restart jobd")
+    service.box.do("systemctl", "restart", "jobd")
     run, pid = service.started("long")
     before = service.main_pid
     idle_until = float(service.box.do("cut", "-d ", "-f1", "/proc/uptime")) + 4
@@ -222,3 +225,10 @@ def test_when_the_host_goes_down_the_service_drains_before_its_scope_is_ended(se
     service.box.until("systemctl show -P ActiveState jobd | grep -qx inactive")
     service.box.do("systemctl", "start", "jobd")
     assert service.ctl("show", str(run))["state"] == "succeeded"
+
+
+def test_with_the_socket_unit_nobody_is_refused_while_jobd_restarts(service: Service) -> None:
+    service.box.sh("systemctl stop jobd; systemctl start jobd.socket jobd.service")
+    asking = "for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15; do jobd-ctl version >/dev/null || exit 1; done"
+    service.box.sh(f"({asking}) & asked=$!; systemctl restart jobd; systemctl restart jobd; wait $asked")
+    assert service.box.do("stat", "-c", "%U:%G %a", "/run/jobd/jobd.sock") == "root:jobd 660"
