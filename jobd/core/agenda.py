@@ -7,7 +7,7 @@ from heapq import heapify, heappop, heappush
 
 
 class Agenda:
-    """The next instant of each job, the earliest first. Setting and taking cost O(log n)."""
+    """The next instant of each job, the earliest first. Setting one costs O(log n)."""
 
     __slots__ = ("_at", "_heap")
 
@@ -47,25 +47,14 @@ class Agenda:
 
     def due(self, now: datetime) -> list[str]:
         """The jobs whose instant has come, earliest first. They stay on until they are set anew."""
-        taken = self._take(now)
-        for entry in taken:
-            heappush(self._heap, entry)
-        return [name for _, name in taken]
-
-    def pop_due(self, now: datetime) -> list[str]:
-        """The jobs whose instant has come, earliest first, taken off."""
-        taken = self._take(now)
-        for _, name in taken:
-            del self._at[name]
-        return [name for _, name in taken]
-
-    def _take(self, now: datetime) -> list[tuple[datetime, str]]:
-        taken: dict[str, datetime] = {}
+        found: dict[str, datetime] = {}
         while self._heap and self._heap[0][0] <= now:
             at, name = heappop(self._heap)
             if self._at.get(name) == at:
-                taken[name] = at
-        return [(at, name) for name, at in taken.items()]
+                found[name] = at
+        for name, at in found.items():
+            heappush(self._heap, (at, name))
+        return list(found)
 
     def _drop_stale(self) -> None:
         while self._heap and self._at.get(self._heap[0][1]) != self._heap[0][0]:
