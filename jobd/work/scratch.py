@@ -52,7 +52,7 @@ class Scratch:
         if not text:
             return None, None
         try:
-            value = json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
+            value = json.loads(text, parse_constant=refuse_constant, parse_float=finite)
         except (ValueError, RecursionError) as problem:
             raise ValueError(f"the result file is not JSON: {problem}") from None
         return split_result(value)
@@ -124,14 +124,16 @@ def _directive(word: Json) -> Directive:
     return Directive("cancel" if kind == "cancel" else "discard", 0.0, value if isinstance(value, str) else str(reason))
 
 
-def _finite(text: str) -> float:
+def finite(text: str) -> float:
+    """For a JSON decoder's `parse_float`: a number that JSON can write again."""
     number = float(text)
     if number in (float("inf"), float("-inf")):
         raise ValueError(f"{text} is out of range")
     return number
 
 
-def _refuse_constant(word: str) -> Json:
+def refuse_constant(word: str) -> Json:
+    """For a JSON decoder's `parse_constant`: NaN and the infinities are no values that can be kept."""
     raise ValueError(f"{word} is no JSON number")
 
 

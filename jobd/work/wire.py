@@ -228,7 +228,8 @@ def order_of(
 
 def to_bytes(message: Message) -> bytes:
     """The message as one JSON object."""
-    return _json(_plain(message) | {"is": type(message).__name__})
+    plain = _plain(message) | {"is": type(message).__name__}
+    return _json(plain) if isinstance(message, Orders) else _plain_text(plain)
 
 
 def from_bytes(data: bytes) -> Message:
@@ -240,16 +241,21 @@ def from_bytes(data: bytes) -> Message:
 
 def report_to_bytes(finished: Finished) -> bytes:
     """One report as the text of an outcome file."""
-    return _json(_finished(finished))
+    return _plain_text(_finished(finished))
 
 
 def report_from_bytes(data: bytes) -> Finished:
     """The report in an outcome file. Raises ValueError, KeyError or TypeError for anything else."""
-    return _read_finished(json.loads(data))
+    return _read_finished(json.loads(data.decode(errors="replace")))
 
 
 def _json(value: Any) -> bytes:
     return _encode(value).encode(errors="surrogatepass")
+
+
+def _plain_text(value: Any) -> bytes:
+    """JSON of what jobs may have had a say in: half a surrogate pair, which the store refuses, becomes a "?"."""
+    return _encode(value).encode(errors="replace")
 
 
 def _plain(value: Any) -> dict[str, Any]:

@@ -35,6 +35,12 @@ def ignored(): return [line for line in open("/proc/self/status") if line.starts
 def thread(payload): threading.Thread(target=time.sleep, args=(30,), daemon=True).start()
 def litter(payload): subprocess.Popen(["sleep", payload])
 def nothing(payload): pass
+def forge(payload):
+    for name in os.listdir("/proc/self/fd"):
+        try:
+            if "answer" in os.readlink("/proc/self/fd/" + name): os.pwrite(int(name), payload.encode(), 0)
+        except OSError: pass
+    os._exit(0)
 class Thing:
     def __call__(self, payload): return "called"
     def method(self, payload): return "method"

@@ -183,3 +183,17 @@ def test_a_worker_with_threads_left_is_replaced(tmp_path: Path, callables: str) 
             assert os.getpid() not in (first.pid, hall.started[key(2)].pid)
 
     asyncio.run(scenario())
+
+
+def test_an_answer_the_job_forged_is_taken_for_no_more_than_a_job_may_say(tmp_path: Path, callables: str) -> None:
+    forged = [
+        '{"outcome":"succeeded","error":null,"retryable":true,"directive":["bogus","abc",7],"result":null}',
+        '{"outcome":"lost","error":null,"retryable":true,"directive":null,"result":null}',
+        '{"outcome":"failed","error":null,"retryable":true,"directive":["retry",1e300,""],"result":null}',
+        '{"outcome":"succeeded","error":null,"retryable":true,"directive":null,"result":NaN}',
+        '{"outcome":"succeeded","error":null,"retryable":true,"directive":null,"result":1e999}',
+        "[" * 100_000,
+    ]
+    endings = all_called(tmp_path, callables, [("callables:forge", text) for text in forged], isolate=True)
+    for text, ending in zip(forged, endings, strict=True):
+        assert (ending.outcome, ending.result, ending.directive) == (Outcome.SUCCEEDED, None, None), text

@@ -131,3 +131,22 @@ def test_an_order_carries_what_the_job_says() -> None:
         7.0,
         (("A", "b"),),
     )
+
+
+def test_no_word_of_a_job_is_more_than_the_store_takes() -> None:
+    half = Ending(
+        Outcome.FAILED, error="bad \ud800", directive=Directive("retry", 1.0, "\udcff"), result={"\ud800": ["\udfff"]}
+    )
+    told = from_bytes(to_bytes(Report((Finished(KEY, half),))))
+    assert isinstance(told, Report)
+    left = report_from_bytes(report_to_bytes(Finished(KEY, half)))
+    for ending in (told.finished[0].ending, left.ending):
+        assert (ending.error, ending.directive, ending.result) == ("bad ?", Directive("retry", 1.0, "?"), {"?": ["?"]})
+    assert from_bytes(to_bytes(Progress(KEY, 0.5, "\ud800"))) == Progress(KEY, 0.5, "?")
+
+
+def test_an_outcome_file_with_bytes_that_are_no_text_can_be_read() -> None:
+    data = b'[7,2,{"outcome":"failed","error":"bad \xed\xa0\x80"}]'
+    ending = report_from_bytes(data).ending
+    assert ending.error is not None
+    ending.error.encode()

@@ -9,11 +9,13 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TextIO
 
-from jobd.core.model import Directive, Ending, Python
+from jobd.core.model import Directive, Ending, Json, Python
 from jobd.core.states import Outcome
 from jobd.work.executors.python import Answer, Context, call
+from jobd.work.scratch import finite, refuse_constant, split_result
 from jobd.work.wire import Order
 
+_ENDS = {outcome.value: outcome for outcome in (Outcome.SUCCEEDED, Outcome.FAILED, Outcome.CANCELLED)}
 _ANSWER_MAX_BYTES = 2 * 1024 * 1024
 
 
@@ -44,19 +46,28 @@ def completed(ending: Ending, answer: int) -> Ending:
     if ending.outcome not in (Outcome.SUCCEEDED, Outcome.FAILED):
         return ending
     try:
-        values = json.loads(os.pread(answer, _ANSWER_MAX_BYTES, 0))
-        directive = Directive(*values["directive"]) if values["directive"] else None
-        outcome = Outcome(values["outcome"])
+        text = os.pread(answer, _ANSWER_MAX_BYTES, 0)
+        values = json.loads(text, parse_constant=refuse_constant, parse_float=finite)
         return replace(
             ending,
-            outcome=outcome,
-            error=values["error"],
+            outcome=_ENDS[values["outcome"]],
+            error=None if values["error"] is None else str(values["error"]),
             retryable=bool(values["retryable"]),
-            directive=directive,
+            directive=_directive(values["directive"]),
             result=values["result"],
         )
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return ending
+
+
+def _directive(given: Json) -> Directive | None:
+    """The job can write to the file itself, so its word is checked like that of a result file."""
+    if given is None:
+        return None
+    kind, delay, reason = given
+    word = {"jobd": {f"{kind}_in" if kind in ("retry", "snooze") else kind: delay, "reason": str(reason)}}
+    _, directive = split_result(word)
+    return directive
 
 
 def _write(answer: int, given: Answer) -> None:
