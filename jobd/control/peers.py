@@ -80,7 +80,7 @@ class Names:
         self._known: dict[int, tuple[float, str]] = {}
 
     def of(self, uid: int) -> str:
-        """The user's name, or the uid as text where it has none."""
+        """The user's name, or the uid as text where it has none that tells it from another uid."""
         now = time.monotonic()
         at, name = self._known.get(uid, (0.0, ""))
         if not name or now - at > _NAME_KEPT_SECONDS:
@@ -91,6 +91,8 @@ class Names:
 
 def _look_up(uid: int) -> str:
     try:
-        return pwd.getpwuid(uid).pw_name
+        name = pwd.getpwuid(uid).pw_name
     except KeyError:
         return str(uid)
+    # Directories hold users called "1002": taken at its word, that would be whoever has this uid.
+    return str(uid) if name.isdigit() or not name else name

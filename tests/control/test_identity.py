@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import pwd
 import shutil
 import socket
 import subprocess
@@ -137,6 +138,12 @@ def test_an_adhoc_command_runs_as_its_submitter(open_directory: str) -> None:
         assert (intent.requests[0].job.user, intent.requests[0].job.group) == (str(OWN), None)
 
     with_users(open_directory, check)
+
+
+def test_a_user_whose_name_is_a_number_is_not_the_user_with_that_uid(monkeypatch: pytest.MonkeyPatch) -> None:
+    entry = pwd.struct_passwd(("0", "x", OWN, OWN, "", "/", "/bin/sh"))
+    monkeypatch.setattr(pwd, "getpwuid", lambda uid: entry)
+    assert peers.Names().of(OWN) == str(OWN)
 
 
 def test_many_groups_are_all_seen(open_directory: str) -> None:
