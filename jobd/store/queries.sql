@@ -34,10 +34,6 @@ UPDATE job SET watermark = max(watermark, :now), first_seen_at = :now, last_slot
 -- Take a job out of force; its history and accepted runs stay.
 UPDATE job SET removed_at = :now WHERE name = :name AND removed_at IS NULL;
 
--- name: removed_jobs
--- The names of jobs that are out of force.
-SELECT name FROM job WHERE removed_at IS NOT NULL;
-
 -- name: jobs_in_force
 -- Every job in force with its file and the text of its definition, as the last supervisor left them.
 SELECT job.name, job.file, job_spec.text FROM job JOIN job_spec ON job_spec.id = job.spec WHERE job.removed_at IS NULL;
@@ -177,7 +173,7 @@ WHERE run = :run AND attempt = :attempt AND outcome IS NULL;
 -- name: under_way
 -- The run of an attempt, as long as that attempt is the one under way.
 SELECT run.job, job.name, run.spec, run.queue, run.trigger, run.max_attempts, run.attempt - run.given_back,
-       run.cancelling, run.created_at, run.started_at, run.lane
+       run.cancelling, run.started_at
 FROM run JOIN job ON job.id = run.job
 WHERE run.id = :run AND run.attempt = :attempt AND run.state = 'running';
 
@@ -235,7 +231,7 @@ INSERT INTO run_data (run, payload) VALUES (:run, :payload) ON CONFLICT (run) DO
 
 -- name: state_of
 -- The state and the owner of a run.
-SELECT run.state, run.owner, job.name FROM run JOIN job ON job.id = run.job WHERE run.id = :run;
+SELECT state, owner FROM run WHERE id = :run;
 
 -- name: left_running
 -- Every attempt that was under way when the last supervisor ended.

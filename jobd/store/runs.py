@@ -62,7 +62,6 @@ class UnderWay:
     spent: int
     """Attempts that count, this one included."""
     cancelling: bool
-    created_at: datetime
     reserved_at: datetime
 
 
@@ -213,7 +212,7 @@ def under_way(tx: Transaction, key: AttemptKey) -> UnderWay | None:
     row = tx.row("under_way", {"run": key.run, "attempt": key.attempt})
     if row is None:
         return None
-    job, name, spec, queue, trigger, most, spent, cancelling, created_at, reserved_at, _ = row
+    job, name, spec, queue, trigger, most, spent, cancelling, reserved_at = row
     return UnderWay(
         job=job,
         job_name=name.strip(),
@@ -223,7 +222,6 @@ def under_way(tx: Transaction, key: AttemptKey) -> UnderWay | None:
         max_attempts=most,
         spent=spent,
         cancelling=bool(cancelling),
-        created_at=from_micros(created_at),
         reserved_at=from_micros(reserved_at),
     )
 
