@@ -11,6 +11,7 @@ from jobd.core.model import AttemptKey, Directive, Json
 from jobd.work.accounts import Account
 
 RESULT_MAX_BYTES = 1024 * 1024
+RESULT_MAX_DEPTH = 32
 _PAYLOAD, _RESULT = "payload.json", "result.json"
 _OPEN_DIR = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _WAYS_ON = {"retry_in": "retry", "snooze_in": "snooze", "cancel": "cancel", "discard": "discard"}
@@ -55,6 +56,8 @@ class Scratch:
             value = json.loads(text, parse_constant=refuse_constant, parse_float=finite)
         except (ValueError, RecursionError) as problem:
             raise ValueError(f"the result file is not JSON: {problem}") from None
+        if is_too_deep(value):
+            raise ValueError(f"the result file is nested deeper than the {RESULT_MAX_DEPTH} levels allowed")
         return split_result(value)
 
     def _result_text(self) -> bytes:
@@ -98,6 +101,19 @@ def prepare(runtime_dir: str) -> None:
 def remove(runtime_dir: str, key: AttemptKey) -> None:
     """Remove the directory of an attempt whose worker could not."""
     _remove_tree(f"{runtime_dir}/attempts", str(key))
+
+
+def is_too_deep(value: Json) -> bool:
+    """Whether a value has more than RESULT_MAX_DEPTH lists and objects inside each other: some reader would give up."""
+    level = [value]
+    for _ in range(RESULT_MAX_DEPTH + 1):
+        inside = [
+            one.values() if isinstance(one, dict) else one for one in level if isinstance(one, dict | list | tuple)
+        ]
+        if not inside:
+            return False
+        level = [item for items in inside for item in items]
+    return True
 
 
 def split_result(value: Json) -> tuple[Json, Directive | None]:

@@ -35,6 +35,7 @@ def ignored(): return [line for line in open("/proc/self/status") if line.starts
 def thread(payload): threading.Thread(target=time.sleep, args=(30,), daemon=True).start()
 def litter(payload): subprocess.Popen(["sleep", payload])
 def nothing(payload): pass
+def nested(payload): return [] if payload == 1 else [nested(payload - 1)]
 def forge(payload):
     for name in os.listdir("/proc/self/fd"):
         try:

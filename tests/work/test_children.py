@@ -159,6 +159,7 @@ def test_a_hostile_result_file_is_named_and_ignored(tmp_path: Path) -> None:
         ('echo "{" > "$JOBD_RESULT_FILE"', "not JSON"),
         ('echo 1e999 > "$JOBD_RESULT_FILE"', "out of range"),
         ('echo NaN > "$JOBD_RESULT_FILE"', "not JSON"),
+        (f"echo '{'[' * 33 + ']' * 33}' > \"$JOBD_RESULT_FILE\"", "32 levels"),
         ('echo \'{"jobd": {"retry_in": "soon"}}\' > $JOBD_RESULT_FILE', "takes seconds"),
         ('echo \'{"jobd": {"jump": 1}}\' > $JOBD_RESULT_FILE', "exactly one of"),
     ]

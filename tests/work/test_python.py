@@ -193,7 +193,18 @@ def test_an_answer_the_job_forged_is_taken_for_no_more_than_a_job_may_say(tmp_pa
         '{"outcome":"succeeded","error":null,"retryable":true,"directive":null,"result":NaN}',
         '{"outcome":"succeeded","error":null,"retryable":true,"directive":null,"result":1e999}',
         "[" * 100_000,
+        '{"outcome":"succeeded","error":null,"retryable":true,"directive":null,"result":' + "[" * 33 + "]" * 33 + "}",
     ]
     endings = all_called(tmp_path, callables, [("callables:forge", text) for text in forged], isolate=True)
     for text, ending in zip(forged, endings, strict=True):
         assert (ending.outcome, ending.result, ending.directive) == (Outcome.SUCCEEDED, None, None), text
+
+
+@both
+def test_an_answer_nested_too_deep_to_be_kept_fails(tmp_path: Path, callables: str, isolate: bool) -> None:
+    calls = [("callables:nested", depth) for depth in (32, 33, 900)]
+    kept, *refused = all_called(tmp_path, callables, calls, isolate=isolate)
+    assert (kept.outcome, json.dumps(kept.result)) == (Outcome.SUCCEEDED, "[" * 32 + "]" * 32)
+    for ending in refused:
+        assert (ending.outcome, ending.retryable) == (Outcome.FAILED, False)
+        assert ending.error and "32 levels" in ending.error

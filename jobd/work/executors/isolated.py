@@ -12,7 +12,7 @@ from typing import TextIO
 from jobd.core.model import Directive, Ending, Json, Python
 from jobd.core.states import Outcome
 from jobd.work.executors.python import Answer, Context, call
-from jobd.work.scratch import finite, refuse_constant, split_result
+from jobd.work.scratch import finite, is_too_deep, refuse_constant, split_result
 from jobd.work.wire import Order
 
 _ENDS = {outcome.value: outcome for outcome in (Outcome.SUCCEEDED, Outcome.FAILED, Outcome.CANCELLED)}
@@ -48,6 +48,8 @@ def completed(ending: Ending, answer: int) -> Ending:
     try:
         text = os.pread(answer, _ANSWER_MAX_BYTES, 0)
         values = json.loads(text, parse_constant=refuse_constant, parse_float=finite)
+        if is_too_deep(values["result"]):
+            return ending
         return replace(
             ending,
             outcome=_ENDS[values["outcome"]],

@@ -16,7 +16,7 @@ from typing import Any
 from jobd.core.model import Directive, Json
 from jobd.core.states import Outcome
 from jobd.core.verdicts import Cancel, Discard, Retry, Snooze, Verdict
-from jobd.work.scratch import RESULT_MAX_BYTES
+from jobd.work.scratch import RESULT_MAX_BYTES, RESULT_MAX_DEPTH, is_too_deep
 from jobd.work.wire import Order
 
 _COROUTINE = 0x80
@@ -127,6 +127,9 @@ def _answer(value: Any) -> Answer:
         text = json.dumps(value, allow_nan=False)
     except (TypeError, ValueError, RecursionError) as problem:
         return Answer(Outcome.FAILED, 1, f"its return value cannot be kept as JSON: {problem}", retryable=False)
+    if is_too_deep(value):
+        error = f"its return value is nested deeper than the {RESULT_MAX_DEPTH} levels allowed"
+        return Answer(Outcome.FAILED, 1, error, retryable=False)
     if len(text) > RESULT_MAX_BYTES:
         error = f"its return value has {len(text)} bytes of JSON, more than the {RESULT_MAX_BYTES} allowed"
         return Answer(Outcome.FAILED, 1, error, retryable=False)
