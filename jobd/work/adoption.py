@@ -132,7 +132,7 @@ class Adoption:
         self.is_reported(watched.key)
         left = left_behind.report(self._runtime_dir, watched.key)
         if left is None:
-            tree.end_attempt(watched.key, watched.child)
+            tree.end_attempt(self._runtime_dir, watched.key, watched.child)
             left = judgement.lost(watched.key, "its worker was gone without a report")
         scratch.remove(self._runtime_dir, watched.key)
         self._on_end(judgement.as_asked(left, watched.stop))

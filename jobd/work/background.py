@@ -17,11 +17,14 @@ from jobd.work import tree
 
 @dataclass(frozen=True, slots=True)
 class Note:
+    runtime_dir: str
     key: AttemptKey
     numbers: frozenset[int]
 
     def covers(self, pid: int) -> bool:
-        return pid in self.numbers or _session_of(pid) in self.numbers or tree.belongs_to(pid, self.key)
+        return (
+            pid in self.numbers or _session_of(pid) in self.numbers or tree.belongs_to(pid, self.runtime_dir, self.key)
+        )
 
 
 def write(runtime_dir: str, key: AttemptKey, processes: Iterable[ProcessIdentity]) -> None:
@@ -34,28 +37,27 @@ def write(runtime_dir: str, key: AttemptKey, processes: Iterable[ProcessIdentity
 
 def read(runtime_dir: str) -> list[Note]:
     """Every note of which a process still lives; the others are removed."""
-    directory = f"{runtime_dir}/background"
     try:
-        names = os.listdir(directory)
+        names = os.listdir(f"{runtime_dir}/background")
     except FileNotFoundError:
         return []
     kept = []
     living = tree.all_pids() if names else []
     for name in names:
-        note = _parsed(directory, name)
+        note = _parsed(runtime_dir, name)
         if note is not None and any(note.covers(pid) for pid in living):
             kept.append(note)
         else:
             with suppress(FileNotFoundError):
-                os.unlink(f"{directory}/{name}")
+                os.unlink(f"{runtime_dir}/background/{name}")
     return kept
 
 
-def _parsed(directory: str, name: str) -> Note | None:
+def _parsed(runtime_dir: str, name: str) -> Note | None:
     run, _, attempt = name.partition(".")
     try:
-        with open(f"{directory}/{name}", encoding="ascii") as file:
-            return Note(AttemptKey(int(run), int(attempt)), frozenset(map(int, file.read().split())))
+        with open(f"{runtime_dir}/background/{name}", encoding="ascii") as file:
+            return Note(runtime_dir, AttemptKey(int(run), int(attempt)), frozenset(map(int, file.read().split())))
     except (OSError, ValueError):
         return None
 

@@ -14,7 +14,7 @@ _LONGEST_STRING = 128 * 1024 - 1
 """What execve takes for one string, its closing NUL aside."""
 
 
-def variables(order: Order, account: Account, scratch: Scratch | None = None) -> dict[str, str]:
+def variables(order: Order, account: Account, runtime_dir: str, scratch: Scratch | None = None) -> dict[str, str]:
     """Every variable of an attempt; the files are named where it has a directory of its own.
 
     Raises Refused for a variable that no program can be given.
@@ -34,6 +34,7 @@ def variables(order: Order, account: Account, scratch: Scratch | None = None) ->
     env["JOBD_JOB"] = order.job
     env["JOBD_RUN_ID"] = str(order.key.run)
     env["JOBD_ATTEMPT"] = str(order.key.attempt)
+    env["JOBD_RUNTIME_DIR"] = runtime_dir
     env["JOBD_MAX_ATTEMPTS"] = str(order.max_attempts)
     env["JOBD_QUEUE"] = order.queue
     env["JOBD_TRIGGER"] = order.trigger.value

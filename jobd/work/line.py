@@ -49,7 +49,7 @@ class Line:
         self.is_leaving = False
         """No orders come any more: the worker ends once everything is acknowledged."""
         self._number = number
-        self._runtime_dir = runtime_dir
+        self.runtime_dir = runtime_dir
         self._unacknowledged: dict[AttemptKey, Finished] = {}
         self._unreported: list[Finished] = []
         self._tally = tally
@@ -169,7 +169,7 @@ class Line:
         self._unreported.clear()
         while self._unacknowledged:
             key, finished = self._unacknowledged.popitem()
-            leave_report(self._runtime_dir, key, finished)
+            leave_report(self.runtime_dir, key, finished)
 
     def _child(self) -> ProcessIdentity | None:
         return identity.of(self._pid) if self._pid is not None else None
@@ -180,7 +180,7 @@ class Line:
         self._call_again_at = time.monotonic() + RETRY_SECONDS
         sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
         try:
-            sock.connect(f"{self._runtime_dir}/adopt.sock")
+            sock.connect(f"{self.runtime_dir}/adopt.sock")
         except OSError:
             sock.close()
             return

@@ -11,7 +11,7 @@ import signal
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from jobd.core.model import AttemptKey, Ending, Finished, ProcessIdentity
@@ -81,7 +81,9 @@ class Pool:
 
         `on_degraded` takes a machine word and a sentence; an empty sentence says that it is well again.
         """
-        self._forkserver, self._settings = forkserver, settings
+        self._forkserver = forkserver
+        # Spelt as the forkserver spells it: processes of an attempt are known by it.
+        self._settings = replace(settings, runtime_dir=os.path.abspath(settings.runtime_dir))
         self._on_report, self._on_started = on_report, on_started
         self._on_degraded, self._on_room, self._on_progress = on_degraded, on_room, on_progress
         self._members: dict[int, Member] = {}
@@ -258,7 +260,7 @@ class Pool:
 
     def sweep(self, key: AttemptKey, child: ProcessIdentity | None) -> list[int]:
         """Kill whatever remains of a lost attempt and wait, 5 s at the most; the pids of what would not die."""
-        left = tree.end_attempt(key, child)
+        left = tree.end_attempt(self._settings.runtime_dir, key, child)
         scratch.remove(self._settings.runtime_dir, key)
         return left
 

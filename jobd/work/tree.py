@@ -80,9 +80,16 @@ def all_pids() -> list[int]:
     return [pid for pid, fields in _processes() if fields[0] not in (b"Z", b"X")]
 
 
-def belongs_to(pid: int, key: AttemptKey) -> bool:
-    """Whether the process carries the attempt in the environment it was started with."""
-    marks = {f"JOBD_RUN_ID={key.run}".encode(), f"JOBD_ATTEMPT={key.attempt}".encode()}
+def belongs_to(pid: int, runtime_dir: str, key: AttemptKey) -> bool:
+    """Whether the process carries the attempt in the environment it was started with.
+
+    The runtime directory says of which jobd: another one on this host has runs of the same numbers.
+    """
+    marks = {
+        f"JOBD_RUN_ID={key.run}".encode(),
+        f"JOBD_ATTEMPT={key.attempt}".encode(),
+        b"JOBD_RUNTIME_DIR=" + os.fsencode(runtime_dir),
+    }
     return marks <= _environment(pid)
 
 
@@ -128,16 +135,18 @@ def _text(pid: int, name: str) -> str:
         return "-"
 
 
-def end_attempt(key: AttemptKey, child: ProcessIdentity | None, within_seconds: float = 5.0) -> list[int]:
+def end_attempt(
+    runtime_dir: str, key: AttemptKey, child: ProcessIdentity | None, within_seconds: float = 5.0
+) -> list[int]:
     """Kill every process of an attempt whose worker is gone, and wait; the pids of those that would not die.
 
-    They are known by their cgroup, by descent from the child, by its session, and by the run and the attempt in their
-    environment: all that is left to go by once nobody has kept the tree together.
+    They are known by their cgroup, by descent from the child, by its session, and by the attempt in their environment:
+    all that is left to go by once nobody has kept the tree together.
     """
     deadline = time.monotonic() + within_seconds
     if child is not None:
         cgroup.kill_attempt_of(child.pid, key)
-    while found := _of_attempt(key, child):
+    while found := _of_attempt(runtime_dir, key, child):
         for process in found:
             send(process, signal.SIGKILL)
         if time.monotonic() > deadline:
@@ -146,19 +155,19 @@ def end_attempt(key: AttemptKey, child: ProcessIdentity | None, within_seconds: 
     return []
 
 
-def _of_attempt(key: AttemptKey, child: ProcessIdentity | None) -> list[ProcessIdentity]:
+def _of_attempt(runtime_dir: str, key: AttemptKey, child: ProcessIdentity | None) -> list[ProcessIdentity]:
     found: dict[int, ProcessIdentity] = {}
     session = child.pid if child is not None and child.boot_id == boot_id() else None
     for pid, fields in _processes():
         if fields[0] in (b"Z", b"X") or pid == os.getpid():
             continue
-        if (session is not None and int(fields[3]) == session) or belongs_to(pid, key):
+        if (session is not None and int(fields[3]) == session) or belongs_to(pid, runtime_dir, key):
             found[pid] = ProcessIdentity(boot_id(), pid, int(fields[19]))
     for pid in list(found):
         found.update((process.pid, process) for process in descendants(pid))
     if session is not None and child is not None and of(session) not in (None, child):
         # The pid belongs to somebody else by now, and so does the session of that number.
-        return [process for process in found.values() if belongs_to(process.pid, key)]
+        return [process for process in found.values() if belongs_to(process.pid, runtime_dir, key)]
     return list(found.values())
 
 

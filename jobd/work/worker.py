@@ -115,7 +115,7 @@ class Worker:
         try:
             launch = Launch(
                 argv=argv_of(order),
-                env=variables(order, account, scratch),
+                env=variables(order, account, self._place.runtime_dir, scratch),
                 cwd=directory_of(order, account),
                 umask=order.umask,
                 nice=order.nice,

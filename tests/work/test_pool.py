@@ -417,21 +417,24 @@ def test_an_adopted_attempt_keeps_its_deadline(tmp_path: Path, callables: str) -
 
 
 def test_a_lost_attempt_of_which_only_the_environment_tells_is_swept(tmp_path: Path) -> None:
-    orphan = subprocess.Popen(
-        ["sh", "-c", "setsid sleep 60 & wait"],
-        env={"JOBD_RUN_ID": "9", "JOBD_ATTEMPT": "2", "PATH": os.environ["PATH"]},
-    )
-    other = subprocess.Popen(["sleep", "60"], env={"JOBD_RUN_ID": "9", "JOBD_ATTEMPT": "3", "PATH": os.environ["PATH"]})
+    """Neither another attempt of the same run is touched, nor the same attempt of another jobd on this host."""
+    mine = {"JOBD_RUN_ID": "9", "JOBD_ATTEMPT": "2", "JOBD_RUNTIME_DIR": str(tmp_path / "run")}
+    orphan = subprocess.Popen(["/bin/sh", "-c", "setsid sleep 60 & wait"], env=mine | {"PATH": os.environ["PATH"]})
+    others = [
+        subprocess.Popen(["/bin/sleep", "60"], env=mine | {"JOBD_ATTEMPT": "3"}),
+        subprocess.Popen(["/bin/sleep", "60"], env=mine | {"JOBD_RUNTIME_DIR": "/run/jobd-of-somebody-else"}),
+    ]
 
     async def scenario() -> None:
         async with floor(tmp_path) as hall:
             assert hall.pool.sweep(AttemptKey(9, 2), None) == []
             assert orphan.wait(5) == -signal.SIGKILL
-            assert other.poll() is None
+            assert [other.poll() for other in others] == [None, None]
 
     asyncio.run(scenario())
-    other.kill()
-    other.wait()
+    for other in others:
+        other.kill()
+        other.wait()
 
 
 def test_what_still_runs_at_the_end_is_left_alone(tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ def call(
 ) -> Ending:
     """Call the order's function and say how it ended. Raises Refused where its directory cannot be entered."""
     started_at, before = datetime.now(UTC), resource.getrusage(resource.RUSAGE_SELF)
-    env = variables(order, account)
+    env = variables(order, account, line.runtime_dir)
     try:
         stage.enter(env, directory_of(order, account), order.umask, captures)
     except (OSError, ValueError) as problem:
