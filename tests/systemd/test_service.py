@@ -72,7 +72,7 @@ def test_a_running_attempt_survives_a_restart_with_its_outcome_and_its_output(se
     service.define("long", waiting("long"))
     run, pid = service.started("long")
     before = service.main_pid
-    service.box.do("systemctl", "restart", "jobd", seconds=10)
+    service.box.do("systemctl", "restart", "jobd")
     assert service.main_pid != before
     _goes_on_to_its_end(service, "long", run, pid)
 
@@ -144,7 +144,7 @@ def test_a_stop_leaves_detached_attempts_running_for_the_next_start(service: Ser
     service.define("apart", waiting("apart", on_shutdown="detach"))
     service.box.do("systemctl", "restart", "jobd")
     run, pid = service.started("apart")
-    service.box.do("systemctl", "stop", "jobd", seconds=10)
+    service.box.do("systemctl", "stop", "jobd")
     service.box.do("kill", "-0", str(pid))
     service.let_end("apart")
     service.is_clean()
@@ -183,12 +183,12 @@ def test_attempts_are_contained_by_cgroups_so_that_no_escape_outlives_a_timeout(
 
 
 def test_a_daemon_that_hangs_is_started_again_and_one_that_idles_is_not(service: Service) -> None:
-    service.override("watchdog", "WatchdogSec=1", "TimeoutAbortSec=1")
+    service.override("watchdog", "WatchdogSec=2", "TimeoutAbortSec=1")
     service.define("long", waiting("long"))
     service.box.do("systemctl", "restart", "jobd")
     run, pid = service.started("long")
     before = service.main_pid
-    idle_until = float(service.box.do("cut", "-d ", "-f1", "/proc/uptime")) + 4
+    idle_until = float(service.box.do("cut", "-d ", "-f1", "/proc/uptime")) + 5
     service.box.until(f'test "$(cut -d. -f1 /proc/uptime)" -ge {idle_until:.0f}')
     assert service.main_pid == before
     service.box.do("kill", "-STOP", str(before))
