@@ -26,6 +26,16 @@ def make_host() -> Iterator[MakeHost]:
         yield make
 
 
+@pytest.fixture(scope="module")
+def served() -> Iterator[Host]:
+    """One daemon for all tests of a module that leave it as they found it; their jobs have names of their own."""
+    with (
+        tempfile.TemporaryDirectory(prefix="jobd-", ignore_cleanup_errors=True) as directory,
+        host(Path(directory), "workers: {max: 4}\ndrain_timeout: 5s\n") as made,
+    ):
+        yield made.start()
+
+
 @pytest.fixture
 def daemon(make_host: MakeHost) -> Host:
     """A daemon that serves, with quick retries and no jobs yet."""

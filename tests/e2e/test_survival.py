@@ -67,6 +67,7 @@ def test_a_job_that_ends_while_no_daemon_is_there_is_reported_later(daemon: Host
     assert started_once(starts)
 
 
+@pytest.mark.slow
 def test_an_adopted_job_can_be_cancelled(daemon: Host) -> None:
     starts = define(daemon, "endless", "exec sleep 60")
     run, pid = begin(daemon, "endless", starts)
@@ -79,6 +80,7 @@ def test_an_adopted_job_can_be_cancelled(daemon: Host) -> None:
     assert started_once(starts)
 
 
+@pytest.mark.slow
 def test_a_cancel_that_the_daemon_did_not_live_to_carry_out_is_carried_out_by_the_next(daemon: Host) -> None:
     starts = define(daemon, "deaf", "trap '' TERM; while :; do sleep 0.1; done", "kill_after: 1s")
     run, pid = begin(daemon, "deaf", starts)
@@ -90,6 +92,7 @@ def test_a_cancel_that_the_daemon_did_not_live_to_carry_out_is_carried_out_by_th
     assert not is_alive(pid)
 
 
+@pytest.mark.slow
 def test_the_timeout_of_an_adopted_job_stays_in_force(daemon: Host) -> None:
     starts = define(daemon, "late", "exec sleep 60", "timeout: 2s", "kill_after: 300ms")
     began = time.monotonic()
@@ -102,6 +105,7 @@ def test_the_timeout_of_an_adopted_job_stays_in_force(daemon: Host) -> None:
     assert not is_alive(pid)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("times", [3])
 def test_a_job_outlives_several_daemons(daemon: Host, times: int) -> None:
     go = daemon.directory / "go"
@@ -117,7 +121,8 @@ def test_a_job_outlives_several_daemons(daemon: Host, times: int) -> None:
 
 def worker_of(host: Host, run: int) -> int:
     with host.client() as client:
-        return int(until(lambda: client.attempts(run)[-1]["worker_pid"]))
+        attempt: dict[str, Any] = until(lambda: client.attempts(run))[-1]
+    return int(attempt["worker_pid"])
 
 
 def test_an_attempt_whose_worker_is_killed_is_lost_and_tried_again(daemon: Host) -> None:
@@ -133,6 +138,7 @@ def test_an_attempt_whose_worker_is_killed_is_lost_and_tried_again(daemon: Host)
         assert [one["outcome"] for one in client.attempts(run)] == ["lost", "succeeded"]
 
 
+@pytest.mark.slow
 def test_an_attempt_that_is_lost_fails_where_its_job_says_so(daemon: Host) -> None:
     starts = define(daemon, "torn", "exec sleep 60", "on_lost: fail")
     run, pid = begin(daemon, "torn", starts)
@@ -143,6 +149,7 @@ def test_an_attempt_that_is_lost_fails_where_its_job_says_so(daemon: Host) -> No
     assert started_once(starts)
 
 
+@pytest.mark.slow
 def test_a_forkserver_that_is_killed_is_replaced(daemon: Host) -> None:
     assert daemon.process is not None
     (forkserver,) = children(daemon.process.pid)
@@ -162,7 +169,9 @@ HOSTILE = {
 }
 
 
-@pytest.mark.parametrize("shape", sorted(HOSTILE))
+@pytest.mark.parametrize(
+    "shape", [pytest.param(shape, marks=pytest.mark.slow if n else ()) for n, shape in enumerate(sorted(HOSTILE))]
+)
 def test_no_process_of_an_attempt_lives_when_its_retry_starts(daemon: Host, shape: str) -> None:
     """Daemon, forkserver and worker are killed at once; the job and its children are left to themselves."""
     pids, overlap, once = (daemon.directory / name for name in ("pids", "overlap", "once"))
@@ -181,9 +190,10 @@ def test_no_process_of_an_attempt_lives_when_its_retry_starts(daemon: Host, shap
     ended = daemon.ended(run, 30)
     assert (ended["state"], ended["attempts"]) == ("succeeded", 2)
     assert not overlap.exists(), f"alive when the retry started: {overlap.read_text()}"
-    assert not any(is_alive(int(one)) for one in [pid, *pids.read_text().split()])
+    assert not any(is_alive(int(one)) for one in (str(pid), *pids.read_text().split()))
 
 
+@pytest.mark.slow
 def test_accepted_runs_wait_through_a_kill_in_order(make_host: MakeHost) -> None:
     host = make_host("workers: {max: 1}\n")
     log = host.directory / "order"
