@@ -58,7 +58,8 @@ def _parser() -> argparse.ArgumentParser:
 def _check(settings: Settings) -> int:
     from jobd.definitions.check import check
 
-    verdict = check(settings.jobs_dirs, settings.rules)
+    # A directory that is not there holds no jobs, as for the daemon: hardly a host has all of the usual ones.
+    verdict = check([path for path in settings.jobs_dirs if os.path.lexists(path)], settings.rules)
     for warning in (*settings.warnings, *verdict.warnings):
         print(f"warning: {warning}", file=sys.stderr)
     for problem in verdict.problems:
@@ -71,8 +72,8 @@ def _check(settings: Settings) -> int:
 def _serve(settings: Settings) -> int:
     """Boot in the order that makes it safe.
 
-    The forkserver comes before any thread, loop or database handle exists, and the lock after it, so that nothing of
-    theirs is ever inherited by a worker.
+    The locks come first, closed on exec, so that a worker that outlives jobd does not hold them; the forkserver comes
+    before any thread, loop or database handle exists, so that no worker inherits one.
     """
     from jobd.supervisor import lock
     from jobd.supervisor.directories import prepare
