@@ -157,6 +157,9 @@ class Customer(threading.Thread):
 
     def _order(self, count: int, log: int) -> None:
         dice = self._dice
+        if dice.random() < 0.1:
+            self._burst(count)
+            return
         job = dice.choice(["ok", "ok", "ok", "call", "call", "apart", "fail", "flaky", "slow"])
         payload = {"n": dice.randrange(10**6), "text": dice.choice(["", "ü☃\U0001f40d", '"\\ \x7f', "x" * 2000])}
         options: dict[str, Any] = {"priority": dice.choice([-10, 0, 10]), "key": f"{self.number}-{count}"}
@@ -187,6 +190,25 @@ class Customer(threading.Thread):
                 time.sleep(0.05)
         self.refused.append(f"{options['key']}: no answer in 60 s")
         return None
+
+    def _burst(self, count: int) -> None:
+        """Thirty quick runs at once, which wait behind each other at the workers: all are accepted or none."""
+        runs: list[dict[str, Any]] = [
+            {"job": "call", "payload": {"n": 4 * n + self._dice.randrange(7) * 28}, "key": f"{self.number}-{count}.{n}"}
+            for n in range(30)
+        ]
+        ends = time.monotonic() + 60
+        while time.monotonic() < ends:
+            try:
+                with self._client() as client:
+                    ids = client.submit_many(runs)
+            except (JobdError, OSError):
+                self.unanswered += 1
+                time.sleep(0.05)
+                continue
+            self.acked += [Acked(run["key"], number, run["payload"]) for run, number in zip(runs, ids, strict=True)]
+            return
+        self.refused.append(f"{self.number}-{count}: no answer in 60 s")
 
     def _again(self, job: str, options: dict[str, Any]) -> None:
         first = self.acked[-1]
