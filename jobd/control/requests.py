@@ -39,6 +39,7 @@ class Intake:
     now: datetime
     size: int
     errors: list[tuple[str, str]] = field(default_factory=list)
+    _last: Job | None = None
 
     def take(self, item: Any, *where: str | int) -> RunRequest | None:
         """The request that one submission makes, or None with the reasons in `errors`.
@@ -97,6 +98,8 @@ class Intake:
         )
 
     def _defined(self, name: str, where: tuple[str | int, ...]) -> Job | None:
+        if self._last is not None and self._last.name == name:
+            return self._last  # batches are mostly of one job
         defined = self.jobs.get(name)
         if defined is None:
             near = closest(name, self.jobs)
@@ -106,7 +109,8 @@ class Intake:
         if not defined.job.enabled:
             self._wrong((*where, "job"), f'"{name}" is disabled (enabled: false in {defined.file}:{defined.line})')
             return None
-        return defined.job
+        self._last = defined.job
+        return self._last
 
     def _add_delay(self, values: dict[str, Any], where: tuple[str | int, ...]) -> None:
         if "run_at" in values:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ctypes
+import gc
 import os
 from datetime import UTC, datetime
 from typing import Any
@@ -155,6 +157,7 @@ async def _work(keeper: Keeper) -> None:
         f"jobd {__version__} serves {keeper.settings.socket}, {len(keeper.engine.rules.in_force)} jobs in force{where}"
     )
     keeper.engine.wake()
+    _settle_memory()
     ending = asyncio.create_task(drain.done())
     try:
         # Watching and upkeep never end by themselves: when one does, its failure ends the daemon.
@@ -168,6 +171,14 @@ async def _work(keeper: Keeper) -> None:
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await task
+
+
+def _settle_memory() -> None:
+    """Give back what only starting needed, and never look at what stays for good again when garbage is collected."""
+    gc.collect()
+    gc.freeze()
+    with contextlib.suppress(OSError, AttributeError):  # another C library has no such call
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 async def _upkeep(keeper: Keeper) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import grp
 import os
 import time
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from jobd.core import events
@@ -58,8 +59,9 @@ class Keeper:
         self._checkpointed_at = time.monotonic()
 
     @property
-    def in_force(self) -> dict[str, InForce]:
-        return dict(self.engine.rules.in_force)
+    def in_force(self) -> Mapping[str, InForce]:
+        """The jobs in force; a change of the catalog makes another mapping, so that this one stays as it is."""
+        return self.engine.rules.in_force
 
     def _gid(self, name: str | None, *, is_named: bool) -> int | None:
         if name is None or os.geteuid() != 0:

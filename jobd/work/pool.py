@@ -164,7 +164,8 @@ class Pool:
         given: dict[Member, list[Order]] = {}
         for number, order in orders:
             member = self._members.get(number)
-            if member is None or not member.takes_orders:
+            # One that is to retire soon still executes what it is given by then.
+            if member is None or member.is_adopted or member.channel.closed:
                 self._loop.call_soon(self._on_report, judgement.given_back(order.key, "its worker has ended"))
                 continue
             if member in self._idle:
