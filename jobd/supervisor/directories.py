@@ -19,6 +19,7 @@ def prepare(settings: Settings) -> None:
     _own(os.path.join(settings.state_dir, "output"), 0o700)
     # Whoever may open the control socket must be able to reach it; what is private below has modes of its own.
     _own(settings.runtime_dir, 0o755)
+    _keep_private(settings.database)
 
 
 def _own(path: str, mode: int) -> None:
@@ -33,3 +34,15 @@ def _own(path: str, mode: int) -> None:
         raise DirectoryRefused(f"{path}: belongs to uid {found.st_uid}, not to jobd's own user (chown it)")
     if found.st_mode & 0o022:
         raise DirectoryRefused(f"{path}: others can write to it (chmod go-w it)")
+
+
+def _keep_private(path: str) -> None:
+    """Let nobody else read payloads, whatever the directory's mode is; SQLite gives its other files the same mode."""
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        try:
+            os.fchmod(descriptor, 0o600)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise DirectoryRefused(f"{path}: cannot be made private: {error.strerror}") from error
