@@ -20,6 +20,7 @@ from jobd.store.connection import StorageFailed, Writer
 from jobd.supervisor.aftermath import Aftermath
 from jobd.supervisor.catalogs import AdoptCatalog
 from jobd.supervisor.clock import Clock
+from jobd.supervisor.finalize import Unkept
 from jobd.supervisor.inbox import Inbox, Question
 from jobd.supervisor.tick import Moment, Rules, tick
 from jobd.work.pool import Seat
@@ -185,6 +186,11 @@ class Engine:
                 after = tick(tx, self.rules, batch, moment)
         except StorageFailed as error:
             self._storage_failed(now, str(error))
+            return
+        except Unkept as fault:
+            if fault.instead in batch.reports:
+                raise  # it was replaced already: the fault is not the job's
+            self.inbox.replace(fault.instead)
             return
         self.inbox.drop(batch)
         self._storage_works(now)

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from jobd.core import events, retry
 from jobd.core.model import Ending, Finished
-from jobd.core.states import RunState
+from jobd.core.states import Outcome, RunState
 from jobd.store import runs
 from jobd.store.connection import Transaction
 from jobd.store.runs import UnderWay
@@ -15,16 +15,40 @@ from jobd.supervisor.inbox import Batch
 from jobd.supervisor.specs import Specs
 
 
+class Unkept(Exception):
+    """A report holds something that the store cannot keep: one job's word, which is no fault of jobd's."""
+
+    def __init__(self, finished: Finished, error: Exception) -> None:
+        super().__init__(f"run {finished.key}: {error}")
+        self.instead = Finished(
+            finished.key,
+            Ending(
+                Outcome.FAILED,
+                error=f"its report could not be kept ({type(error).__name__})",
+                finished_at=finished.ending.finished_at,
+                retryable=False,
+            ),
+        )
+        """What is put in its place."""
+
+
 def finalize(tx: Transaction, batch: Batch, specs: Specs, after: Aftermath) -> None:
-    """Settle every report of a batch; one whose attempt is not under way any more changes nothing."""
+    """Settle every report of a batch; one whose attempt is not under way any more changes nothing.
+
+    Raises Unkept for a report that cannot be written down; the transaction is to be given up then.
+    """
     for key, child in batch.children:
         runs.note_child(tx, key, child.identity, child.started_at)
     for finished in batch.reports:
         after.acknowledged.append(finished.key)
         run = runs.under_way(tx, finished.key)
-        if run is not None:
+        if run is None:
+            continue
+        try:
             runs.close_attempt(tx, finished.key, finished.ending)
             _settle(tx, finished, run, _verdict(tx, finished, run, specs), after)
+        except (ValueError, TypeError, OverflowError, RecursionError) as error:
+            raise Unkept(finished, error) from error
 
 
 def _verdict(tx: Transaction, finished: Finished, run: UnderWay, specs: Specs) -> retry.Verdict:

@@ -55,6 +55,11 @@ class Inbox:
         self.children.pop(finished.key, None)
         self.wake()
 
+    def replace(self, finished: Finished) -> None:
+        """Let this report stand for the one that is here."""
+        self.reports[finished.key] = finished
+        self.wake()
+
     def started(self, key: AttemptKey, child: ProcessIdentity, at: datetime) -> None:
         """Take the news of a child. It wakes nobody: most attempts are over before it would be worth a commit."""
         self.children[key] = Child(child, at)

@@ -375,3 +375,16 @@ def test_events_call_an_ad_hoc_run_by_the_word_that_listings_use(engine: Stage) 
     (third,) = (accepted.id for accepted in engine.ask(Submit(ANN, (replace(request, run_at=NOON + SECOND),))).result())
     engine.cancel(third)
     assert {event.job for event in engine.events if isinstance(event, events.RunFinished)} == {"adhoc"}
+
+
+def test_a_report_that_cannot_be_kept_fails_its_run_and_no_other(engine: Stage) -> None:
+    work = job()
+    engine.adopt(work)
+    bad, good = engine.submit(work, 2)
+    keys = list(engine.workers.given)
+    engine.report(keys[0], result={"half a pair": "\ud800"})
+    engine.report(keys[1], exit_code=0)
+    assert engine.run(bad).state is RunState.FAILED
+    assert "could not be kept" in (engine.run(bad).error or "")
+    assert engine.run(good).state is RunState.SUCCEEDED
+    assert set(keys) <= set(engine.workers.acknowledged)
