@@ -8,6 +8,7 @@ import sys
 from typing import TYPE_CHECKING, NoReturn
 
 from jobd import __version__
+from jobd.core.names import counted
 
 if TYPE_CHECKING:
     from jobd.supervisor.settings import Settings
@@ -65,7 +66,7 @@ def _check(settings: Settings) -> int:
     for problem in verdict.problems:
         print(problem, file=sys.stderr)
     if not verdict.problems:
-        print(f"{len(verdict.catalog.jobs)} jobs, no problems")
+        print(f"{counted(len(verdict.catalog.jobs), 'job')}, no problems")
     return 6 if verdict.problems else 0
 
 

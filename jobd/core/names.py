@@ -18,3 +18,8 @@ def closest(word: str, known: Iterable[str]) -> str | None:
     """The known word a person probably meant, if any is near enough."""
     found = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
     return found[0] if found else None
+
+
+def counted(number: int, noun: str) -> str:
+    """A number with its noun, in the singular where there is one: `1 job`, `3 jobs`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

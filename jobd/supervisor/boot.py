@@ -13,6 +13,7 @@ from typing import Any
 from jobd import __version__
 from jobd.control import app, listen, reception
 from jobd.core.errors import JobdError
+from jobd.core.names import counted
 from jobd.core.states import Outcome
 from jobd.definitions.library import Library
 from jobd.observe.journal import Journal
@@ -79,6 +80,7 @@ async def serve(settings: Settings, forkserver: ForkServer, journal: Journal, so
         door = await reception.receive(listening, app.build(desk), submitters=lambda: keeper.socket_gid)
         await _work(keeper)
         await door.close()
+        journal.note("jobd has ended")
     finally:
         listening.close()
         await scrape.close()
@@ -154,7 +156,8 @@ async def _work(keeper: Keeper) -> None:
     keeper.systemd.ready(keeper.status_line())
     where = f", metrics on http://{keeper.metrics_address}/metrics" if keeper.metrics_address else ""
     keeper.journal.note(
-        f"jobd {__version__} serves {keeper.settings.socket}, {len(keeper.engine.rules.in_force)} jobs in force{where}"
+        f"jobd {__version__} serves {keeper.settings.socket}, "
+        f"{counted(len(keeper.engine.rules.in_force), 'job')} in force{where}"
     )
     keeper.engine.wake()
     _settle_memory()

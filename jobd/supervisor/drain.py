@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from jobd.core.errors import JobdError
+from jobd.core.names import counted
 from jobd.core.states import Outcome
 from jobd.store.recovery import LeftAttempt, left_running
 
@@ -65,7 +66,7 @@ class Drain:
         keeper.engine.draining = True
         keeper.systemd.stopping("draining")
         count = len(self._running())
-        keeper.journal.note(f"ending; {count} attempts are under way")
+        keeper.journal.note(f"ending; {counted(count, 'attempt')} under way")
         if count and await asyncio.to_thread(keeper.is_restarting):
             await keeper.pool.close(_RESTART_SECONDS)
             return

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from jobd.core import events
 from jobd.core.events import Event
 from jobd.core.model import Job
+from jobd.core.names import counted
 from jobd.definitions.catalog import Catalog
 from jobd.definitions.library import Library
 from jobd.definitions.watch import follow
@@ -55,6 +56,7 @@ class Keeper:
         self.metrics_address: str | None = None
         self.warnings = [*map(str, settings.warnings)]
         self.socket_gid = self._gid(settings.socket_group, is_named=settings.socket_group_is_named)
+        self._told = Catalog()
         self._adopting: set[asyncio.Task[Change]] = set()
         self._checkpointed_at = time.monotonic()
 
@@ -97,10 +99,10 @@ class Keeper:
 
     def status_line(self) -> str:
         """One line for `systemctl status`."""
-        line = f"{len(self.engine.rules.in_force)} jobs in force"
+        line = f"{counted(len(self.engine.rules.in_force), 'job')} in force"
         problems = len(self.library.catalog.problems)
         if problems:
-            line += f", {problems} problems in definitions"
+            line += f", {counted(problems, 'problem')} in definitions"
         for reason, detail in self.degraded.items():
             line += f"; {reason}: {detail}"
         return line
@@ -117,6 +119,8 @@ class Keeper:
         )
 
     def _changed(self, catalog: Catalog) -> None:
+        if catalog == self._told:
+            return  # a reload that was asked for came first
         task = asyncio.ensure_future(self.adopt(catalog))
         self._adopting.add(task)
         task.add_done_callback(self._adopting.discard)
@@ -138,11 +142,11 @@ class Keeper:
     def tell(self, change: Change) -> None:
         """Say what a catalog changed."""
         now = datetime.now(UTC)
-        self.last_reload_at = now
+        self.last_reload_at, self._told = now, change.catalog
         problems = tuple(map(str, change.catalog.problems))
         self.metrics.define(change.in_force)
         self.publish(events.CatalogChanged(now, change.added, change.changed, change.removed, problems))
-        broken = f"{len(problems)} problems; what was in force stays: {problems[0]}" if problems else ""
+        broken = f"{counted(len(problems), 'problem')}; what was in force stays: {problems[0]}" if problems else ""
         self.degrade("definitions", broken)
         doubts = dict(change.catalog.degraded)
         for reason in [reason for reason in self.degraded if reason.startswith("definitions_")]:

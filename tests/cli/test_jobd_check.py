@@ -24,7 +24,7 @@ def test_a_directory_that_is_not_there_holds_no_jobs_and_no_problem(
     path = settings(tmp_path)
     (tmp_path / "jobs.d" / "hello.yaml").write_text(DEFINITION)
     assert run(["--config", str(path), "--check"]) == 0
-    assert capsys.readouterr() == ("1 jobs, no problems\n", "")
+    assert capsys.readouterr() == ("1 job, no problems\n", "")
 
 
 def test_a_broken_definition_is_named_and_the_exit_code_says_so(

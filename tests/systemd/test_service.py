@@ -201,7 +201,7 @@ def test_a_job_cannot_speak_for_the_service(service: Service) -> None:
     forged = "NOTIFY_SOCKET=/run/systemd/notify systemd-notify --status=forged STOPPING=1 MAINPID=$$"
     service.define("forger", json.dumps({"jobs": {"forger": {"shell": forged}}}))
     service.ends(service.run("forger"))
-    assert service.shows("StatusText") == "1 jobs in force"
+    assert service.shows("StatusText") == "1 job in force"
     assert service.shows("SubState") == "running"
 
 
