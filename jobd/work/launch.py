@@ -16,7 +16,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
-from jobd.work import cgroup
+from jobd.work import cgroup, tree
 from jobd.work.accounts import Account, Refused, become
 
 _NO_ROOM = {errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE}
@@ -217,6 +217,7 @@ def default_signals() -> None:
         if number not in (signal.SIGKILL, signal.SIGSTOP):
             with suppress(OSError, ValueError):
                 signal.signal(number, signal.SIG_DFL)
+    tree.default_hidden_signals()
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
 
 

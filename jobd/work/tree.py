@@ -19,6 +19,10 @@ from jobd.work.identity import boot_id, of, open_pidfd, stat_fields
 
 _SET_NAME, _SET_CHILD_SUBREAPER = 15, 36
 _PAUSE_SECONDS = 0.005
+_HIDDEN_SIGNALS = (32, 33)
+_KERNEL_SIGNALS = 64
+_RT_SIGACTION = {"x86_64": 13, "aarch64": 134, "riscv64": 134, "armv7l": 174, "ppc64le": 173, "s390x": 174}
+"""The number of rt_sigaction(2) by machine; elsewhere the two signals stay as they are, which harms nothing."""
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -36,6 +40,18 @@ def set_title(title: str) -> None:
         return
     start, end = int(fields[45]), int(fields[46])
     ctypes.memmove(start, title.encode()[: end - start - 1].ljust(end - start, b"\0"), end - start)
+
+
+def default_hidden_signals() -> None:
+    """Take back that signals 32 and 33 are ignored, which glibc keeps for itself and lets no program set.
+
+    What was started by posix_spawn(3), as by make, inherits them ignored, and would pass that on to every job.
+    """
+    call = _RT_SIGACTION.get(os.uname().machine)
+    if call is not None:
+        nothing = bytes(64)  # a kernel sigaction of zeros is SIG_DFL without flags, whatever its layout
+        for number in _HIDDEN_SIGNALS:
+            _libc.syscall(call, number, nothing, None, _KERNEL_SIGNALS // 8)
 
 
 def has_children() -> bool:

@@ -204,6 +204,9 @@ def test_accepted_runs_wait_through_a_kill_in_order(make_host: MakeHost) -> None
         until(log.exists)
     host.kill()
     host.start()
-    for run in runs:
-        assert host.ended(run)["state"] == "succeeded"
-    assert [int(line) for line in log.read_text().split()] == runs
+    ended = {run: host.ended(run) for run in runs}
+    assert {one["state"] for one in ended.values()} == {"succeeded"}
+    # What the one worker was given just then may be lost on the way, and is tried again when it is its turn anew.
+    waited = [run for run in runs if ended[run]["attempts"] == 1]
+    assert len(waited) >= len(runs) - 1
+    assert [run for run in map(int, log.read_text().split()) if run in waited] == waited
