@@ -29,10 +29,9 @@ def build(desk: Desk) -> web.Application:
 def routes() -> tuple[Route, ...]:
     """Everything the API has, in the order of its description."""
     served = (*system.ROUTES, *jobs.ROUTES, *runs.ROUTES, *output.ROUTES, *queues.ROUTES, *absent.ROUTES)
-    described = openapi.document(served)
 
     async def describe(_request: web.Request) -> web.StreamResponse:
-        return answer(described)
+        return answer(openapi.document(served))  # seldom asked for, and too large to keep
 
     return (Route("GET", "/v1/openapi.json", describe, "This description"), *served)
 
