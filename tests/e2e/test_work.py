@@ -307,7 +307,7 @@ def test_a_second_sigterm_ends_it_at_once(make_host: MakeHost) -> None:
         until(lambda: client.run(run)["state"] == "running")
     host.family()
     host.process.send_signal(signal.SIGTERM)
-    until(lambda: "ending; 1 attempts" in host.log())  # two signals at the same time would be one
+    until(lambda: "ending; 1 attempt under way" in host.log())  # two signals at the same time would be one
     host.process.send_signal(signal.SIGTERM)
     assert host.process.wait(10) == 0
     until(lambda: not [line for line in host.processes().values() if "sleep 60" in line], 5)
