@@ -29,8 +29,7 @@ class Reservation:
     """Shares seats among queues; remembers whose turn it was, and asks for workers where seats are missing."""
 
     limits: Mapping[str, int | None]
-    """Runs under way at most, by queue; `default_limit` for one that is not declared."""
-    default_limit: int | None = None
+    """Runs under way at most, by queue; one that is not declared has no limit."""
     pace: Pace = field(default_factory=Pace)
     _last_queue: str | None = None
 
@@ -111,7 +110,7 @@ class Reservation:
         return allot.room(
             waiting,
             running,
-            lambda queue: self.limits.get(queue, self.default_limit),
+            self.limits.get,
             lambda job: _job_limit(tx, job),
             seats,
         )
