@@ -21,7 +21,7 @@ from jobd.client import Client, Unreachable
 
 ROOT = Path(__file__).resolve().parent.parent
 _JOBS = Path(__file__).resolve().parent / "jobs"
-_MEMORY = Path("/dev/shm")  # noqa: S108 - a place in memory that every Linux host has
+_MEMORY = Path("/dev/shm")
 _START_SECONDS = 20.0
 _LOOK_SECONDS = 0.005
 

@@ -6,6 +6,7 @@ A plan is bounded in rows and in time, however long jobd was away: the newest `K
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -16,7 +17,7 @@ from jobd.core.schedule import Timetable
 from jobd.core.spans import rfc3339, show_seconds
 from jobd.core.states import Disposition, Trigger
 
-__all__ = ["Active", "Agenda", "Plan", "SlotDecision", "Standing", "anchor", "carried", "plan", "step"]
+__all__ = ["Active", "Agenda", "Plan", "SlotDecision", "Standing", "anchor", "carried", "open_to_all", "plan", "step"]
 
 GRACE = timedelta(seconds=60)
 """A slot less late than this is on time, whatever the policy."""
@@ -24,6 +25,13 @@ CORRECTION = timedelta(hours=3)
 """A wall clock that is off by more than this was wrong; up to this it was set back or jobd was away."""
 KEPT = 60
 """Slots of one plan with a row of their own: an hour of a minutely job, or what is on time of a secondly one."""
+
+Bar = Callable[[datetime], str | None]
+"""Why a slot starts nothing whenever it is decided (a machine word, then mostly `: ` and a sentence); None: it may."""
+
+
+def open_to_all(_slot: datetime) -> None:
+    """The bar that keeps no slot back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,10 +86,12 @@ def plan(
     now: datetime,
     active: Active,
     *,
+    bar: Bar = open_to_all,
     corrected: bool = False,
 ) -> Plan:
     """Decide every slot after the watermark up to `now`.
 
+    A slot that `bar` keeps back (a pause, a calendar) is skipped and owes nothing: catch-up and overlap never see it.
     `corrected` says that the wall clock was just stepped by more than `CORRECTION`: the job then owes one run at most.
     """
     ahead = standing.watermark - now
@@ -93,7 +103,7 @@ def plan(
     if not slots:
         next_at = timetable.next_after(max(now, standing.watermark), since)
         return Plan((), standing.watermark, standing.last_slot, next_at)
-    decisions = _decide(slots[-kept:], schedule, now, active, corrected)
+    decisions = _decide(slots[-kept:], schedule, now, active, bar, corrected)
     if len(slots) > kept:
         count = timetable.about(standing.watermark, slots[0], since)
         decisions.insert(0, _summed_up(slots[0], count, standing.watermark, decisions[0], schedule))
@@ -129,6 +139,15 @@ def _meets(timetable: Timetable, slot: datetime, distance: timedelta) -> bool:
 
 
 def _decide(
+    slots: list[datetime], schedule: Schedule, now: datetime, active: Active, bar: Bar, corrected: bool
+) -> list[SlotDecision]:
+    barred = {slot: reason for slot in slots if (reason := bar(slot)) is not None}
+    decisions = _decide_open([slot for slot in slots if slot not in barred], schedule, now, active, corrected)
+    decisions += [SlotDecision(slot, Disposition.SKIPPED, reason=reason) for slot, reason in barred.items()]
+    return sorted(decisions, key=lambda decision: decision.slot)
+
+
+def _decide_open(
     slots: list[datetime], schedule: Schedule, now: datetime, active: Active, corrected: bool
 ) -> list[SlotDecision]:
     late = [slot for slot in slots if now - slot >= GRACE]

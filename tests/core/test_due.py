@@ -287,3 +287,21 @@ def rules_hold(plan: Plan, words: Schedule, active: Active, now: datetime) -> No
     if words.overlap == "allow" and active.max_running is not None:
         room = active.max_running - len(active.waiting) - len(active.running)
         assert len(starts) <= max(room, 0)
+
+
+def test_a_barred_slot_is_skipped_and_owes_nothing() -> None:
+    words = Schedule(("0 * * * *",))
+    until = NOON + 2 * HOUR
+    plan = due.plan(
+        Timetable(words, "UTC"),
+        words,
+        Standing(NOON, NOON, None),
+        NOON + 2 * HOUR + 30 * MINUTE,
+        Active(),
+        bar=lambda slot: "paused: for a while" if slot <= until else None,
+    )
+    assert [(one.slot.hour, one.disposition, one.reason) for one in plan.slots] == [
+        (13, SKIPPED, "paused: for a while"),
+        (14, SKIPPED, "paused: for a while"),
+    ]
+    assert plan.watermark == NOON + 2 * HOUR + 30 * MINUTE
