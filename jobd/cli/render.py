@@ -25,6 +25,8 @@ _TONES = {
     "interrupted": Tone.NOTE,
     "cancelled": Tone.NOTE,
     "skipped": Tone.DIM,
+    "missed": Tone.NOTE,
+    "coalesced": Tone.DIM,
 }
 
 

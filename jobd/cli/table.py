@@ -28,6 +28,15 @@ class Cell:
     tone: Tone = Tone.PLAIN
 
 
+Row = Sequence[Cell | str]
+
+
+def filled(columns: Sequence[Column], rows: Sequence[Row]) -> tuple[list[Column], list[list[Cell | str]]]:
+    """The columns with a word in some row, and the rows without the others, which would only fill a narrow screen."""
+    kept = [at for at in range(len(columns)) if any(_cell(row[at]).text for row in rows)]
+    return [columns[at] for at in kept], [[row[at] for at in kept] for row in rows]
+
+
 def lines(columns: Sequence[Column], rows: Sequence[Sequence[Cell | str]], screen: Screen) -> list[str]:
     """The table as lines without newlines. Text of cells may be hostile: it is escaped here."""
     cells = [[_cell(item) for item in row] for row in rows]

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from jobd.core.intents import Intent
 from jobd.core.model import Job
 from jobd.core.records import AttemptRecord, JobStanding, QueueFigures, RunFilter, RunRecord, SlotRecord
+from jobd.core.states import Disposition
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +83,17 @@ class DefinedJob:
     """The effective definition in the words of the YAML, for `cat`."""
 
 
+@dataclass(frozen=True, slots=True)
+class Coming:
+    """An instant at which a job is going to be due."""
+
+    job: str
+    at: datetime
+    timezone: str
+    remark: str = ""
+    """What a person should know of it: a moved clock, a slot that will be kept back; mostly empty."""
+
+
 class Reads(Protocol):
     """Read-only questions to the store; each answers from one committed state."""
 
@@ -94,8 +106,16 @@ class Reads(Protocol):
     def standings(self) -> dict[str, JobStanding]: ...
     def queues(self, now: datetime) -> dict[str, QueueFigures]: ...
     def slots(
-        self, job: str | None, start: datetime | None, end: datetime | None, limit: int, cursor: str | None
-    ) -> tuple[list[SlotRecord], str | None]: ...
+        self,
+        job: str | None,
+        start: datetime | None,
+        end: datetime | None,
+        limit: int,
+        cursor: str | None,
+        disposition: Disposition | None = None,
+    ) -> tuple[list[SlotRecord], str | None]:
+        """What became of due slots, newest first, and the next cursor. Raises ValueError for a bad cursor."""
+        ...
 
 
 class Outputs(Protocol):
@@ -123,8 +143,10 @@ class Desk(Protocol):
     async def reload(self, *, dry_run: bool) -> Reloaded: ...
     def overview(self) -> Overview: ...
     def jobs(self) -> Mapping[str, DefinedJob]: ...
-    def upcoming(self, name: str, count: int, start: datetime | None = None) -> list[tuple[datetime, str]]:
-        """The next instants a job is due and a remark for each (empty where there is nothing to say)."""
+    async def coming(
+        self, job: str | None, count: int, start: datetime | None = None, end: datetime | None = None
+    ) -> list[Coming]:
+        """The first `count` slots after `start` (now) and not after `end`, of one job or of all, earliest first."""
         ...
 
     def queue_limits(self) -> Mapping[str, QueueLimits]: ...

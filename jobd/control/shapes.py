@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
-from datetime import datetime
+from collections.abc import Mapping
+from datetime import datetime, tzinfo
 from typing import Any
 
-from jobd.control.ports import DefinedJob, Overview, QueueLimits, Reloaded
+from jobd.control.ports import Coming, DefinedJob, Overview, QueueLimits, Reloaded
 from jobd.core.records import AttemptRecord, JobStanding, QueueFigures, RunRecord, SlotRecord
 from jobd.core.spans import rfc3339
 from jobd.core.states import FINAL, WAITING, RunState
@@ -173,14 +173,16 @@ def slot(record: SlotRecord) -> dict[str, Any]:
         "disposition": record.disposition,
         "run": record.run,
         "reason": record.reason,
+        "state": record.run_state,
+        "outcome": record.run_outcome,
+        "exit_code": record.run_exit_code,
     }
 
 
-def upcoming(name: str, due: Iterable[tuple[datetime, str]], zone: Any) -> list[dict[str, Any]]:
-    """The coming slots of a job, in UTC and on the wall clock of its time zone."""
-    return [
-        {"job": name, "at": time(at), "local": at.astimezone(zone).isoformat(), "remark": remark} for at, remark in due
-    ]
+def coming(found: Coming, zone: tzinfo | None) -> dict[str, Any]:
+    """A coming slot, in UTC and on the wall clock of its job's time zone."""
+    local = found.at.astimezone(zone).isoformat()
+    return {"job": found.job, "at": time(found.at), "local": local, "remark": found.remark}
 
 
 def reloaded(change: Reloaded) -> dict[str, Any]:

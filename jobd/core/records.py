@@ -107,6 +107,10 @@ class SlotRecord:
     disposition: Disposition
     run: int | None
     reason: str
+    run_state: RunState | None = None
+    """How the slot's run stands, and below how its last attempt ended; None where there is no run (any more)."""
+    run_outcome: Outcome | None = None
+    run_exit_code: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

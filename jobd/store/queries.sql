@@ -307,11 +307,35 @@ SELECT queue, count(*), sum(state = 'succeeded'), sum(state = 'failed'), avg(fin
 FROM run INDEXED BY run_finished WHERE finished_at IS NOT NULL AND finished_at >= :since GROUP BY queue;
 
 -- name: list_slots
--- What became of due slots in a span of time, newest first, narrowed to a job where one is given.
-SELECT job.name, slot.at, slot.disposition, slot.run, slot.reason, slot.job FROM slot JOIN job ON job.id = slot.job
-WHERE (:job IS NULL OR job.name = :job) AND slot.at >= :start AND slot.at < :end
-  AND (slot.at, slot.job) < (:at, :job_id)
+-- What became of the due slots of all jobs in a span of time, newest first: only the jobs whose newest slot is among the
+-- :limit newest can be in it, each with :limit slots at most, so that no more of the history is read than is told.
+WITH leading AS MATERIALIZED (
+  SELECT id, at FROM (
+    SELECT job.id, (SELECT max(slot.at) FROM slot WHERE slot.job = job.id AND slot.at >= :start
+                    AND slot.at < min(:end, :at + (job.id < :job_id))) AS at
+    FROM job)
+  WHERE at IS NOT NULL ORDER BY at DESC, id DESC LIMIT :limit)
+SELECT job.name, slot.at, slot.disposition, slot.run, slot.reason, slot.job, run.state, run.outcome, run.exit_code
+FROM leading JOIN slot ON slot.job = leading.id AND slot.at IN (
+  SELECT own.at FROM slot AS own WHERE own.job = leading.id AND own.at < min(:end, :at + (own.job < :job_id))
+    AND own.at >= iif((SELECT count(*) FROM leading) = :limit, (SELECT min(at) FROM leading), :start)
+  ORDER BY own.at DESC LIMIT :limit)
+JOIN job ON job.id = slot.job LEFT JOIN run ON run.id = slot.run
 ORDER BY slot.at DESC, slot.job DESC LIMIT :limit;
+
+-- name: list_slots_of_job
+-- The same for one job, along its slots.
+SELECT job.name, slot.at, slot.disposition, slot.run, slot.reason, slot.job, run.state, run.outcome, run.exit_code
+FROM slot JOIN job ON job.id = slot.job LEFT JOIN run ON run.id = slot.run
+WHERE slot.job = (SELECT id FROM job WHERE name = :job) AND slot.at >= :start AND slot.at < :end AND slot.at < :at
+ORDER BY slot.at DESC LIMIT :limit;
+
+-- name: next_slots_of_job
+-- What became of the first due slots of a job from an instant on, oldest first.
+SELECT job.name, slot.at, slot.disposition, slot.run, slot.reason, slot.job, run.state, run.outcome, run.exit_code
+FROM slot JOIN job ON job.id = slot.job LEFT JOIN run ON run.id = slot.run
+WHERE slot.job = (SELECT id FROM job WHERE name = :job) AND slot.at >= :start
+ORDER BY slot.at LIMIT :limit;
 
 -- name: move_lane
 -- Let the unfinished runs of a job stand in the lane its limit asks for.

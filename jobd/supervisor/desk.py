@@ -11,6 +11,7 @@ from typing import Any
 
 from jobd import __version__
 from jobd.control.ports import (
+    Coming,
     DefinedJob,
     Overview,
     Policy,
@@ -25,6 +26,7 @@ from jobd.definitions.catalog import diff
 from jobd.observe import health
 from jobd.observe.figures import Figures, JobFigures, Lane
 from jobd.store.history import History
+from jobd.supervisor import upcoming
 from jobd.supervisor.catalogs import InForce
 from jobd.supervisor.keeper import Keeper
 
@@ -91,24 +93,17 @@ class Desk:
     def jobs(self) -> Mapping[str, DefinedJob]:
         return Shown(self._keeper)
 
-    def upcoming(self, name: str, count: int, start: datetime | None = None) -> list[tuple[datetime, str]]:
-        """The next instants a job is due, with a remark where a moved clock has to do with one."""
-        job = self._keeper.in_force.get(name)
-        if job is None:
-            raise NotFound(f'there is no job "{name}"')
-        if job.timetable is None:
-            return []
-        found: list[tuple[datetime, str]] = []
-        at = start or datetime.now(UTC)
-        first = self._keeper.engine.agenda.at(name)
-        anchor = first if first is not None else at
-        while len(found) < count:
-            due = first if start is None and not found and first is not None else job.timetable.next_after(at, anchor)
-            if due is None:
-                break
-            found.append((due, job.timetable.remark(due)))
-            at = due
-        return found
+    async def coming(
+        self, job: str | None, count: int, start: datetime | None = None, end: datetime | None = None
+    ) -> list[Coming]:
+        """The first slots after `start` and not after `end`, of one job or of all."""
+        keeper = self._keeper
+        if job is not None and job not in keeper.in_force:
+            raise NotFound(f'there is no job "{job}"')
+        jobs = keeper.in_force.values() if job is None else [keeper.in_force[job]]
+        return await upcoming.coming(
+            jobs, keeper.engine.agenda.at, upcoming.remark, count, datetime.now(UTC), start, end
+        )
 
     def queue_limits(self) -> Mapping[str, QueueLimits]:
         declared = self._keeper.settings.queues

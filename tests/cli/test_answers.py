@@ -319,17 +319,49 @@ def test_next_of_an_expression_needs_no_daemon_and_tells_of_dst(ctl: Ctl, daemon
     assert daemon.asked == []
 
 
-def test_next_of_all_jobs_is_one_row_in_time(daemon: Daemon, ctl: Ctl) -> None:
-    daemon.gets("/v1/jobs", {"items": [job("a"), job("b")]})
-    for name, minute in (("a", "30"), ("b", "10")):
-        slot = {
-            "job": name,
-            "at": f"2030-01-01T00:{minute}:00Z",
-            "local": f"2030-01-01T00:{minute}:00+00:00",
-            "remark": "",
-        }
-        daemon.gets(f"/v1/jobs/{name}/next", {"items": [slot]})
-    assert [line.split()[0] for line in ctl("next").out.splitlines()] == ["JOB", "b", "a"]
+def coming(name: str, at: str, remark: str = "") -> dict[str, str]:
+    return {"job": name, "at": f"{at}Z", "local": f"{at}+00:00", "remark": remark}
+
+
+def test_next_of_all_jobs_is_one_question_and_one_row_in_time(daemon: Daemon, ctl: Ctl) -> None:
+    daemon.gets("/v1/next", {"items": [coming("b", "2030-01-01T00:10:00"), coming("a", "2030-01-01T00:30:00")]})
+    assert [line.split()[0] for line in ctl("next", "-n", "2").out.splitlines()] == ["JOB", "b", "a"]
+    assert [asked.path for asked in daemon.asked] == ["/v1/next?n=2"]
+
+
+def test_next_asks_for_a_range_and_tells_what_is_to_be_known_of_a_slot(daemon: Daemon, ctl: Ctl) -> None:
+    daemon.gets("/v1/jobs/a/next", {"items": [coming("a", "2030-01-01T00:30:00", "hostile \x1b[2J")]})
+    said = ctl("next", "a", "--from", "2030-01-01T00:00:00Z", "--to", "2030-01-02T00:00:00Z")
+    assert "Tue 2030-01-01 00:30:00 +0000  00:30:00Z" in said.out
+    assert "REMARK" in said.out and "\x1b" not in said.out
+    assert "from=2030-01-01T00:00:00Z" in daemon.asked[0].path and "to=2030-01-02T00:00:00Z" in daemon.asked[0].path
+
+
+def slot(disposition: str, **more: Any) -> dict[str, Any]:
+    shape = {"job": "backup", "slot": "2030-01-01T00:30:00Z", "disposition": disposition, "run": None, "reason": ""}
+    return shape | {"state": None, "outcome": None, "exit_code": None} | more
+
+
+def test_slots_tell_what_became_of_each_in_words(daemon: Daemon, ctl: Ctl) -> None:
+    rows = [
+        slot("started", run=123456789, state="failed", outcome="timeout", exit_code=124),
+        slot("skipped", reason="overlap: run 7 is not over"),
+        slot("coalesced", reason="newer_slot: that of 2030-01-01T00:31:00Z runs instead\x1b[2J"),
+    ]
+    daemon.gets("/v1/slots", {"items": rows, "next_cursor": None})
+    said = ctl("slots", "backup", "--from", "1d", "--disposition", "started")
+    assert said.code == 0
+    lines = [" ".join(line.split()) for line in said.out.splitlines()]
+    assert lines[0] == "SLOT BECAME RUN ENDED REASON"
+    assert "started 123456789 failed: timeout" in lines[1]
+    assert lines[2].endswith("skipped - - the last run was not over: run 7 is not over")
+    assert "a newer slot stands for it" in lines[3] and "\x1b" not in said.out
+    assert "disposition=started" in daemon.asked[0].path and "job=backup" in daemon.asked[0].path
+
+
+def test_slots_of_a_job_that_never_was_are_not_found(daemon: Daemon, ctl: Ctl) -> None:
+    daemon.gets("/v1/slots", {"items": [], "next_cursor": None})
+    assert ctl("slots", "nope").code == 4
 
 
 def test_version_does_without_a_daemon(tmp_path: Path, ctl: Ctl) -> None:

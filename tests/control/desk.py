@@ -12,7 +12,7 @@ from typing import Any
 from jobd.control.app import build
 from jobd.control.connections import Limits
 from jobd.control.listen import bind
-from jobd.control.ports import DefinedJob, Overview, Policy, QueueLimits, Reloaded, WorkerView
+from jobd.control.ports import Coming, DefinedJob, Overview, Policy, QueueLimits, Reloaded, WorkerView
 from jobd.control.reception import Reception, receive
 from jobd.core.errors import Conflict, JobdError, NotFound
 from jobd.core.intents import Accepted, CancelRun, Intent, RetryRun, Submit
@@ -118,9 +118,18 @@ class MemoryReads:
         return {name: QueueFigures(name, states, None, 0, 0, 0, None) for name, states in counts.items()}
 
     def slots(
-        self, job: str | None, start: datetime | None, end: datetime | None, limit: int, cursor: str | None
+        self,
+        job: str | None,
+        start: datetime | None,
+        end: datetime | None,
+        limit: int,
+        cursor: str | None,
+        disposition: Disposition | None = None,
     ) -> tuple[list[SlotRecord], str | None]:
-        return [SlotRecord(job or "backup", NOW, Disposition.STARTED, 1, "")], None
+        if cursor is not None:
+            raise ValueError("a bad cursor")
+        found = SlotRecord(job or "backup", NOW, Disposition.STARTED, 1, "", RunState.FAILED, Outcome.TIMEOUT, 124)
+        return [found] if disposition in (None, found.disposition) else [], None
 
 
 @dataclass
@@ -230,8 +239,11 @@ class MemoryDesk:
     def jobs(self) -> Mapping[str, DefinedJob]:
         return self.defined
 
-    def upcoming(self, name: str, count: int, start: datetime | None = None) -> list[tuple[datetime, str]]:
-        return [((start or NOW) + timedelta(days=day), "") for day in range(count)]
+    async def coming(
+        self, job: str | None, count: int, start: datetime | None = None, end: datetime | None = None
+    ) -> list[Coming]:
+        days = [(start or NOW) + timedelta(days=day) for day in range(count)]
+        return [Coming(job or "backup", at, "Europe/Madrid") for at in days if end is None or at <= end]
 
     def queue_limits(self) -> Mapping[str, QueueLimits]:
         return {"default": QueueLimits("default", 8), "email": QueueLimits("email", 4, "100/min")}

@@ -153,6 +153,26 @@ def test_coming_slots_are_told_in_utc_and_local_time(tmp_path: Path) -> None:
     served(tmp_path, check)
 
 
+def test_the_coming_slots_of_all_jobs_are_one_answer_that_may_end_at_an_instant(tmp_path: Path) -> None:
+    async def check(it: Served) -> None:
+        items = (await it.get("/v1/next?n=9&from=2026-03-02T00:00:00Z&to=2026-03-03T12:00:00Z"))["items"]
+        assert [item["at"] for item in items] == ["2026-03-02T00:00:00Z", "2026-03-03T00:00:00Z"]
+
+    served(tmp_path, check)
+
+
+def test_slots_tell_how_their_runs_stand_and_may_be_of_one_disposition(tmp_path: Path) -> None:
+    async def check(it: Served) -> None:
+        (slot,) = (await it.get("/v1/slots?job=backup&disposition=started"))["items"]
+        assert (slot["slot"], slot["run"], slot["state"]) == ("2026-03-01T12:00:00Z", 1, "failed")
+        assert (slot["outcome"], slot["exit_code"]) == ("timeout", 124)
+        assert (await it.get("/v1/slots?disposition=missed"))["items"] == []
+        for query in ("disposition=lost", "cursor=x", "from=yesterday"):
+            assert (await it.ask("GET", f"/v1/slots?{query}")).status == 422, query
+
+    served(tmp_path, check)
+
+
 def test_waiting_answers_as_soon_as_the_run_is_final(tmp_path: Path) -> None:
     async def check(it: Served) -> None:
         run = submitted(it.desk)

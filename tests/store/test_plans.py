@@ -49,6 +49,8 @@ HOT: dict[str, str | None] = {
     "spec_text": "INTEGER PRIMARY KEY",
     "add_slot": None,
     "link_slot": "PRIMARY KEY",
+    "list_slots_of_job": "PRIMARY KEY",
+    "next_slots_of_job": "PRIMARY KEY",
 }
 
 SCANS_ALLOWED = {

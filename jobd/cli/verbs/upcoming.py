@@ -10,7 +10,7 @@ import click
 
 from jobd.cli.exits import Exit
 from jobd.cli.session import Session, columns, verb
-from jobd.cli.table import Cell
+from jobd.cli.table import Cell, filled
 from jobd.cli.terminal import Tone
 from jobd.cli.times import instant, moment, near
 from jobd.core.spans import rfc3339
@@ -41,8 +41,9 @@ def upcoming(
     elif tz is not None:
         raise click.UsageError("--tz goes with --expr; a job has its own time zone")
     else:
-        items = _of_jobs(session, job, count, rfc3339(first) if start else None)
-        items = [item for item in items if last is None or instant(item["at"]) <= last][:count]
+        path = f"/v1/jobs/{session.path(job)}/next" if job else "/v1/next"
+        query = {"from": rfc3339(first) if start else None, "to": rfc3339(last) if last else None}
+        items = session.get(path, n=str(count), **query)["items"]
     if session.wants_json:
         session.emit(items)
     else:
@@ -55,14 +56,6 @@ def _moment(option: str, text: str | None, now: datetime) -> datetime:
         return moment(text, now) if text else now
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint=option) from None
-
-
-def _of_jobs(session: Session, job: str | None, count: int, start: str | None) -> list[dict[str, Any]]:
-    """The slots of one job, or those of all jobs in one row, earliest first."""
-    names = [job] if job else [item["name"] for item in session.listed("/v1/jobs") if item["next_at"]]
-    query = {"n": str(count), "from": start}
-    found = [item for name in names for item in session.get(f"/v1/jobs/{session.path(name)}/next", **query)["items"]]
-    return sorted(found, key=lambda item: instant(item["at"]))
 
 
 def _of_expression(
@@ -105,15 +98,16 @@ def _show(session: Session, items: list[dict[str, Any]], *, with_job: bool) -> N
     if not items:
         session.remark("nothing is due")
         return
-    rows: list[list[Cell | str]] = []
-    for item in items:
-        local, at = datetime.fromisoformat(item["local"]), instant(item["at"])
-        row: list[Cell | str] = [
-            f"{local:%a %Y-%m-%d %H:%M:%S %z}",
-            f"{at:%Y-%m-%d %H:%M:%S}Z",
-            near(at, session.now),
-            Cell(item["remark"], Tone.NOTE),
-        ]
-        rows.append([item["job"], *row] if with_job else row)
-    titles = "LOCAL UTC DISTANCE REMARK"
-    session.table(columns(f"JOB {titles}" if with_job else titles), rows)
+    rows = [_row(session, item, with_job=with_job) for item in items]
+    session.table(*filled(columns("JOB LOCAL UTC DISTANCE REMARK", elastic=("REMARK",)), rows))
+
+
+def _row(session: Session, item: dict[str, Any], *, with_job: bool) -> list[Cell | str]:
+    local, at = datetime.fromisoformat(item["local"]), instant(item["at"])
+    return [
+        item["job"] if with_job else "",
+        f"{local:%a %Y-%m-%d %H:%M:%S %z}",
+        f"{at:%H:%M:%S}Z" if local.date() == at.date() else f"{at:%m-%d %H:%M:%S}Z",
+        near(at, session.now),
+        Cell(item["remark"], Tone.NOTE),
+    ]
