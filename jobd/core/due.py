@@ -6,7 +6,7 @@ A plan is bounded in rows and in time, however long jobd was away: the newest `K
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -25,6 +25,8 @@ CORRECTION = timedelta(hours=3)
 """A wall clock that is off by more than this was wrong; up to this it was set back or jobd was away."""
 KEPT = 60
 """Slots of one plan with a row of their own: an hour of a minutely job, or what is on time of a secondly one."""
+
+_NUDGE = timedelta(milliseconds=1)
 
 Bar = Callable[[datetime], str | None]
 """Why a slot starts nothing whenever it is decided (a machine word, then mostly `: ` and a sentence); None: it may."""
@@ -88,24 +90,28 @@ def plan(
     *,
     bar: Bar = open_to_all,
     corrected: bool = False,
+    decided: Container[datetime] = (),
+    since: datetime | None = None,
 ) -> Plan:
-    """Decide every slot after the watermark up to `now`.
+    """Decide every slot after the watermark up to `now`, but those that were `decided` before the clock was corrected.
 
     A slot that `bar` keeps back (a pause, a calendar) is skipped and owes nothing: catch-up and overlap never see it.
     `corrected` says that the wall clock was just stepped by more than `CORRECTION`: the job then owes one run at most.
+    `since` is when the last look at the clock was, as the clock is now: slots after a correction back count from there.
     """
     ahead = standing.watermark - now
     if ahead > CORRECTION or (corrected and ahead > timedelta(0)):
-        standing = replace(standing, watermark=now)
-    since = anchor(standing)
+        standing = replace(standing, watermark=since or now)
+    origin = anchor(standing)
     kept = KEPT + (schedule.max_catch_up if schedule.catch_up == "all" else 0)
-    slots = timetable.newest(standing.watermark, now, kept + 1, since)
+    slots = timetable.newest(standing.watermark, now, kept + 1, origin)
     if not slots:
-        next_at = timetable.next_after(max(now, standing.watermark), since)
+        next_at = timetable.next_after(max(now, standing.watermark), origin)
         return Plan((), standing.watermark, standing.last_slot, next_at)
-    decisions = _decide(slots[-kept:], schedule, now, active, bar, corrected)
-    if len(slots) > kept:
-        count = timetable.about(standing.watermark, slots[0], since)
+    open_slots = [slot for slot in slots[-kept:] if slot not in decided]
+    decisions = _decide(open_slots, schedule, now, active, bar, corrected)
+    if len(slots) > kept and decisions:
+        count = timetable.about(standing.watermark, slots[0], origin)
         decisions.insert(0, _summed_up(slots[0], count, standing.watermark, decisions[0], schedule))
     return Plan(tuple(decisions), now, slots[-1], timetable.next_after(now, slots[-1]))
 
@@ -113,29 +119,24 @@ def plan(
 def step(before_wall: datetime, before_mono: float, wall: datetime, mono: float) -> timedelta:
     """How far the wall clock was set between two readings of both clocks; negative is back.
 
-    Monotonic readings are seconds of a clock that stands still while the host sleeps, so that sleep is a step forward.
+    Monotonic readings are seconds of a clock that goes on while the host sleeps: sleep is time that passed, no step.
     """
     return (wall - before_wall) - timedelta(seconds=mono - before_mono)
 
 
 def carried(timetable: Timetable, standing: Standing, stepped: timedelta) -> Standing | None:
-    """Where an `every` job stands after the wall clock was set back by up to `CORRECTION`; None where nothing changes.
+    """Where an `every` job stands after the wall clock was set; None for a job that follows the clock (cron).
 
-    Such a job keeps its pace in real time, so all that is known of it moves with the clock; cron follows the clock.
+    Such a job keeps its pace in real time, so all that is known of it moves with the clock: it owes nothing for a time
+    that never passed, and waits for none that passes twice.
     """
-    if not timetable.is_interval or not -CORRECTION <= stepped < timedelta(0):
+    if not timetable.is_interval or not stepped:
         return None
-    since, watermark = anchor(standing) + stepped, standing.watermark + stepped
-    # A slot is known by its instant: one that was decided before the step must not come up again.
-    nudge = timedelta(milliseconds=1) if _meets(timetable, since, -stepped) else timedelta(0)
-    last_slot = since + nudge if standing.last_slot else None
-    return Standing(standing.first_seen_at + stepped, max(watermark, since + nudge), last_slot)
-
-
-def _meets(timetable: Timetable, slot: datetime, distance: timedelta) -> bool:
-    """Whether slots counted from `slot` fall on the one that lies `distance` later."""
-    later = slot + distance
-    return timetable.next_after(later - timedelta(microseconds=1), slot) == later
+    # A slot is known by its instant: those that were decided in the time that comes again must not come up again.
+    nudge = _NUDGE if stepped < timedelta(0) else timedelta(0)
+    since = anchor(standing) + stepped + nudge
+    last_slot = since if standing.last_slot else None
+    return Standing(standing.first_seen_at + stepped + nudge, max(standing.watermark + stepped, since), last_slot)
 
 
 def _decide(

@@ -15,6 +15,7 @@ from jobd.core.events import (
     AttemptRescued,
     AttemptStarted,
     CatalogChanged,
+    ClockStepped,
     Event,
     RunAccepted,
     RunFinished,
@@ -54,6 +55,7 @@ class Metrics:
         self._retried = counter(made, "jobd_runs_retried", "Attempts followed by another one", "queue")
         self._slots = counter(made, "jobd_slots", "Due slots by what became of them", "disposition")
         self._rescued = counter(made, "jobd_rescued_attempts", "Attempts that outlived a daemon", "how")
+        self._steps = counter(made, "jobd_clock_steps", "Times the wall clock was set while jobd ran").of()
         self._duration = histogram(made, "jobd_run_duration_seconds", "Run times", _RUN_SECONDS, "queue")
         self._wait = histogram(made, "jobd_run_wait_seconds", "Waits for a worker", _RUN_SECONDS, "queue")
         self._lag = histogram(made, "jobd_scheduler_lag_seconds", "Slots' delay after being due", _LAG_SECONDS).of()
@@ -93,8 +95,10 @@ class Metrics:
                 self._defined.update(event.added, event.changed)
                 self._defined.difference_update(event.removed)
                 self._forget(event.removed)
+            case ClockStepped():
+                self._steps.inc()
             case _:
-                pass  # clock steps and ailments are gauges and log entries
+                pass  # ailments are gauges and log entries
 
     def render(self, accept: str = "") -> tuple[bytes, str]:
         """Everything as text, and its content type: OpenMetrics for those who accept it, else Prometheus's own."""

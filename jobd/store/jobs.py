@@ -13,6 +13,7 @@ from jobd.core.states import Disposition
 from jobd.store.connection import Transaction
 from jobd.store.runs import JobRef
 
+_MOST_DECIDED = 1000
 ADHOC = 0
 """The id under which all ad-hoc runs stand."""
 
@@ -141,6 +142,15 @@ def active_runs(tx: Transaction, job: int) -> ActiveRuns:
         tuple(run for run, runs, _ in rows if runs),
         tuple(run for run, _, fresh in rows if fresh),
     )
+
+
+def decided(tx: Transaction, job: int, start: datetime) -> set[datetime]:
+    """The newest slots of a job from `start` up to now that are written down.
+
+    Of slots that come due there are some only where the clock was corrected: it has been here before.
+    """
+    rows = tx.rows("decided", {"job": job, "start": micros(start), "now": tx.at, "most": _MOST_DECIDED})
+    return {from_micros(at) for (at,) in rows}
 
 
 def add_slot(tx: Transaction, job: int, at: datetime, disposition: Disposition, run: int | None, reason: str) -> bool:

@@ -92,6 +92,10 @@ SELECT count(*) FROM run WHERE owner = :owner AND state IN ('scheduled', 'queued
 INSERT INTO slot (job, at, disposition, run, reason) VALUES (:job, :at, :disposition, :run, :reason)
 ON CONFLICT (job, at) DO NOTHING;
 
+-- name: decided
+-- The newest slots of a job in a span of time that are written down.
+SELECT at FROM slot WHERE job = :job AND at >= :start AND at <= :now ORDER BY at DESC LIMIT :most;
+
 -- name: link_slot
 -- Name the run that a slot brought about.
 UPDATE slot SET run = :run WHERE job = :job AND at = :at;
@@ -102,6 +106,19 @@ UPDATE run SET state = 'queued'
 WHERE id IN (SELECT id FROM run WHERE state IN ('scheduled', 'retrying') AND run_at <= :now ORDER BY run_at LIMIT :most)
   AND state IN ('scheduled', 'retrying')
 RETURNING id;
+
+-- name: carry_retries
+-- Let waits between attempts last as long as they were to, over a wall clock that was set.
+UPDATE run SET run_at = run_at + :stepped WHERE state = 'retrying';
+
+-- name: carry_running
+-- Let runs that are under way have begun as long ago as they did, over a wall clock that was set.
+UPDATE run SET started_at = started_at + :stepped WHERE state = 'running';
+
+-- name: carry_attempts
+-- The same for their attempts.
+UPDATE attempt SET reserved_at = reserved_at + :stepped, started_at = started_at + :stepped
+WHERE outcome IS NULL AND (run, attempt) IN (SELECT id, attempt FROM run INDEXED BY run_running WHERE state = 'running');
 
 -- name: next_due
 -- When the next run becomes ready.

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from jobd.core.model import AttemptKey, ProcessIdentity
-from jobd.core.spans import from_micros
+from jobd.core.spans import from_micros, micros
 from jobd.core.states import Trigger
 from jobd.store.connection import Transaction
 
@@ -47,6 +47,30 @@ def _left(row: tuple[Any, ...]) -> LeftAttempt:
         child=child,
         started_at=from_micros(started),
     )
+
+
+def clock_of(tx: Transaction, boot_id: str, wall: datetime, boottime: float) -> tuple[datetime, float]:
+    """What both clocks said at once in an earlier life since this boot of the host; if there was none, what they say
+    now. Held against a reading it tells how far the wall clock was set meanwhile.
+    """
+    row = tx.row("meta", {"key": "clock"})
+    boot, *known = str(row[0]).split() if row else ["-"]
+    if boot == boot_id:
+        return from_micros(int(known[0])), float(known[1])
+    _note_clock(tx, boot_id, wall, boottime)
+    return wall, boottime
+
+
+def shift_clock(tx: Transaction, stepped: timedelta) -> None:
+    """The wall clock was set, and everything that follows from it stands in this transaction."""
+    row = tx.row("meta", {"key": "clock"})
+    if row is not None:
+        boot_id, wall, boottime = str(row[0]).split()
+        _note_clock(tx, boot_id, from_micros(int(wall)) + stepped, float(boottime))
+
+
+def _note_clock(tx: Transaction, boot_id: str, wall: datetime, boottime: float) -> None:
+    tx.run("note_meta", {"key": "clock", "value": f"{boot_id} {micros(wall)} {boottime!r}"})
 
 
 def next_epoch(tx: Transaction) -> int:

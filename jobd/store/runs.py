@@ -277,6 +277,12 @@ def run_again(
     return bool(tx.changed())
 
 
+def carry(tx: Transaction, stepped: timedelta) -> None:
+    """Keep the spans of what is under way over a wall clock that was set: waits between attempts, and attempts."""
+    for statement in ("carry_retries", "carry_running", "carry_attempts"):
+        tx.run(statement, {"stepped": stepped // timedelta(microseconds=1)})
+
+
 def _after(key: AttemptKey, ending: Ending, error: str | None) -> dict[str, object]:
     return {
         "run": key.run,

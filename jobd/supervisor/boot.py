@@ -12,6 +12,7 @@ from typing import Any
 
 from jobd import __version__
 from jobd.control import app, listen, reception
+from jobd.core import due
 from jobd.core.errors import JobdError
 from jobd.core.names import counted
 from jobd.core.states import Outcome
@@ -21,10 +22,10 @@ from jobd.observe.metrics import Metrics
 from jobd.observe.scrape import Scrape
 from jobd.observe.sd_notify import watchdog_interval
 from jobd.observe.sentences import Priority
-from jobd.store import jobs
+from jobd.store import jobs, recovery
 from jobd.store.open import open_store
 from jobd.supervisor import catalogs, recover
-from jobd.supervisor.clock import Clock, host_zone
+from jobd.supervisor.clock import Clock, Reading, host_zone, telling_of_sets
 from jobd.supervisor.desk import Desk
 from jobd.supervisor.drain import Drain
 from jobd.supervisor.engine import Engine
@@ -33,6 +34,7 @@ from jobd.supervisor.reserve import Reservation
 from jobd.supervisor.settings import Settings
 from jobd.supervisor.tick import Rules
 from jobd.work.hiring import ForkServer
+from jobd.work.identity import boot_id
 from jobd.work.pool import Pool, PoolSettings
 
 _UPKEEP_SECONDS = 1.0
@@ -113,10 +115,13 @@ def _engine(keeper: Keeper) -> Engine:
 
 def _recover(keeper: Keeper) -> None:
     """Judge what was under way before anything new is reserved."""
-    now = datetime.now(UTC)
-    with keeper.writer.transaction(now) as tx:
-        left = recover.look(tx, keeper.engine.rules.specs)
-    judged = recover.judge(left, keeper.pool, now)
+    clock = Clock().read()
+    with keeper.writer.transaction(clock.wall) as tx:
+        known = Reading(*recovery.clock_of(tx, boot_id(), clock.wall, clock.boottime))
+        stepped = due.step(known.wall, known.boottime, clock.wall, clock.boottime)
+        left = recover.look(tx, keeper.engine.rules.specs, stepped)
+    keeper.engine.go_on_from(known)
+    judged = recover.judge(left, keeper.pool, clock.wall)
     for finished in judged.reports:
         keeper.engine.inbox.report(finished)
     for event in judged.told:
@@ -164,7 +169,8 @@ async def _work(keeper: Keeper) -> None:
     ending = asyncio.create_task(drain.done())
     try:
         # Watching and upkeep never end by themselves: when one does, its failure ends the daemon.
-        await asyncio.wait([ending, *background], return_when=asyncio.FIRST_COMPLETED)
+        with telling_of_sets(asyncio.get_running_loop(), keeper.engine.wake):
+            await asyncio.wait([ending, *background], return_when=asyncio.FIRST_COMPLETED)
         for task in background:
             if task.done():
                 task.result()

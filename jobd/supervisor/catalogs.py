@@ -109,12 +109,16 @@ def timetable(job: Job, zone: str) -> Timetable | None:
 def _next_slots(
     tx: Transaction, in_force: Mapping[str, InForce], names: set[str]
 ) -> tuple[tuple[str, datetime | None], ...]:
-    """The next undecided slot of each named job: the first after its watermark, even where that has passed."""
+    """The next undecided slot of each named job: the first after its watermark, even where that has passed.
+
+    A watermark in the future tells of a clock that was set back: such a job is looked at now.
+    """
     found: list[tuple[str, datetime | None]] = []
     for timing in jobs.timings(tx):
         if timing.name not in names:
             continue
         slots = in_force[timing.name].timetable
         anchor = due.anchor(due.Standing(timing.first_seen_at, timing.watermark, timing.last_slot))
-        found.append((timing.name, slots.next_after(timing.watermark, anchor) if slots else None))
+        at = slots.next_after(timing.watermark, anchor) if slots else None
+        found.append((timing.name, tx.now if at and timing.watermark > tx.now else at))
     return tuple(found)

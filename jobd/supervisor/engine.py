@@ -19,7 +19,7 @@ from jobd.core.states import Outcome
 from jobd.store.connection import StorageFailed, Writer
 from jobd.supervisor.aftermath import Aftermath
 from jobd.supervisor.catalogs import AdoptCatalog
-from jobd.supervisor.clock import Clock
+from jobd.supervisor.clock import Clock, Reading
 from jobd.supervisor.finalize import Unkept
 from jobd.supervisor.inbox import Inbox, Question
 from jobd.supervisor.tick import Moment, Rules, tick
@@ -31,7 +31,7 @@ _RETRY_SECONDS = 1.0
 _DEPTH = 32
 """Orders at a worker at most, where they are quick."""
 _STUCK_SECONDS = 0.1
-_STEP = timedelta(seconds=1)
+_STEP = timedelta(seconds=0.5)
 """Less than this is the pace of the clock being trimmed, or a reading that was late."""
 
 
@@ -100,12 +100,17 @@ class Engine:
         self._woken = False
         self._timer: asyncio.TimerHandle | None = None
         self._stuck_timer: asyncio.TimerHandle | None = None
-        self._read_clocks()
-
-    def _read_clocks(self) -> None:
-        self._wall, self._mono = self._clock.now(), self._clock.monotonic()
+        self._stepped = timedelta(0)
+        """What the wall clock was set by and no commit has dealt with yet."""
+        self.go_on_from(clock.read())
+        self._looked_at = self._last_reading.boottime
+        """When the last tick was that left no step undone."""
 
     # What others call.
+
+    def go_on_from(self, reading: Reading) -> None:
+        """Find out at the next tick whether the wall clock was set since this reading of an earlier life."""
+        self._last_reading = reading
 
     async def ask(self, intent: Intent) -> Any:
         """The durable answer to an intent. Raises Unavailable while the store cannot be written."""
@@ -144,24 +149,30 @@ class Engine:
     def _tick(self) -> None:
         self._woken = False
         self.last_tick_at = self._clock.monotonic()
-        now = self._clock.now()
-        moment = self._moment(now)
+        reading = self._clock.read()
+        now, moment = reading.wall, self._moment(reading)
         if self._has_work(now, moment):
             self._commit(now, moment)
         elif self._wanted and not self.draining:
             self._workers.want(self._wanted)  # what could not be hired when it was asked for
         self._sleep()
 
-    def _moment(self, now: datetime) -> Moment:
-        stepped = due.step(self._wall, self._mono, now, self._clock.monotonic())
-        self._read_clocks()
-        if abs(stepped) < _STEP:
-            stepped = timedelta(0)
-        else:
-            self._publish(events.ClockStepped(now, stepped.total_seconds()))
+    def _moment(self, reading: Reading) -> Moment:
+        self._note_step(reading)
         # A clock that was set moves what is due next: every job is looked at again.
-        names = self.agenda.names() if stepped else self.agenda.due(now)
-        return Moment(names, self._workers.seats(), self._places, self._workers.room() > 0, self.draining, stepped)
+        names = self.agenda.names() if self._stepped else self.agenda.due(reading.wall)
+        since = reading.wall - timedelta(seconds=reading.boottime - self._looked_at)
+        if not self._stepped:
+            self._looked_at = reading.boottime
+        room = self._workers.room() > 0
+        return Moment(names, self._workers.seats(), self._places, room, self.draining, self._stepped, since)
+
+    def _note_step(self, reading: Reading) -> None:
+        last, self._last_reading = self._last_reading, reading
+        stepped = due.step(last.wall, last.boottime, reading.wall, reading.boottime)
+        if abs(stepped) >= _STEP:
+            self._stepped += stepped
+            self._publish(events.ClockStepped(reading.wall, stepped.total_seconds()))
 
     def _places(self) -> list[Seat]:
         """Places to wait at workers; what is stuck there behind a long attempt is soon asked back."""
@@ -176,7 +187,8 @@ class Engine:
 
     def _has_work(self, now: datetime, moment: Moment) -> bool:
         promoted = self._next_due is not None and self._next_due <= now
-        return bool(self.inbox or moment.due or promoted or (self._waiting and moment.seats and not self.draining))
+        reservable = self._waiting and moment.seats and not self.draining
+        return bool(self.inbox or moment.due or moment.stepped or promoted or reservable)
 
     def _commit(self, now: datetime, moment: Moment) -> None:
         batch = self.inbox.batch()
@@ -193,6 +205,7 @@ class Engine:
             self.inbox.replace(fault.instead)
             return
         self.inbox.drop(batch)
+        self._stepped = timedelta(0)
         self._storage_works(now)
         seconds, changed = time.perf_counter() - began, self._writer.total_changes() - changes
         self._publish(events.StoreCommitted(now, seconds, changed))

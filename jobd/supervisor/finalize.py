@@ -110,4 +110,4 @@ def _end(
 
 
 def _duration(ending: Ending, reserved_at: datetime, now: datetime) -> float:
-    return ((ending.finished_at or now) - (ending.started_at or reserved_at)).total_seconds()
+    return max(0.0, ((ending.finished_at or now) - (ending.started_at or reserved_at)).total_seconds())

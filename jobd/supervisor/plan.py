@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from datetime import timedelta
+from collections.abc import Container, Iterable, Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
 
 from jobd.core import due, events
 from jobd.core.model import RunRequest
 from jobd.core.retry import default_max_attempts
-from jobd.store import jobs
+from jobd.core.schedule import Timetable
+from jobd.store import jobs, recovery, runs
 from jobd.store.connection import Transaction
 from jobd.supervisor import apply
 from jobd.supervisor.aftermath import Aftermath
@@ -16,7 +18,9 @@ from jobd.supervisor.catalogs import InForce
 
 
 def carry(tx: Transaction, stepped: timedelta, names: Iterable[str], in_force: Mapping[str, InForce]) -> None:
-    """Let jobs that keep their pace in real time keep it over a wall clock that was set back."""
+    """Let what keeps its pace in real time keep it over a wall clock that was set: `every`, retries, attempts."""
+    recovery.shift_clock(tx, stepped)
+    runs.carry(tx, stepped)
     for name in names:
         job = in_force.get(name)
         if job is None or job.timetable is None or not job.timetable.is_interval:
@@ -32,9 +36,18 @@ def _standing(timing: jobs.Timing) -> due.Standing:
 
 
 def plan(
-    tx: Transaction, names: Iterable[str], in_force: Mapping[str, InForce], after: Aftermath, *, corrected: bool
+    tx: Transaction,
+    names: Iterable[str],
+    in_force: Mapping[str, InForce],
+    after: Aftermath,
+    *,
+    since: datetime,
+    corrected: bool,
 ) -> None:
-    """Decide every slot of the named jobs up to now. `corrected` says that the clock jumped by hours since the last."""
+    """Decide every slot of the named jobs up to now; `since` is when that was done last, as the clock is now.
+
+    `corrected` says that the clock jumped by hours meanwhile.
+    """
     for name in names:
         job = in_force.get(name)
         if job is None or job.timetable is None:
@@ -42,7 +55,7 @@ def plan(
             continue
         timing = jobs.timing(tx, job.ref.job, name)
         if timing is not None:
-            _plan_job(tx, job, timing, in_force, after, corrected=corrected)
+            _plan_job(tx, job, timing, in_force, after, since=since, corrected=corrected)
 
 
 def _plan_job(
@@ -52,22 +65,52 @@ def _plan_job(
     in_force: Mapping[str, InForce],
     after: Aftermath,
     *,
+    since: datetime,
     corrected: bool,
 ) -> None:
     assert job.timetable is not None
-    active = jobs.active_runs(tx, job.ref.job)
-    plan = due.plan(
-        job.timetable,
-        job.job.schedule,
-        _standing(timing),
-        tx.now,
-        due.Active(active.waiting, active.running, job.job.max_running, active.from_slots),
-        corrected=corrected,
-    )
+    standing = _current(job.timetable, _standing(timing), tx.now)
+    plan = _planned(tx, job, standing, since=since, corrected=corrected)
+    if len(plan.slots) > 1 and (decided := jobs.decided(tx, job.ref.job, plan.slots[0].slot)):
+        plan = _planned(tx, job, standing, since=since, corrected=corrected, decided=decided)
     for decision in plan.slots:
         _decide(tx, job, decision, in_force, after)
     jobs.move_watermark(tx, job.ref.job, plan.watermark, plan.last_slot)
     after.planned.append((job.job.name, plan.next_at))
+
+
+def _planned(
+    tx: Transaction,
+    job: InForce,
+    standing: due.Standing,
+    *,
+    since: datetime,
+    corrected: bool,
+    decided: Container[datetime] = (),
+) -> due.Plan:
+    assert job.timetable is not None
+    active = jobs.active_runs(tx, job.ref.job)
+    return due.plan(
+        job.timetable,
+        job.job.schedule,
+        standing,
+        tx.now,
+        due.Active(active.waiting, active.running, job.job.max_running, active.from_slots),
+        corrected=corrected,
+        decided=decided,
+        since=since,
+    )
+
+
+def _current(timetable: Timetable, standing: due.Standing, now: datetime) -> due.Standing:
+    """Where a job stands although nobody saw the clock being set (while the host was off), or it was set to and fro."""
+    ahead = standing.watermark - now
+    moved = due.carried(timetable, standing, -ahead) if ahead > timedelta(0) else None
+    if moved is not None:
+        return moved
+    if standing.watermark < standing.first_seen_at <= now:
+        return replace(standing, watermark=standing.first_seen_at)
+    return standing
 
 
 def _decide(

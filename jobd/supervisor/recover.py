@@ -26,14 +26,15 @@ class Left:
     attempts: tuple[tuple[LeftAttempt, datetime | None], ...]
 
 
-def look(tx: Transaction, specs: Specs) -> Left:
-    """What the store says was under way."""
+def look(tx: Transaction, specs: Specs, stepped: timedelta) -> Left:
+    """What the store says was under way; `stepped` is how far the wall clock was set since it said so."""
     found = []
     for left in left_running(tx):
         job = specs.get(tx, left.spec)
         timeout = left.timeout_seconds if left.timeout_seconds is not None else (job.timeout_seconds if job else 0.0)
         kill_after = job.kill_after_seconds if job else 10.0
-        ends = left.started_at + timedelta(seconds=timeout + kill_after) + _SECOND_LINE if timeout else None
+        patience = timedelta(seconds=timeout + kill_after) + _SECOND_LINE
+        ends = left.started_at + stepped + patience if timeout else None
         found.append((left, ends))
     return Left(next_epoch(tx), tuple(found))
 

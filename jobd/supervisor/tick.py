@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from jobd.core import due
 from jobd.store import runs
@@ -47,6 +47,8 @@ class Moment:
     """Nothing is reserved any more."""
     stepped: timedelta
     """How far the wall clock was set since the last tick; zero where it was not."""
+    since: datetime
+    """When the last tick was, as the clock is now."""
 
     @property
     def corrected(self) -> bool:
@@ -65,7 +67,7 @@ def tick(tx: Transaction, rules: Rules, batch: Batch, moment: Moment) -> Afterma
     answer(tx, rules, batch, after)
     if moment.stepped:
         carry(tx, moment.stepped, moment.due, rules.in_force)
-    plan(tx, moment.due, rules.in_force, after, corrected=moment.corrected)
+    plan(tx, moment.due, rules.in_force, after, since=moment.since, corrected=moment.corrected)
     runs.promote(tx)
     if not moment.draining:
         rules.reservation.reserve(tx, moment.seats, moment.places, rules.specs, after, hiring=moment.hiring)

@@ -50,6 +50,9 @@ class Member:
     """In the order in which it executes them."""
     running: AttemptKey | None = None
     since: datetime | None = None
+    """Since when it is at that attempt, by the wall clock of then."""
+    began: float = 0.0
+    """The same by the monotonic clock: when the pool heard of it."""
     served: int = 0
     is_adopted: bool = False
     is_retiring: bool = False

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 
 from jobd.core.model import AttemptKey, Ending, Finished, ProcessIdentity
 from jobd.core.states import Outcome
@@ -30,7 +30,7 @@ __all__ = ["ForkServer", "Pool", "PoolSettings", "Seat", "WorkerState"]
 _GONE_SECONDS = 15.0
 _FLOOR = 1
 _LONGEST_PAUSE_SECONDS = 60.0
-_BRISK = timedelta(milliseconds=20)
+_BRISK_SECONDS = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,11 +143,11 @@ class Pool:
 
         Meant for short orders (see `take_back`). A worker that is at an attempt that takes its time has none.
         """
-        since = datetime.now(UTC) - _BRISK
+        began = self._loop.time() - _BRISK_SECONDS
         staff = [
             (max(len(member.tasks), 1), Seat(member.number, member.identity))
             for member in self._members.values()
-            if member.takes_orders and member.identity is not None and (member.since is None or member.since > since)
+            if member.takes_orders and member.identity is not None and (member.since is None or member.began > began)
         ]
         # A worker that still has half of them is left alone: many at once cost less than one at a time.
         low = [(taken, seat) for taken, seat in staff if taken <= depth // 2]
@@ -180,10 +180,10 @@ class Pool:
 
         Returns how many orders still wait behind another, those that were asked for not counted.
         """
-        now, left = datetime.now(UTC), 0
+        now, left = self._loop.time(), 0
         for member in self._members.values():
             waiting = [task.key for task in list(member.tasks.values())[1:] if not task.stop]
-            if member.running and member.since and (now - member.since).total_seconds() > after_seconds:
+            if member.running and member.since and now - member.began > after_seconds:
                 for key in waiting:
                     self.stop(key, Outcome.INTERRUPTED)
             else:
@@ -405,7 +405,7 @@ class Pool:
         if member.identity is None:
             member.early.append(started)
             return
-        member.running, member.since = started.key, started.at
+        member.running, member.since, member.began = started.key, started.at, self._loop.time()
         task.child, task.started_at = started.child, started.at
         self._deadlines.note_start(task)
         if task.stop is not None:
@@ -538,7 +538,7 @@ class Pool:
             return
         stop = self._adoption.is_connected(hello.key, hello.worker, hello.child)
         guest.tasks[hello.key] = Task(hello.key, None, hello.child, hello.started_at)
-        guest.running, guest.since = hello.key, hello.started_at
+        guest.running, guest.since, guest.began = hello.key, hello.started_at, self._loop.time()
         self._holders[hello.key] = guest
         if stop is not None:
             self.stop(hello.key, stop)

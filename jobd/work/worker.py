@@ -26,6 +26,7 @@ from jobd.work.launch import Child, Launch, fork, start
 from jobd.work.line import Line
 from jobd.work.output import Capture, path_of
 from jobd.work.scratch import Scratch
+from jobd.work.span import Start
 from jobd.work.stage import Stage
 from jobd.work.watch import Ended, Watch
 from jobd.work.wire import NO_ROOM, Order
@@ -164,14 +165,14 @@ class Worker:
             os.close(answer)
 
     def _watch(self, order: Order, child: Child, captures: tuple[Capture, Capture], leaf: str | None) -> Ending:
-        started_at = datetime.now(UTC)
-        self._line.start(child.pid, started_at)
+        begun = Start.now()
+        self._line.start(child.pid, begun.at)
         ended = Watch(child, order, captures, self._alarm, self._line).run(leaf)
         if ended.background:
             self._let_live(order.key, ended)
         if ended.is_stuck:
             self._leave("the worker is replaced after a job that could not be ended altogether")
-        return _ending(order, ended, started_at)
+        return _ending(order, ended, begun)
 
     def _let_live(self, key: AttemptKey, ended: Ended) -> None:
         """Note what may live on, and leave: it then hangs below the forkserver, which reads the notes."""
@@ -200,7 +201,7 @@ def _refused(refused: Refused) -> Ending:
     )
 
 
-def _ending(order: Order, ended: Ended, started_at: datetime) -> Ending:
+def _ending(order: Order, ended: Ended, begun: Start) -> Ending:
     number = os.WTERMSIG(ended.status) if os.WIFSIGNALED(ended.status) else None
     exit_code = 128 + number if number is not None else os.WEXITSTATUS(ended.status)
     outcome, error = ended.forced, ended.error
@@ -211,10 +212,11 @@ def _ending(order: Order, ended: Ended, started_at: datetime) -> Ending:
     elif outcome is None:
         outcome = Outcome.SUCCEEDED if exit_code in order.success_exit_status else Outcome.FAILED
         error = error or (None if outcome is Outcome.SUCCEEDED else f"exited with {exit_code}")
+    started_at, finished_at = begun.until_now()
     return Ending(
         outcome,
         started_at=started_at,
-        finished_at=datetime.now(UTC),
+        finished_at=finished_at,
         exit_code=exit_code,
         signal=number,
         error=error,

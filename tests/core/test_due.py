@@ -16,7 +16,8 @@ from jobd.core.schedule import Timetable
 from jobd.core.states import Disposition, Trigger
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
-MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
+SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 STARTED, SKIPPED, MISSED, COALESCED = (
     Disposition.STARTED,
     Disposition.SKIPPED,
@@ -207,10 +208,20 @@ def test_an_interval_job_keeps_its_pace_when_the_clock_is_set_back(back: timedel
     assert (NOON - plan.slots[0].slot) % (15 * MINUTE) != timedelta(0)
 
 
-def test_cron_follows_the_clock_that_was_set_back() -> None:
+@pytest.mark.parametrize("forward", [SECOND, HOUR, 30 * DAY])
+def test_an_interval_job_keeps_its_pace_when_the_clock_is_set_forward(forward: timedelta) -> None:
+    words = Schedule(("every 15m",))
+    timetable = Timetable(words, "UTC")
+    standing = due.carried(timetable, Standing(NOON - DAY, NOON, NOON), forward)
+    assert standing is not None
+    early = due.plan(timetable, words, standing, NOON + forward + 14 * MINUTE, Active(), corrected=True)
+    assert (early.slots, early.next_at) == ((), NOON + forward + 15 * MINUTE)
+
+
+def test_cron_follows_the_clock_that_was_set() -> None:
     timetable = Timetable(Schedule(("* * * * *", "every 15m")), "UTC")
     assert due.carried(timetable, Standing(NOON, NOON), -HOUR) is None
-    assert due.carried(Timetable(Schedule(("every 15m",)), "UTC"), Standing(NOON, NOON), HOUR) is None
+    assert due.carried(timetable, Standing(NOON, NOON), HOUR) is None
 
 
 EXPRESSIONS = [

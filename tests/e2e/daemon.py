@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 from jobd.client import Client
 from jobd.core.errors import JobdError
+from tests.e2e.wallclock import WallClock
 
 T = TypeVar("T")
 ROOT = Path(__file__).resolve().parents[2]
@@ -43,6 +44,7 @@ class Host:
         self.database = directory / "state" / "jobd.db"
         self.socket = str(directory / "run" / "jobd.sock")
         self.process: subprocess.Popen[bytes] | None = None
+        self.clock: WallClock | None = None
         self._seen: set[tuple[int, int]] = set()
         self.configure(settings)
 
@@ -75,8 +77,14 @@ class Host:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
+                env=os.environ | (self.clock.environment if self.clock else {}),
             )
         return self.process
+
+    def with_own_clock(self) -> WallClock:
+        """From its next start on, the daemon lives by a wall clock that the test sets."""
+        self.clock = WallClock(self.directory)
+        return self.clock
 
     def start(self, seconds: float = 20.0) -> Host:
         """Start the daemon and wait until it answers."""
@@ -178,6 +186,8 @@ class Host:
                 self.process.wait(5.0)
             if self.process.poll() is None:
                 self.kill()
+        if self.clock is not None:
+            self.clock.close()
         left = {*self.processes(), *(pid for pid, start in self._seen if started(pid) == start)}
         for pid in left:
             with suppress(ProcessLookupError):

@@ -46,13 +46,16 @@ class SetClock(Clock):
     """Stands still until it is moved."""
 
     def __init__(self, at: datetime) -> None:
-        self.at, self.seconds = at, 1000.0
+        self.at, self.seconds, self.slept = at, 1000.0, 0.0
 
     def now(self) -> datetime:
         return self.at
 
     def monotonic(self) -> float:
         return self.seconds
+
+    def boottime(self) -> float:
+        return self.seconds + self.slept
 
     def pass_by(self, span: timedelta) -> None:
         self.at += span
@@ -61,6 +64,11 @@ class SetClock(Clock):
     def step(self, span: timedelta) -> None:
         """Set the wall clock, as NTP or an operator does."""
         self.at += span
+
+    def sleep(self, span: timedelta) -> None:
+        """The host sleeps: time goes by, and the monotonic clock stands still."""
+        self.at += span
+        self.slept += span.total_seconds()
 
 
 class Workers:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import resource
 import signal
 import time
-from datetime import UTC, datetime
 
 from jobd.core.model import Ending, Python, Usage
 from jobd.core.states import Outcome
@@ -17,6 +16,7 @@ from jobd.work.executors.python import Answer, Context, Interrupted
 from jobd.work.executors.python import call as call_python
 from jobd.work.line import GATHER_SECONDS, Line
 from jobd.work.output import Capture
+from jobd.work.span import Start
 from jobd.work.stage import Stage
 from jobd.work.wire import Order
 
@@ -27,23 +27,24 @@ def call(
     order: Order, account: Account, captures: tuple[Capture, Capture], stage: Stage, alarm: Alarm, line: Line
 ) -> Ending:
     """Call the order's function and say how it ended. Raises Refused where its directory cannot be entered."""
-    started_at, before = datetime.now(UTC), resource.getrusage(resource.RUSAGE_SELF)
+    begun, before = Start.now(), resource.getrusage(resource.RUSAGE_SELF)
     env = variables(order, account, line.runtime_dir)
     try:
         stage.enter(env, directory_of(order, account), order.umask, captures)
     except (OSError, ValueError) as problem:
         raise Refused(f"its directory or environment cannot be taken on: {problem}") from None
-    line.start(None, started_at)
+    line.start(None, begun.at)
     try:
         answer = _guarded(order, alarm, line)
     finally:
         stage.leave(captures)
     leftovers = _clear_up(order)
     after = resource.getrusage(resource.RUSAGE_SELF)
+    started_at, finished_at = begun.until_now()
     return Ending(
         answer.outcome,
         started_at=started_at,
-        finished_at=datetime.now(UTC),
+        finished_at=finished_at,
         exit_code=answer.exit_code,
         error=answer.error,
         retryable=answer.retryable,
