@@ -32,6 +32,7 @@ VERBS = {
     "wait": ("wait", "wait", "Wait until runs are over; exits with the job's own code."),
     "cancel": ("act", "cancel", "End runs: at once if they wait, by ending their processes if they run."),
     "retry": ("act", "retry", "Queue failed or cancelled runs again."),
+    "dead": ("dead", "dead", "Dead letters: list, show, retry, drop, stats."),
     "queues": ("queues", "queues", "The queues, their limits and how full they are."),
     "reload": ("reload", "reload", "Read the definitions again; says what changed."),
     "check": ("check", "check", "Validate definitions without a daemon."),

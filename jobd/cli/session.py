@@ -44,6 +44,10 @@ class Session:
         """The answer to a request; `lines` are sent as JSON lines."""
         return self.client.request("POST", path, body=body, lines=lines)
 
+    def delete(self, path: str, **query: str | None) -> Any:
+        """The answer to a request that puts something away."""
+        return self.client.request("DELETE", path, query=query)
+
     def listed(self, path: str, count: int | None = None, page: int = 500, **query: str | None) -> list[Any]:
         """The first `count` items of a list (all of them for None), over as many pages as it takes."""
         found: list[Any] = []

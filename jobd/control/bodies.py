@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from aiohttp import web
@@ -139,6 +140,19 @@ def check_text(text: str) -> None:
 def pointer(steps: list[str | int]) -> str:
     """A JSON pointer (RFC 6901)."""
     return "".join("/" + str(step).replace("~", "~0").replace("/", "~1") for step in steps)
+
+
+def payload_of(changes: Mapping[str, Any], most_bytes: int) -> Any:
+    """The payload that a body gives a run instead of its own, None where it gives none. Raises Invalid."""
+    payload = changes.get("payload")
+    try:
+        check_value(payload)
+    except Hazard as hazard:
+        path = pointer(["payload", *hazard.path])
+        raise Invalid(f"{path} {hazard}", [(path, str(hazard))]) from None
+    if len(json.dumps(payload, ensure_ascii=False, separators=(",", ":")).encode()) > most_bytes:
+        raise Invalid("/payload is over policy.max_payload", [("/payload", "is too large")])
+    return payload
 
 
 async def optional_object(request: web.Request, known: frozenset[str]) -> dict[str, Any]:

@@ -10,7 +10,18 @@ from typing import Any, Protocol
 
 from jobd.core.intents import Intent
 from jobd.core.model import Job
-from jobd.core.records import AttemptRecord, JobStanding, QueueFigures, RunFilter, RunRecord, SlotRecord
+from jobd.core.records import (
+    AttemptRecord,
+    DeadFigures,
+    DeadFilter,
+    DeadLetter,
+    Death,
+    JobStanding,
+    QueueFigures,
+    RunFilter,
+    RunRecord,
+    SlotRecord,
+)
 from jobd.core.states import Disposition
 
 
@@ -105,6 +116,12 @@ class Reads(Protocol):
     def attempts(self, run: int) -> list[AttemptRecord]: ...
     def standings(self) -> dict[str, JobStanding]: ...
     def queues(self, now: datetime) -> dict[str, QueueFigures]: ...
+    def dead_letters(self, which: DeadFilter) -> tuple[list[DeadLetter], int | None]:
+        """Open dead letters, the latest run first, and the cursor for the next page if there is one."""
+        ...
+
+    def dead_figures(self) -> list[DeadFigures]: ...
+    def deaths(self, run: int) -> list[Death]: ...
     def slots(
         self,
         job: str | None,

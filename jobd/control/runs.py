@@ -151,7 +151,11 @@ def _since(text: str | None, now: datetime) -> datetime | None:
 
 async def show(request: web.Request) -> web.Response:
     check_query(request, ())
-    return answer(_shown(find(request.app[DESK], run_id(request)), actor_of(request)))
+    desk, who = request.app[DESK], actor_of(request)
+    record = find(desk, run_id(request))
+    contents = permits(who, Deed.SEE_CONTENTS, record.owner)
+    deaths = [shapes.death(one, contents=contents) for one in desk.reads.deaths(record.id)]
+    return answer(_shown(record, who) | {"dead_letters": deaths})
 
 
 async def attempts(request: web.Request) -> web.Response:
@@ -202,14 +206,8 @@ async def retry(request: web.Request) -> web.Response:
     check_query(request, ())
     desk, who, record = _acted_on(request)
     changes = await bodies.optional_object(request, frozenset({"payload"}))
-    try:
-        bodies.check_value(changes.get("payload"))
-    except bodies.Hazard as hazard:
-        path = bodies.pointer(["payload", *hazard.path])
-        raise Invalid(f"{path} {hazard}", [(path, str(hazard))]) from None
-    if len(shapes.encode(changes.get("payload"))) > desk.policy.max_payload_bytes:
-        raise Invalid("/payload is over policy.max_payload", [("/payload", "is too large")])
-    intent = RetryRun(who, record.id, payload=changes.get("payload"), replaces_payload="payload" in changes)
+    payload = bodies.payload_of(changes, desk.policy.max_payload_bytes)
+    intent = RetryRun(who, record.id, payload=payload, replaces_payload="payload" in changes)
     return answer({"id": record.id, "state": await desk.ask(intent)})
 
 

@@ -8,7 +8,16 @@ from datetime import datetime, tzinfo
 from typing import Any
 
 from jobd.control.ports import Coming, DefinedJob, Overview, QueueLimits, Reloaded
-from jobd.core.records import AttemptRecord, JobStanding, QueueFigures, RunRecord, SlotRecord
+from jobd.core.records import (
+    AttemptRecord,
+    DeadFigures,
+    DeadLetter,
+    Death,
+    JobStanding,
+    QueueFigures,
+    RunRecord,
+    SlotRecord,
+)
 from jobd.core.spans import rfc3339
 from jobd.core.states import FINAL, WAITING, RunState
 
@@ -147,6 +156,7 @@ def queue(name: str, limits: QueueLimits | None, figures: QueueFigures | None, n
         "processing": counts.get(RunState.RUNNING, 0),
         "completed": counts.get(RunState.SUCCEEDED, 0),
         "failed": counts.get(RunState.FAILED, 0),
+        "dead_letters": figures.dead_letters if figures else 0,
         "states": {state.value: number for state, number in sorted(counts.items())},
         "oldest_waiting_seconds": None if oldest is None else max(0.0, (now - oldest).total_seconds()),
         "last_24h": {
@@ -164,6 +174,43 @@ def queues(
     """Every queue that is declared or holds runs, by name."""
     names = sorted(limits.keys() | figures.keys())
     return [queue(name, limits.get(name), figures.get(name), now) for name in names]
+
+
+def dead_letter(record: DeadLetter, *, contents: bool) -> dict[str, Any]:
+    return {
+        "run": record.run,
+        "job": record.job,
+        "dlq_reason": record.reason if contents else None,
+        "dlq_timestamp": time(record.died_at),
+        "dlq_attempts": record.attempts,
+        "original_queue": record.queue,
+        "outcome": record.outcome,
+        "exit_code": record.exit_code,
+        "owner": record.owner,
+    }
+
+
+def death(record: Death, *, contents: bool) -> dict[str, Any]:
+    """One time a run became a dead letter: how it came to that, and what was done about it."""
+    return {
+        "dlq_reason": record.reason if contents else None,
+        "dlq_timestamp": time(record.died_at),
+        "dlq_attempts": record.attempts,
+        "original_queue": record.queue,
+        "action": record.action,
+        "acted_at": time(record.acted_at),
+        "acted_by": record.acted_by,
+    }
+
+
+def dead_figures(figures: DeadFigures) -> dict[str, Any]:
+    return {
+        "queue": figures.queue,
+        "job": figures.job,
+        "count": figures.count,
+        "oldest": time(figures.oldest_at),
+        "newest": time(figures.newest_at),
+    }
 
 
 def slot(record: SlotRecord) -> dict[str, Any]:

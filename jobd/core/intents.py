@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from jobd.core.model import Json, RunRequest
+from jobd.core.records import DeadFilter
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,33 @@ class RetryRun:
     replaces_payload: bool = False
 
 
-Intent = Submit | CancelRun | RetryRun
+@dataclass(frozen=True, slots=True)
+class RetryDead:
+    """Queue the runs of dead letters again, attempts counted on, mostly with what they carried. Answer: a Handled."""
+
+    actor: Actor
+    which: DeadFilter
+    payload: Json = None
+    replaces_payload: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DropDead:
+    """Put dead letters away: their runs stay failed, and in the history. Answer: a Handled."""
+
+    actor: Actor
+    which: DeadFilter
+
+
+Intent = Submit | CancelRun | RetryRun | RetryDead | DropDead
+
+
+@dataclass(frozen=True, slots=True)
+class Handled:
+    """The dead letters that were acted on, and whether the filter leaves more: then the same is to be asked again."""
+
+    runs: tuple[int, ...]
+    is_partial: bool = False
 
 
 @dataclass(frozen=True, slots=True)

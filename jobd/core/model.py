@@ -91,6 +91,8 @@ class Job:
     no_retry_exit_status: tuple[int, ...] = ()
     on_lost: Literal["retry", "fail"] | None = None
     """None leaves it to the trigger: retry for submitted runs, fail for scheduled ones."""
+    dead_letter: bool = True
+    """A run that failed for good is kept as a dead letter until somebody acts on it."""
     timeout_seconds: float = 3600.0
     """0 is no timeout."""
     kill_after_seconds: float = 10.0

@@ -98,6 +98,7 @@ class QueueFigures:
     succeeded_24h: int
     failed_24h: int
     average_seconds_24h: float | None
+    dead_letters: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +112,58 @@ class SlotRecord:
     """How the slot's run stands, and below how its last attempt ended; None where there is no run (any more)."""
     run_outcome: Outcome | None = None
     run_exit_code: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A run that failed for good and waits for somebody to act on it."""
+
+    run: int
+    job: str
+    queue: str
+    """The queue the run failed in."""
+    reason: str
+    died_at: datetime
+    attempts: int
+    outcome: Outcome | None
+    exit_code: int | None
+    owner: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Death:
+    """One time a run became a dead letter, and what was done about it: `retried` or `dropped`, None while nothing."""
+
+    reason: str
+    died_at: datetime
+    attempts: int
+    queue: str
+    acted_at: datetime | None
+    action: str | None
+    acted_by: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class DeadFigures:
+    """The open dead letters of one job in one queue."""
+
+    queue: str
+    job: str
+    count: int
+    oldest_at: datetime
+    newest_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class DeadFilter:
+    """Which open dead letters; whatever is not set narrows nothing. `before` is a listing's cursor."""
+
+    runs: tuple[int, ...] = ()
+    job: str | None = None
+    queue: str | None = None
+    owner: str | None = None
+    before: int | None = None
+    limit: int = 50
 
 
 @dataclass(frozen=True, slots=True)

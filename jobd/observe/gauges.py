@@ -71,6 +71,7 @@ def _definitions(figures: Figures) -> Iterator[Metric]:
 def _queues(figures: Figures) -> Iterator[Metric]:
     depth = GaugeMetricFamily("jobd_queue_depth", "Runs that wait or execute", labels=["queue", "state"])
     oldest = GaugeMetricFamily("jobd_queue_oldest_seconds", "Age of the longest waiting run", labels=["queue"])
+    dead = GaugeMetricFamily("jobd_dead_letters", "Runs that failed for good and wait for somebody", labels=["queue"])
     limit = GaugeMetricFamily("jobd_queue_limit", "Runs that may execute at once", labels=["queue"])
     for name, lane in _first(figures.queues.items(), MOST_SERIES // len(_DEPTH)):
         counts = lane.figures.counts if lane.figures else {}
@@ -79,9 +80,10 @@ def _queues(figures: Figures) -> Iterator[Metric]:
         since = lane.figures.oldest_waiting_at if lane.figures else None
         age = 0.0 if since is None else max(0.0, (figures.now - since).total_seconds())
         oldest.add_metric([name], age)
+        dead.add_metric([name], lane.figures.dead_letters if lane.figures else 0)
         if lane.max_running is not None:
             limit.add_metric([name], lane.max_running)
-    yield from (depth, oldest, limit)
+    yield from (depth, oldest, dead, limit)
 
 
 def _jobs(figures: Figures) -> Iterator[Metric]:

@@ -8,9 +8,21 @@ from typing import Any
 
 from jobd.core import spec as specs
 from jobd.core.model import Command, Json, Shell, Usage
-from jobd.core.records import AttemptRecord, JobStanding, QueueFigures, RunFilter, RunRecord, SlotRecord
+from jobd.core.records import (
+    AttemptRecord,
+    DeadFigures,
+    DeadFilter,
+    DeadLetter,
+    Death,
+    JobStanding,
+    QueueFigures,
+    RunFilter,
+    RunRecord,
+    SlotRecord,
+)
 from jobd.core.spans import from_micros, micros
 from jobd.core.states import Disposition, Outcome, RunState, Trigger
+from jobd.store import dead
 from jobd.store.connection import Connection
 
 _NO_CURSOR = 2**62
@@ -22,14 +34,14 @@ def _instant(value: int | None) -> datetime | None:
     return None if value is None else from_micros(value)
 
 
-def _json(text: str | None) -> Json:
+def _json(text: bytes | None) -> Json:
     """Stored JSON as a value; what cannot be read is shown as it is, so that one bad row spoils no listing."""
     if text is None:
         return None
     try:
         return json.loads(text)
     except ValueError:
-        return text
+        return text.decode("utf-8", "replace")
 
 
 class History:
@@ -80,11 +92,30 @@ class History:
         for queue, state, count in self._rows("queue_counts"):
             counts.setdefault(queue, {})[RunState(state)] = count
         oldest = dict(self._rows("oldest_waiting"))
+        buried = dict(self._rows("dead_counts"))
         day = {row[0]: row[1:] for row in self._rows("finished_since", {"since": micros(now - timedelta(hours=24))})}
         return {
-            queue: _queue(queue, states, oldest.get(queue), *day.get(queue, (0, 0, 0, None)))
+            queue: _queue(queue, states, oldest.get(queue), buried.get(queue, 0), *day.get(queue, (0, 0, 0, None)))
             for queue, states in counts.items()
         }
+
+    def dead_letters(self, which: DeadFilter) -> tuple[list[DeadLetter], int | None]:
+        """Open dead letters, the latest run first, and the cursor of the next page where there is one."""
+        before = _NO_CURSOR if which.before is None else which.before
+        rows = self._rows("list_dead", dead.bindings(which) | {"before": before, "limit": which.limit + 1})
+        found = [_dead(row) for row in rows[: which.limit]]
+        return found, found[-1].run if len(rows) > which.limit else None
+
+    def dead_figures(self) -> list[DeadFigures]:
+        """How many dead letters wait, by queue and job."""
+        return [
+            DeadFigures(queue, job.strip(), count, from_micros(oldest), from_micros(newest))
+            for queue, job, count, oldest, newest in self._rows("dead_figures")
+        ]
+
+    def deaths(self, run: int) -> list[Death]:
+        """Every time a run became a dead letter, first to last."""
+        return [_death(row) for row in self._rows("deaths", {"run": run})]
 
     def slots(
         self,
@@ -243,10 +274,31 @@ def _standing(row: tuple[Any, ...], waiting: int, running: int) -> JobStanding:
     )
 
 
+def _dead(row: tuple[Any, ...]) -> DeadLetter:
+    run, job, queue, reason, died_at, attempts, outcome, exit_code, owner = row
+    return DeadLetter(
+        run=run,
+        job=job.strip(),
+        queue=queue,
+        reason=reason,
+        died_at=from_micros(died_at),
+        attempts=attempts,
+        outcome=None if outcome is None else Outcome(outcome),
+        exit_code=exit_code,
+        owner=owner,
+    )
+
+
+def _death(row: tuple[Any, ...]) -> Death:
+    reason, died_at, attempts, queue, acted_at, action, acted_by = row
+    return Death(reason, from_micros(died_at), attempts, queue, _instant(acted_at), action, acted_by)
+
+
 def _queue(
     name: str,
     counts: dict[RunState, int],
     oldest: int | None,
+    dead_letters: int,
     executions: int,
     succeeded: int,
     failed: int,
@@ -260,4 +312,5 @@ def _queue(
         succeeded_24h=succeeded,
         failed_24h=failed,
         average_seconds_24h=None if average is None else average / 1e6,
+        dead_letters=dead_letters,
     )

@@ -260,7 +260,7 @@ WHERE run.state = 'running';
 
 -- name: run_columns
 -- One run, everything a listing shows.
-SELECT run.id, job.name, run.state, run.queue, run.priority, data.payload, data.result, run.error,
+SELECT run.id, job.name, run.state, run.queue, run.priority, CAST(data.payload AS BLOB), CAST(data.result AS BLOB), run.error,
        run.attempt, run.max_attempts, run.trigger, run.slot, run.run_at, run.created_at, run.started_at,
        run.finished_at, run.exit_code, run.outcome, run.key, run.parent, run.owner, spec.hash, spec.text, run.cancelling
 FROM run JOIN job ON job.id = run.job JOIN job_spec AS spec ON spec.id = run.spec
@@ -269,7 +269,7 @@ WHERE run.id = :run;
 
 -- name: list_runs
 -- Runs newest first below a cursor, narrowed by whatever is not null.
-SELECT run.id, job.name, run.state, run.queue, run.priority, data.payload, data.result, run.error,
+SELECT run.id, job.name, run.state, run.queue, run.priority, CAST(data.payload AS BLOB), CAST(data.result AS BLOB), run.error,
        run.attempt, run.max_attempts, run.trigger, run.slot, run.run_at, run.created_at, run.started_at,
        run.finished_at, run.exit_code, run.outcome, run.key, run.parent, run.owner, spec.hash, spec.text, run.cancelling
 FROM run JOIN job ON job.id = run.job JOIN job_spec AS spec ON spec.id = run.spec
@@ -282,7 +282,7 @@ ORDER BY run.id DESC LIMIT :limit;
 
 -- name: list_runs_of_job
 -- The same for one job, along the index of its runs.
-SELECT run.id, job.name, run.state, run.queue, run.priority, data.payload, data.result, run.error,
+SELECT run.id, job.name, run.state, run.queue, run.priority, CAST(data.payload AS BLOB), CAST(data.result AS BLOB), run.error,
        run.attempt, run.max_attempts, run.trigger, run.slot, run.run_at, run.created_at, run.started_at,
        run.finished_at, run.exit_code, run.outcome, run.key, run.parent, run.owner, spec.hash, spec.text, run.cancelling
 FROM run INDEXED BY run_of_job JOIN job ON job.id = run.job JOIN job_spec AS spec ON spec.id = run.spec
@@ -362,3 +362,49 @@ WHERE job = :job AND state IN ('blocked', 'scheduled', 'queued', 'running', 'ret
 -- name: definition_of
 -- The definition a job has now, or had when it was taken out of force.
 SELECT job_spec.text FROM job JOIN job_spec ON job_spec.id = job.spec WHERE job.id = :job;
+
+-- name: bury
+-- Keep a run that failed for good as a dead letter; one that is there already stays as it is.
+INSERT INTO dead_letter (run, job, queue, reason, died_at, attempts)
+SELECT id, job, queue, :reason, :now, attempt - given_back FROM run WHERE id = :run AND state = 'failed'
+ON CONFLICT (run) WHERE acted_at IS NULL DO NOTHING;
+
+-- name: settle_dead
+-- Write down who acted on the open dead letter of a run, and how.
+UPDATE dead_letter SET acted_at = :now, action = :action, acted_by = :by WHERE run = :run AND acted_at IS NULL;
+
+-- name: choose_dead
+-- The runs of open dead letters that a filter leaves, oldest run first.
+SELECT dead.run FROM dead_letter AS dead INDEXED BY dead_letter_open JOIN run ON run.id = dead.run
+WHERE dead.acted_at IS NULL
+  AND (:runs IS NULL OR dead.run IN (SELECT value FROM json_each(:runs)))
+  AND (:job IS NULL OR dead.job = (SELECT id FROM job WHERE name = :job))
+  AND (:queue IS NULL OR dead.queue = :queue)
+  AND (:owner IS NULL OR run.owner = :owner)
+ORDER BY dead.run LIMIT :most;
+
+-- name: list_dead
+-- Open dead letters, the latest run first below a cursor, narrowed by whatever is not null.
+SELECT dead.run, job.name, dead.queue, dead.reason, dead.died_at, dead.attempts, run.outcome, run.exit_code, run.owner
+FROM dead_letter AS dead INDEXED BY dead_letter_open
+JOIN run ON run.id = dead.run JOIN job ON job.id = dead.job
+WHERE dead.acted_at IS NULL AND dead.run < :before
+  AND (:runs IS NULL OR dead.run IN (SELECT value FROM json_each(:runs)))
+  AND (:job IS NULL OR job.name = :job)
+  AND (:queue IS NULL OR dead.queue = :queue)
+  AND (:owner IS NULL OR run.owner = :owner)
+ORDER BY dead.run DESC LIMIT :limit;
+
+-- name: dead_figures
+-- How many open dead letters there are of each queue and job, and since when.
+SELECT dead.queue, job.name, count(*), min(dead.died_at), max(dead.died_at)
+FROM dead_letter AS dead INDEXED BY dead_letter_of_queue JOIN job ON job.id = dead.job
+WHERE dead.acted_at IS NULL GROUP BY dead.queue, dead.job ORDER BY dead.queue, count(*) DESC, job.name;
+
+-- name: dead_counts
+-- How many open dead letters each queue has.
+SELECT queue, count(*) FROM dead_letter INDEXED BY dead_letter_of_queue WHERE acted_at IS NULL GROUP BY queue;
+
+-- name: deaths
+-- Every time a run became a dead letter, first to last, and what was done about it.
+SELECT reason, died_at, attempts, queue, acted_at, action, acted_by FROM dead_letter WHERE run = :run ORDER BY id;

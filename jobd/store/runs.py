@@ -47,6 +47,8 @@ class Reserved:
     owner: str | None
     payload: str | None
     """JSON text, as it was submitted."""
+    is_poison: bool = False
+    """What stands in its row cannot be read: it can only be failed, so that it stops no other run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +175,7 @@ def head(tx: Transaction, queue: str, lane: int, most: int) -> list[str]:
 
 def _reserved(tx: Transaction, queue: str, row: tuple[Any, ...]) -> Reserved:
     run, attempt, given_back, job, spec, priority, run_at, created_at, most, trigger, slot, timeout, owner, lane = row
-    data = tx.row("payload", {"run": run})
+    payload, is_poison = _payload(tx, run)
     return Reserved(
         key=AttemptKey(run, attempt),
         given_back=given_back,
@@ -189,8 +191,18 @@ def _reserved(tx: Transaction, queue: str, row: tuple[Any, ...]) -> Reserved:
         slot=None if slot is None else from_micros(slot),
         timeout_seconds=timeout,
         owner=owner,
-        payload=data[0] if data else None,
+        payload=payload,
+        is_poison=is_poison,
     )
+
+
+def _payload(tx: Transaction, run: int) -> tuple[str | None, bool]:
+    """The payload of a run, and whether it is past reading: a disk or a hand may have changed what stands there."""
+    try:
+        data = tx.row("payload", {"run": run})
+    except UnicodeDecodeError:
+        return None, True
+    return (data[0] if data else None), False
 
 
 def open_attempts(tx: Transaction, taken: Iterable[tuple[AttemptKey, ProcessIdentity]]) -> None:

@@ -7,12 +7,13 @@ from datetime import datetime
 
 from jobd.core import events
 from jobd.core.errors import Conflict, NotFound, TooLarge
-from jobd.core.intents import Accepted, CancelRun, RetryRun, Submit
+from jobd.core.intents import Accepted, CancelRun, DropDead, Intent, RetryDead, RetryRun, Submit
 from jobd.core.model import RunRequest
 from jobd.core.states import Outcome, RunState
 from jobd.store import jobs, runs
 from jobd.store.connection import Transaction
 from jobd.store.runs import JobRef
+from jobd.supervisor import again
 from jobd.supervisor.aftermath import Aftermath
 from jobd.supervisor.catalogs import InForce
 
@@ -100,21 +101,9 @@ def cancel_run(tx: Transaction, run: int, reason: str, after: Aftermath) -> bool
     return True
 
 
-def retry(tx: Transaction, intent: RetryRun) -> RunState:
-    """Queue a run again that ended failed or cancelled."""
-    if runs.retry(tx, intent.run):
-        if intent.replaces_payload:
-            runs.replace_payload(tx, intent.run, intent.payload)
-        return RunState.QUEUED
-    known = runs.state_of(tx, intent.run)
-    if known is None:
-        raise NotFound(f"there is no run {intent.run}")
-    raise Conflict(f"run {intent.run} is {known[0]}; only a failed or cancelled run can be retried")
-
-
 def answer(
     tx: Transaction,
-    intent: Submit | CancelRun | RetryRun,
+    intent: Intent,
     in_force: Mapping[str, InForce],
     most_queued: int,
     after: Aftermath,
@@ -127,6 +116,10 @@ def answer(
             case CancelRun():
                 return cancel(tx, intent, after)
             case RetryRun():
-                return retry(tx, intent)
+                return again.retry(tx, intent)
+            case RetryDead():
+                return again.retry_dead(tx, intent)
+            case DropDead():
+                return again.drop_dead(tx, intent)
     except (NotFound, Conflict, TooLarge) as error:
         return error

@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 
 from jobd.core import events, retry
-from jobd.core.model import Ending, Finished
+from jobd.core.model import Ending, Finished, Job
 from jobd.core.states import Outcome, RunState
-from jobd.store import runs
+from jobd.store import dead, runs
 from jobd.store.connection import Transaction
 from jobd.store.runs import UnderWay
 from jobd.supervisor.aftermath import Aftermath
@@ -46,15 +46,14 @@ def finalize(tx: Transaction, batch: Batch, specs: Specs, after: Aftermath) -> N
             continue
         try:
             runs.close_attempt(tx, finished.key, finished.ending)
-            _settle(tx, finished, run, _verdict(tx, finished, run, specs), after)
+            _settle(tx, finished, run, specs.get(tx, run.spec), after)
         except (ValueError, TypeError, OverflowError, RecursionError) as error:
             raise Unkept(finished, error) from error
 
 
-def _verdict(tx: Transaction, finished: Finished, run: UnderWay, specs: Specs) -> retry.Verdict:
-    job = specs.get(tx, run.spec)
+def _verdict(tx: Transaction, finished: Finished, run: UnderWay, job: Job | None) -> retry.Verdict:
     if job is None:
-        return retry.Fail("its definition cannot be read by this version of jobd")
+        return retry.Fail("undecodable: its definition cannot be read by this version of jobd")
     return retry.after(
         finished.ending,
         run.spent,
@@ -67,9 +66,9 @@ def _verdict(tx: Transaction, finished: Finished, run: UnderWay, specs: Specs) -
     )
 
 
-def _settle(tx: Transaction, finished: Finished, run: UnderWay, verdict: retry.Verdict, after: Aftermath) -> None:
+def _settle(tx: Transaction, finished: Finished, run: UnderWay, job: Job | None, after: Aftermath) -> None:
     ending, next_at = finished.ending, None
-    match verdict:
+    match _verdict(tx, finished, run, job):
         case retry.Retry(at=at):
             runs.run_again(tx, finished.key, at, ending, ending.error, counts=True)
             next_at = at
@@ -80,6 +79,8 @@ def _settle(tx: Transaction, finished: Finished, run: UnderWay, verdict: retry.V
             _end(tx, finished, run, RunState.SUCCEEDED, ending.error, after)
         case retry.Fail(reason=reason):
             _end(tx, finished, run, RunState.FAILED, reason, after)
+            if job is None or job.dead_letter:
+                dead.bury(tx, finished.key.run, reason)
         case retry.CancelIt(reason=reason):
             _end(tx, finished, run, RunState.CANCELLED, reason, after)
     after.changed.append(finished.key.run)

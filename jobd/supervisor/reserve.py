@@ -120,8 +120,8 @@ class Reservation:
         runs.open_attempts(tx, [(run.key, seat.worker) for run, seat in pairs])
         for run, seat in pairs:
             job = specs.get(tx, run.spec)
-            if job is None:
-                after.failed.append(unreadable(run.key))
+            if job is None or run.is_poison:
+                after.failed.append(unreadable(run.key, "payload" if job else "definition"))
                 continue
             after.orders.append((seat.number, _order(run, job)))
             after.changed.append(run.key.run)
@@ -154,7 +154,7 @@ def _order(run: Reserved, job: Job) -> Order:
     )
 
 
-def unreadable(key: AttemptKey) -> Finished:
-    """The report of an attempt whose definition cannot be read: it never starts, and trying again cannot help."""
-    error = "its definition cannot be read by this version of jobd"
+def unreadable(key: AttemptKey, what: str) -> Finished:
+    """The report of an attempt whose definition or payload cannot be read: it never starts, and a retry cannot help."""
+    error = f"undecodable: its {what} cannot be read by this version of jobd"
     return Finished(key, Ending(Outcome.FAILED, error=error, retryable=False))

@@ -235,3 +235,16 @@ def timed(live: Live) -> float:
     start = time.monotonic()
     live.ctl("status")
     return time.monotonic() - start
+
+
+def test_a_dead_letter_is_listed_retried_and_dropped(live: Live) -> None:
+    run = live.json("run", "fails", "--wait")["id"]
+    assert [one["run"] for one in live.json("dead", "list", "--job", "fails")["items"]].count(run) == 1
+    assert "exited with 7" in live.ctl("dead", "show", str(run)).stdout
+    assert live.json("dead", "retry", str(run), "--dry-run")["runs"] == [run]
+    assert live.json("dead", "retry", str(run))["runs"] == [run]
+    live.ctl("wait", str(run))
+    assert f"run {run} dropped" in live.ctl("dead", "drop", str(run)).stdout
+    shown = live.json("dead", "show", str(run))["dead_letters"]
+    assert [one["action"] for one in shown] == ["retried", "dropped"]
+    assert live.ctl("dead", "drop").returncode == 2

@@ -15,9 +15,20 @@ from jobd.control.listen import bind
 from jobd.control.ports import Coming, DefinedJob, Overview, Policy, QueueLimits, Reloaded, WorkerView
 from jobd.control.reception import Reception, receive
 from jobd.core.errors import Conflict, JobdError, NotFound
-from jobd.core.intents import Accepted, CancelRun, Intent, RetryRun, Submit
+from jobd.core.intents import Accepted, CancelRun, DropDead, Handled, Intent, RetryDead, RetryRun, Submit
 from jobd.core.model import Command, Job, RetryPolicy, RunRequest, Schedule
-from jobd.core.records import AttemptRecord, JobStanding, QueueFigures, RunFilter, RunRecord, SlotRecord
+from jobd.core.records import (
+    AttemptRecord,
+    DeadFigures,
+    DeadFilter,
+    DeadLetter,
+    Death,
+    JobStanding,
+    QueueFigures,
+    RunFilter,
+    RunRecord,
+    SlotRecord,
+)
 from jobd.core.states import Disposition, Outcome, RunState, Trigger
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -117,6 +128,24 @@ class MemoryReads:
             states[one.state] = states.get(one.state, 0) + 1
         return {name: QueueFigures(name, states, None, 0, 0, 0, None) for name, states in counts.items()}
 
+    def dead_letters(self, which: DeadFilter) -> tuple[list[DeadLetter], int | None]:
+        found = [
+            DeadLetter(one.id, one.job, one.queue, "exit status 1", NOW, 3, Outcome.FAILED, 1, one.owner)
+            for one in sorted(self.records.values(), key=lambda one: -one.id)
+            if one.state is RunState.FAILED
+            and (not which.runs or one.id in which.runs)
+            and (which.owner is None or one.owner == which.owner)
+            and (which.before is None or one.id < which.before)
+        ]
+        page = found[: which.limit]
+        return page, page[-1].run if len(found) > which.limit else None
+
+    def dead_figures(self) -> list[DeadFigures]:
+        return [DeadFigures("default", "backup", 2, NOW, NOW)]
+
+    def deaths(self, run: int) -> list[Death]:
+        return [Death("exit status 1", NOW, 3, "default", None, None, None)]
+
     def slots(
         self,
         job: str | None,
@@ -180,6 +209,8 @@ class MemoryDesk:
                 if not self.reads.records[run].state.is_final:
                     raise Conflict(f"run {run} is {self.reads.records[run].state}; only a final run is retried")
                 return self.move(run, RunState.QUEUED)
+            case RetryDead(which=which) | DropDead(which=which):
+                return Handled(which.runs)
 
     def _accept(self, request: RunRequest) -> Accepted:
         if request.key in self.keys:

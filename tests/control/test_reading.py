@@ -109,7 +109,8 @@ def test_runs_are_filtered(tmp_path: Path) -> None:
         ("/v1/events", 501),
         ("/v1/jobs/backup/why", 501),
         ("/v1/runs/1/why", 501),
-        ("/v1/dead-letters", 501),
+        ("/v1/dead-letters?cursor=0", 422),
+        ("/v1/dead-letters?job=%00", 422),
         ("/v1/audit", 501),
     ],
 )

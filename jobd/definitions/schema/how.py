@@ -96,6 +96,7 @@ class Retrying(Words):
     retry_exit_status: ExitStatuses | None = None
     no_retry_exit_status: ExitStatuses = Field(default_factory=list)
     on_lost: Literal["retry", "fail"] | None = None
+    dead_letter: bool = True
 
 
 class Execution(Words):

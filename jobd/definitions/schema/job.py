@@ -33,6 +33,7 @@ class JobWords(Data, Execution, Retrying, Queueing, When, What, Identity):
             retry_exit_status=None if self.retry_exit_status is None else tuple(self.retry_exit_status),
             no_retry_exit_status=tuple(self.no_retry_exit_status),
             on_lost=self.on_lost,
+            dead_letter=self.dead_letter,
             timeout_seconds=self.timeout,
             kill_after_seconds=self.kill_after,
             user=self.user,

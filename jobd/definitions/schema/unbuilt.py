@@ -16,7 +16,6 @@ _WORDS = {
     "uses": "use a queue with max_running",
     "rate_limit": "use a queue with max_running",
     "expires": "take it out",
-    "dead_letter": "take it out: failed runs stay in the history",
     "circuit_breaker": "take it out",
     "total_timeout": "bound it with timeout and retry.max_attempts",
     "env_file": "use env, or read the file in the command",
