@@ -12,21 +12,32 @@ from datetime import datetime, timedelta
 
 from jobd.core.agenda import Agenda
 from jobd.core.model import Schedule
+from jobd.core.occasions import after_slot, due_by
 from jobd.core.overlap import Active, Go, Skip, meet
 from jobd.core.schedule import Timetable
 from jobd.core.spans import rfc3339, show_seconds
+from jobd.core.standing import CORRECTION, Standing, anchor, carried, re_anchored, step
 from jobd.core.states import Disposition, Trigger
 
-__all__ = ["Active", "Agenda", "Plan", "SlotDecision", "Standing", "anchor", "carried", "open_to_all", "plan", "step"]
+__all__ = [
+    "CORRECTION",
+    "Active",
+    "Agenda",
+    "Plan",
+    "SlotDecision",
+    "Standing",
+    "anchor",
+    "carried",
+    "next_at",
+    "open_to_all",
+    "plan",
+    "step",
+]
 
 GRACE = timedelta(seconds=60)
 """A slot less late than this is on time, whatever the policy."""
-CORRECTION = timedelta(hours=3)
-"""A wall clock that is off by more than this was wrong; up to this it was set back or jobd was away."""
 KEPT = 60
 """Slots of one plan with a row of their own: an hour of a minutely job, or what is on time of a secondly one."""
-
-_NUDGE = timedelta(milliseconds=1)
 
 Bar = Callable[[datetime], str | None]
 """Why a slot starts nothing whenever it is decided (a machine word, then mostly `: ` and a sentence); None: it may."""
@@ -34,15 +45,6 @@ Bar = Callable[[datetime], str | None]
 
 def open_to_all(_slot: datetime) -> None:
     """The bar that keeps no slot back."""
-
-
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """How far the slots of a job are decided. `watermark`: no slot at or before it is decided again."""
-
-    first_seen_at: datetime
-    watermark: datetime
-    last_slot: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,12 +75,14 @@ class Plan:
     """The next instant the job is due; None if never again."""
 
 
-def anchor(standing: Standing) -> datetime:
-    """What `every` counts from: the last slot, or the instant the job was first seen.
+def next_at(timetable: Timetable, standing: Standing, now: datetime, *, is_active: bool = False) -> datetime | None:
+    """The first undecided slot of a job, even where that has passed; None if there is none in sight.
 
-    After the clock was corrected backwards both may lie in the future; then it counts from the correction.
+    `@boot` has none: that slot stands when it is decided. `is_active`: a run of the job waits or runs.
     """
-    return min(standing.last_slot or standing.first_seen_at, standing.watermark)
+    after = after_slot(timetable, standing, now, is_active=is_active)
+    clock = timetable.next_after(standing.watermark, anchor(standing))
+    return min((at for at in (clock, after) if at is not None), default=None)
 
 
 def plan(
@@ -95,57 +99,52 @@ def plan(
 ) -> Plan:
     """Decide every slot after the watermark up to `now`, but those that were `decided` before the clock was corrected.
 
-    A slot that `bar` keeps back (a pause, a calendar) is skipped and owes nothing: catch-up and overlap never see it.
+    A slot that `bar` (a pause) or a calendar keeps back is skipped and owes nothing: catch-up and overlap never see it.
     `corrected` says that the wall clock was just stepped by more than `CORRECTION`: the job then owes one run at most.
     `since` is when the last look at the clock was, as the clock is now: slots after a correction back count from there.
     """
-    ahead = standing.watermark - now
-    if ahead > CORRECTION or (corrected and ahead > timedelta(0)):
-        standing = replace(standing, watermark=since or now)
+    standing = re_anchored(standing, now, since or now, corrected=corrected)
     origin = anchor(standing)
     kept = KEPT + (schedule.max_catch_up if schedule.catch_up == "all" else 0)
-    slots = timetable.newest(standing.watermark, now, kept + 1, origin)
-    if not slots:
-        next_at = timetable.next_after(max(now, standing.watermark), origin)
-        return Plan((), standing.watermark, standing.last_slot, next_at)
-    open_slots = [slot for slot in slots[-kept:] if slot not in decided]
-    decisions = _decide(open_slots, schedule, now, active, bar, corrected)
-    if len(slots) > kept and decisions:
-        count = timetable.about(standing.watermark, slots[0], origin)
-        decisions.insert(0, _summed_up(slots[0], count, standing.watermark, decisions[0], schedule))
-    return Plan(tuple(decisions), now, slots[-1], timetable.next_after(now, slots[-1]))
+    clock = timetable.newest(standing.watermark, now, kept + 1, origin)
+    occasions = due_by(timetable, standing, now, is_active=active.oldest is not None)
+    slots = sorted({*clock[-kept:], *occasions} - set(clock[:-kept]))
+    open_slots = [slot for slot in slots if slot not in decided]
+    decisions = _decide(open_slots, schedule, now, active, _either(bar, timetable.bar), corrected)
+    if len(clock) > kept and (newer := [one for one in decisions if one.slot > clock[0]]):
+        count = timetable.about(standing.watermark, clock[0], origin)
+        decisions.append(_summed_up(clock[0], count, standing.watermark, now, newer[0], schedule))
+        decisions.sort(key=lambda decision: decision.slot)
+    if slots:
+        standing = replace(standing, watermark=max(now, slots[-1]), last_slot=slots[-1])
+    is_active = active.oldest is not None or any(decision.starts for decision in decisions)
+    upcoming = next_at(timetable, standing, now, is_active=is_active)
+    return Plan(tuple(decisions), standing.watermark, standing.last_slot, upcoming)
 
 
-def step(before_wall: datetime, before_mono: float, wall: datetime, mono: float) -> timedelta:
-    """How far the wall clock was set between two readings of both clocks; negative is back.
-
-    Monotonic readings are seconds of a clock that goes on while the host sleeps: sleep is time that passed, no step.
-    """
-    return (wall - before_wall) - timedelta(seconds=mono - before_mono)
-
-
-def carried(timetable: Timetable, standing: Standing, stepped: timedelta) -> Standing | None:
-    """Where an `every` job stands after the wall clock was set; None for a job that follows the clock (cron).
-
-    Such a job keeps its pace in real time, so all that is known of it moves with the clock: it owes nothing for a time
-    that never passed, and waits for none that passes twice.
-    """
-    if not timetable.is_interval or not stepped:
-        return None
-    # A slot is known by its instant: those that were decided in the time that comes again must not come up again.
-    nudge = _NUDGE if stepped < timedelta(0) else timedelta(0)
-    since = anchor(standing) + stepped + nudge
-    last_slot = since if standing.last_slot else None
-    return Standing(standing.first_seen_at + stepped + nudge, max(standing.watermark + stepped, since), last_slot)
+def _either(bar: Bar, other: Bar) -> Bar:
+    return lambda slot: bar(slot) or other(slot)
 
 
 def _decide(
     slots: list[datetime], schedule: Schedule, now: datetime, active: Active, bar: Bar, corrected: bool
 ) -> list[SlotDecision]:
     barred = {slot: reason for slot in slots if (reason := bar(slot)) is not None}
-    decisions = _decide_open([slot for slot in slots if slot not in barred], schedule, now, active, corrected)
+    expired = [slot for slot in slots if slot not in barred and _is_expired(slot, schedule, now)]
+    rest = [slot for slot in slots if slot not in barred and slot not in expired]
+    decisions = _decide_open(rest, schedule, now, active, corrected)
     decisions += [SlotDecision(slot, Disposition.SKIPPED, reason=reason) for slot, reason in barred.items()]
+    decisions += [SlotDecision(slot, Disposition.EXPIRED, reason=_too_late(slot, now)) for slot in expired]
     return sorted(decisions, key=lambda decision: decision.slot)
+
+
+def _is_expired(slot: datetime, schedule: Schedule, now: datetime) -> bool:
+    deadline = schedule.start_deadline_seconds
+    return deadline is not None and (now - slot).total_seconds() >= deadline
+
+
+def _too_late(slot: datetime, now: datetime) -> str:
+    return f"start_deadline: {_lateness(slot, now)}"
 
 
 def _decide_open(
@@ -221,9 +220,14 @@ def _superseded(decision: SlotDecision, by: datetime) -> SlotDecision:
     return SlotDecision(decision.slot, Disposition.COALESCED, decision.trigger, reason=reason)
 
 
-def _summed_up(slot: datetime, count: int, since: datetime, oldest: SlotDecision, schedule: Schedule) -> SlotDecision:
+def _summed_up(
+    slot: datetime, count: int, since: datetime, now: datetime, oldest: SlotDecision, schedule: Schedule
+) -> SlotDecision:
     """One row for all slots before the `oldest` that has one of its own: it stands at the newest of them."""
     has_newer = schedule.catch_up == "latest" and oldest.disposition is not Disposition.MISSED
     disposition = Disposition.COALESCED if has_newer else Disposition.MISSED
-    reason = f"{_why_late(disposition, schedule)}: about {count} slots since {rfc3339(since)} share this row"
+    why = _why_late(disposition, schedule)
+    if _is_expired(slot, schedule, now):
+        disposition, why = Disposition.EXPIRED, "start_deadline"
+    reason = f"{why}: about {count} slots since {rfc3339(since)} share this row"
     return SlotDecision(slot, disposition, reason=reason)

@@ -53,6 +53,18 @@ class RetryPolicy:
     jitter: float = 0.1
 
 
+Days = tuple[str, str]
+"""The first and the last of some days, as `2026-12-25`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Calendar:
+    """Days, by a name; a job that excludes it rests on them."""
+
+    name: str
+    days: tuple[Days, ...] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Schedule:
     """When a job is due: its expressions, the zone they are read in, and what is done about slots that cannot be had.
@@ -65,6 +77,12 @@ class Schedule:
     dst_gap: Literal["run", "skip", "shift"] | None = None
     dst_overlap: Literal["first", "second", "both"] | None = None
     day_match: Literal["or", "and"] = "or"
+    jitter_seconds: float = 0.0
+    """Instants of the clock come up to so much later, each job by a span of its own."""
+    exclude: tuple[Calendar, ...] = ()
+    """Calendars, with their days as they were when the job was loaded."""
+    start_deadline_seconds: float | None = None
+    """A run that has not started so long after its slot never starts."""
     catch_up: Literal["skip", "latest", "all"] = "latest"
     catch_up_window_seconds: float = 3600.0
     max_catch_up: int = 100
@@ -113,8 +131,12 @@ class Job:
 
     @property
     def running_limit(self) -> int | None:
-        """How many runs of the job may be under way at once; a slot that waits for the last run implies one."""
-        if self.max_running is None and self.schedule.expressions and self.schedule.overlap in ("queue", "replace"):
+        """How many runs of the job may be under way at once.
+
+        A slot that waits for the last run implies one; one that replaces it starts only when that is gone.
+        """
+        overlap = self.schedule.overlap if self.schedule.expressions else None
+        if overlap == "replace" or (overlap == "queue" and self.max_running is None):
             return 1
         return self.max_running
 

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from jobd.core import cron, zones
+from jobd.core import calendars, cron, zones
 from jobd.core.cron import Cron
 from jobd.core.dst import Clockwork
 from jobd.core.model import Schedule
 from jobd.core.spans import EPOCH, seconds, show_seconds
 
 _SECOND = timedelta(seconds=1)
-_NOT_YET = {
-    "after": "after D (D after the end of the last run)",
-    "at": "at T (once, at an instant)",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +32,26 @@ class Every:
         return max(0, last - max(first, 0))
 
 
-Rule = Cron | Every
+@dataclass(frozen=True, slots=True)
+class After:
+    """Due a span of real time after the end of the job's last run, and never while one is under way."""
+
+    text: str
+    span: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Boot:
+    """Due once for each start of the host."""
+
+    text: str = "@boot"
+
+
+Rule = Cron | Every | After | Boot
 
 
 def parse(expression: str) -> Rule:
-    """The rule in a text: cron of five fields, `@hourly` and its kin, or `every 15m`.
+    """The rule in a text: cron of five fields, `@hourly` and its kin, `@boot`, `every 15m`, or `after 15m`.
 
     Raises ValueError with the reason for everything else.
     """
@@ -48,42 +60,66 @@ def parse(expression: str) -> Rule:
     word, *rest = expression.split(maxsplit=1)
     match word.lower():
         case "every":
-            return _every("".join(rest).strip())
-        case "after" | "at" as later:
-            raise ValueError(f"{_NOT_YET[later]} is not supported by this version yet")
+            text, span = _span("every", "".join(rest).strip())
+            return Every(text, span)
+        case "after":
+            text, span = _span("after", "".join(rest).strip())
+            return After(text, span)
+        case "at":
+            raise ValueError("at T (once, at an instant) is not supported by this version yet")
+        case "@boot" | "@reboot" if not rest:
+            return Boot()
         case _:
             return cron.parse(expression.strip())
 
 
 class Timetable:
-    """The instants at which a job is due. Instants are aware datetimes in UTC.
+    """The instants at which a job is due by the clock. Instants are aware datetimes in UTC.
 
-    `anchor` is what `every` counts from: the job's last slot, or the instant it was first seen. Raises ValueError for
-    an expression that `parse` refuses, one that can never be due, and an unknown time zone.
+    What events bring about (`has_boot`, `after`) is known here and worked out by `occasions`. `anchor` is what `every`
+    counts from: the job's last slot, or the instant it was first seen; `name` is the job's, which `jitter` goes by.
+    Raises ValueError for an expression that `parse` refuses, one that can never be due, and an unknown time zone.
     """
 
-    __slots__ = ("_clockworks", "_everies", "zone")
+    __slots__ = ("_clockworks", "_everies", "_exclude", "_jitter", "after", "has_boot", "zone")
 
-    def __init__(self, schedule: Schedule, host_zone: str) -> None:
+    def __init__(self, schedule: Schedule, host_zone: str, name: str = "") -> None:
         self.zone = zones.zone(schedule.timezone or host_zone)
         rules = [parse(expression) for expression in schedule.expressions]
         self._everies = tuple(rule for rule in rules if isinstance(rule, Every))
         self._clockworks = tuple(_clockwork(rule, schedule, self.zone) for rule in rules if isinstance(rule, Cron))
+        self._exclude = schedule.exclude
+        self._jitter = _offset(name, schedule.jitter_seconds)
+        self.has_boot = any(isinstance(rule, Boot) for rule in rules)
+        self.after = min((rule.span for rule in rules if isinstance(rule, After)), default=None)
 
     @property
     def is_interval(self) -> bool:
-        """Nothing but `every`: the clock on the wall does not matter to it."""
-        return bool(self._everies) and not self._clockworks
+        """Nothing but `every` and `after`: the clock on the wall does not matter to it."""
+        return bool(self._everies or self.after) and not self._clockworks
+
+    @property
+    def goes_by_real_time(self) -> bool:
+        """Some of its instants, at least, do not move with the clock on the wall."""
+        return self.is_interval or self.after is not None
 
     def next_after(self, instant: datetime, anchor: datetime) -> datetime | None:
         """The first instant due after `instant`, never `instant` itself; None if nothing comes within 50 years."""
         found = [every.next_after(instant, anchor) for every in self._everies]
         if self._clockworks:
-            second = (instant - EPOCH) // _SECOND + 1
+            second = (instant - EPOCH) // _SECOND + 1 - self._jitter
             for clockwork in self._clockworks:
                 if (at := clockwork.next_from(second)) is not None:
-                    found.append(EPOCH + timedelta(seconds=at))
+                    found.append(EPOCH + timedelta(seconds=at + self._jitter))
         return min(found, default=None)
+
+    def bar(self, instant: datetime) -> str | None:
+        """Why a slot starts nothing: the calendar that holds its day in the job's zone; None where none does."""
+        if not self._exclude:
+            return None
+        day = self.zone.local((instant - EPOCH) // _SECOND).date()
+        name = calendars.holding(self._exclude, day)
+        return f"excluded: {name}" if name else None
 
     def between(self, after: datetime, until: datetime, limit: int, anchor: datetime) -> list[datetime]:
         """The first `limit` instants due after `after` and not after `until`, in order."""
@@ -117,7 +153,7 @@ class Timetable:
 
     def about(self, after: datetime, until: datetime, anchor: datetime) -> int:
         """How many instants are due after `after` and not after `until`, changes of the offset not counted."""
-        start, end = (after - EPOCH) // _SECOND, (until - EPOCH) // _SECOND
+        start, end = ((at - EPOCH) // _SECOND - self._jitter for at in (after, until))
         walls = (
             clockwork.cron.count_walls(start + self._offset(start), end + self._offset(end))
             for clockwork in self._clockworks
@@ -128,19 +164,33 @@ class Timetable:
         return self.zone.span(second).offset
 
     def remark(self, instant: datetime) -> str:
-        """What a moved clock has to do with a slot: a phrase like `first pass of the repeated hour`, mostly empty."""
+        """What is special about a slot, in phrases like `first pass of the repeated hour`; mostly empty."""
+        return "; ".join(filter(None, (*self._clock_remarks(instant), self.bar(instant))))
+
+    def _clock_remarks(self, instant: datetime) -> list[str]:
+        """What a moved clock and jitter have to do with an instant."""
         second, rest = divmod(instant - EPOCH, _SECOND)
-        if rest:
-            return ""
-        remarks = (clockwork.remark(second) for clockwork in self._clockworks if clockwork.next_from(second) == second)
-        return next(filter(None, remarks), "")
+        second -= self._jitter
+        due = [] if rest else [one for one in self._clockworks if one.next_from(second) == second]
+        if not due:
+            return []
+        moved = next(filter(None, (clockwork.remark(second) for clockwork in due)), "")
+        return [moved, f"jitter +{show_seconds(self._jitter)}" if self._jitter else ""]
 
 
-def _every(text: str) -> Every:
-    period = seconds(text)
-    if period < 1:
-        raise ValueError(f"every {text} is too often (at least every 1s)")
-    return Every(f"every {show_seconds(period)}", timedelta(seconds=period))
+def _span(word: str, text: str) -> tuple[str, timedelta]:
+    span = seconds(text)
+    if span < 1:
+        raise ValueError(f"{word} {text} is too often (at least {word} 1s)")
+    return f"{word} {show_seconds(span)}", timedelta(seconds=span)
+
+
+def _offset(name: str, jitter_seconds: float) -> int:
+    """How many seconds later than its schedule says a job is due: the same for ever, spread evenly over jobs."""
+    most = int(jitter_seconds)
+    if most < 2:
+        return 0
+    return int.from_bytes(hashlib.sha256(f"jitter {name}".encode()).digest()[:8]) % most
 
 
 def _clockwork(rule: Cron, schedule: Schedule, zone: zones.Zone) -> Clockwork:

@@ -7,7 +7,7 @@ import json
 from dataclasses import asdict, fields
 from typing import Any
 
-from jobd.core.model import Action, Command, Job, Python, RetryPolicy, Schedule, Shell
+from jobd.core.model import Action, Calendar, Command, Job, Python, RetryPolicy, Schedule, Shell
 
 
 def to_text(job: Job) -> str:
@@ -32,10 +32,18 @@ def _plain(job: Job) -> dict[str, Any]:
 def _job(data: dict[str, Any]) -> Job:
     values = _known(Job, data)
     values["action"] = _action(data["action"])
-    values["schedule"] = Schedule(**_known(Schedule, data.get("schedule", {})))
+    values["schedule"] = _schedule(data.get("schedule", {}))
     values["retry"] = RetryPolicy(**_known(RetryPolicy, data.get("retry", {})))
     values["env"] = tuple((name, value) for name, value in data.get("env", ()))
     return Job(**values)
+
+
+def _schedule(data: dict[str, Any]) -> Schedule:
+    values = _known(Schedule, data)
+    values["exclude"] = tuple(
+        Calendar(one["name"], tuple((first, last) for first, last in one["days"])) for one in data.get("exclude", ())
+    )
+    return Schedule(**values)
 
 
 def _action(data: dict[str, Any]) -> Action:

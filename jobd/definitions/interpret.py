@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pydantic import ValidationError
 
-from jobd.core import schedule, zones
-from jobd.core.model import Job, Shell
+from jobd.core import names, schedule, zones
+from jobd.core.model import Calendar, Job, Shell
 from jobd.core.spans import show_size
 from jobd.definitions import layers
 from jobd.definitions.defined import Defined, defined
@@ -32,6 +32,8 @@ class Rules:
     max_payload_bytes: int = 64 * 1024
     queues: frozenset[str] | None = None
     """The queues a job may name; None is any."""
+    calendars: tuple[Calendar, ...] = ()
+    """The calendars a job may exclude."""
 
 
 def interpret(file: Node, drop_ins: Sequence[Node], rules: Rules) -> tuple[Defined, ...]:
@@ -142,6 +144,9 @@ def _job(name: str, node: Node, below: Node | None, rules: Rules, found: _Findin
         problems.append(Problem(node.named_at, path, str(error)))
         found.add([problems])
         return None
+    resting, unknown = _calendars(checked.exclude, rules)
+    problems += [_at(words, path, "exclude", message, index) for index, message in unknown]
+    job = replace(job, schedule=replace(job.schedule, exclude=resting))
     problems += _policy_problems(job, words, path, rules)
     found.add([problems])
     return None if problems else defined(job, words, document)
@@ -160,6 +165,20 @@ def _timing_problems(words: JobWords, node: Node, path: str) -> list[Problem]:
         except ValueError as error:
             problems.append(_at(node, path, "timezone", str(error)))
     return problems
+
+
+def _calendars(wanted: Sequence[str], rules: Rules) -> tuple[tuple[Calendar, ...], list[tuple[int, str]]]:
+    """The calendars of these names, and (index, what is wrong) of each name that is none."""
+    known = {calendar.name: calendar for calendar in rules.calendars}
+    found = tuple(known[name] for name in dict.fromkeys(wanted) if name in known)
+    return found, [(index, _no_calendar(name, known)) for index, name in enumerate(wanted) if name not in known]
+
+
+def _no_calendar(name: str, known: Iterable[str]) -> str:
+    allowed = sorted(known)
+    if meant := names.closest(name, allowed):
+        return f'{shown(name)} is not a calendar of jobd.yaml, did you mean "{meant}"?'
+    return f"{shown(name)} is not a calendar of jobd.yaml (calendars there: {', '.join(allowed) or 'none'})"
 
 
 def _policy_problems(job: Job, node: Node, path: str, rules: Rules) -> list[Problem]:

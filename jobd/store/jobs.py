@@ -9,6 +9,7 @@ from datetime import datetime
 from jobd.core import spec
 from jobd.core.model import Job
 from jobd.core.spans import from_micros, micros
+from jobd.core.standing import Standing
 from jobd.core.states import Disposition
 from jobd.store.connection import Transaction
 from jobd.store.runs import JobRef
@@ -27,6 +28,12 @@ class Timing:
     first_seen_at: datetime
     watermark: datetime
     last_slot: datetime | None
+    ended_at: datetime | None = None
+    """When the last run ended; moved along when the clock is set back."""
+    boot_id: str | None = None
+    """The start of the host up to which slots are decided."""
+    next_slot: datetime | None = None
+    """The next slot as it was computed last."""
 
 
 def keep_spec(tx: Transaction, job: Job) -> int:
@@ -47,13 +54,16 @@ def spec_of(tx: Transaction, spec_id: int) -> Job:
     return spec.from_text(row[0])
 
 
-def adopt(tx: Transaction, job: Job, file: str, *, starts_afresh: bool) -> JobRef:
-    """Put a job in force. One that starts afresh (its schedule changed, or it was away) owes nothing before now."""
+def adopt(tx: Transaction, job: Job, file: str, *, starts_afresh: bool, boot_id: str = "") -> JobRef:
+    """Put a job in force. One that starts afresh (its schedule changed, or it was away) owes nothing before now.
+
+    `boot_id` is the start of the host: a job that starts afresh owes nothing for that either.
+    """
     spec_id = keep_spec(tx, job)
-    row = tx.row("adopt_job", {"name": job.name, "spec": spec_id, "file": file, "now": tx.at})
+    row = tx.row("adopt_job", {"name": job.name, "spec": spec_id, "file": file, "now": tx.at, "boot": boot_id})
     assert row is not None
     if starts_afresh:
-        tx.run("reset_watermark", {"name": job.name, "now": tx.at})
+        tx.run("reset_watermark", {"name": job.name, "now": tx.at, "boot": boot_id})
     tx.run("move_lane", {"job": row[0], "lane": row[0] if job.running_limit is not None else 0})
     return JobRef(row[0], spec_id)
 
@@ -100,28 +110,67 @@ def timings(tx: Transaction) -> list[Timing]:
     return [_timing(*row) for row in tx.rows("timings")]
 
 
-def _timing(job: int, name: str, first_seen: int, watermark: int, last_slot: int | None) -> Timing:
-    last = None if last_slot is None else from_micros(last_slot)
-    return Timing(job, name, from_micros(first_seen), from_micros(watermark), last)
+def _timing(
+    job: int,
+    name: str,
+    first_seen: int,
+    watermark: int,
+    last_slot: int | None,
+    ended_at: int | None,
+    boot_id: str | None,
+    next_slot: int | None,
+) -> Timing:
+    return Timing(
+        job,
+        name,
+        from_micros(first_seen),
+        from_micros(watermark),
+        _instant(last_slot),
+        _instant(ended_at),
+        boot_id,
+        _instant(next_slot),
+    )
 
 
-def restand(tx: Transaction, timing: Timing) -> None:
+def _instant(value: int | None) -> datetime | None:
+    return None if value is None else from_micros(value)
+
+
+def _micros(at: datetime | None) -> int | None:
+    return None if at is None else micros(at)
+
+
+def restand(tx: Transaction, job: int, standing: Standing) -> None:
     """Move all that is known of the slots of a job along with a clock that was set back."""
     tx.run(
         "restand",
         {
-            "job": timing.job,
-            "first_seen_at": micros(timing.first_seen_at),
-            "watermark": micros(timing.watermark),
-            "last_slot": None if timing.last_slot is None else micros(timing.last_slot),
+            "job": job,
+            "first_seen_at": micros(standing.first_seen_at),
+            "watermark": micros(standing.watermark),
+            "last_slot": _micros(standing.last_slot),
+            "ended_at": _micros(standing.ended_at),
         },
     )
 
 
-def move_watermark(tx: Transaction, job: int, watermark: datetime, last_slot: datetime | None) -> None:
-    """No slot of the job at or before `watermark` fires any more."""
-    last = None if last_slot is None else micros(last_slot)
-    tx.run("move_watermark", {"job": job, "watermark": micros(watermark), "last_slot": last})
+def move_watermark(
+    tx: Transaction,
+    job: int,
+    watermark: datetime,
+    last_slot: datetime | None,
+    *,
+    next_slot: datetime | None = None,
+    boot_id: str = "",
+) -> None:
+    """No slot of the job at or before `watermark` fires any more, and no slot of this start of the host."""
+    bindings = {"job": job, "watermark": micros(watermark), "last_slot": _micros(last_slot)}
+    tx.run("move_watermark", bindings | {"next_slot": _micros(next_slot), "boot": boot_id})
+
+
+def note_next_slot(tx: Transaction, job: int, at: datetime | None) -> None:
+    """Remember the next slot of a job as it is computed now."""
+    tx.run("note_next_slot", {"job": job, "next_slot": _micros(at)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +181,10 @@ class ActiveRuns:
     running: tuple[int, ...]
     from_slots: tuple[int, ...]
     """Those that a slot brought about and that never started."""
+
+    @property
+    def any(self) -> bool:
+        return bool(self.waiting or self.running)
 
 
 def active_runs(tx: Transaction, job: int) -> ActiveRuns:

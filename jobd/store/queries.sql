@@ -22,13 +22,15 @@ SELECT text FROM job_spec WHERE id = :id;
 
 -- name: adopt_job
 -- Put a job in force: a new one owes nothing before now, a known one keeps its watermark.
-INSERT INTO job (name, spec, file, first_seen_at, watermark) VALUES (:name, :spec, :file, :now, :now)
+INSERT INTO job (name, spec, file, first_seen_at, watermark, boot_id) VALUES (:name, :spec, :file, :now, :now, :boot)
 ON CONFLICT (name) DO UPDATE SET spec = excluded.spec, file = excluded.file, removed_at = NULL
 RETURNING id;
 
 -- name: reset_watermark
 -- Let a job whose schedule changed or that came back owe nothing before now.
-UPDATE job SET watermark = max(watermark, :now), first_seen_at = :now, last_slot = NULL WHERE name = :name;
+UPDATE job SET watermark = max(watermark, :now), first_seen_at = :now, last_slot = NULL, next_slot = NULL,
+  boot_id = :boot
+WHERE name = :name;
 
 -- name: remove_job
 -- Take a job out of force; its history and accepted runs stay.
@@ -40,19 +42,27 @@ SELECT job.name, job.file, job_spec.text FROM job JOIN job_spec ON job_spec.id =
 
 -- name: timing
 -- What planning needs to know of one job.
-SELECT first_seen_at, watermark, last_slot FROM job WHERE id = :job;
+SELECT first_seen_at, watermark, last_slot, ended_at, boot_id, next_slot FROM job WHERE id = :job;
 
 -- name: timings
 -- What planning needs to know of every job in force.
-SELECT id, name, first_seen_at, watermark, last_slot FROM job WHERE removed_at IS NULL AND id > 0;
+SELECT id, name, first_seen_at, watermark, last_slot, ended_at, boot_id, next_slot FROM job
+WHERE removed_at IS NULL AND id > 0;
 
 -- name: restand
 -- Move all that is known of the slots of a job along with a clock that was set back.
-UPDATE job SET first_seen_at = :first_seen_at, watermark = :watermark, last_slot = :last_slot WHERE id = :job;
+UPDATE job SET first_seen_at = :first_seen_at, watermark = :watermark, last_slot = :last_slot, ended_at = :ended_at
+WHERE id = :job;
 
 -- name: move_watermark
--- No slot at or before this instant fires any more.
-UPDATE job SET watermark = :watermark, last_slot = coalesce(:last_slot, last_slot) WHERE id = :job;
+-- No slot at or before this instant fires any more, and none of this start of the host; the next one is to be this.
+UPDATE job SET watermark = :watermark, last_slot = coalesce(:last_slot, last_slot), next_slot = :next_slot,
+  boot_id = :boot
+WHERE id = :job;
+
+-- name: note_next_slot
+-- Remember the next slot of a job as it is computed now.
+UPDATE job SET next_slot = :next_slot WHERE id = :job;
 
 -- name: active_runs
 -- The runs of a job that wait or run, oldest first; the last column marks those of slots that never started.
@@ -219,8 +229,8 @@ WHERE id = :run AND attempt = :attempt AND state = 'running';
 INSERT INTO run_data (run, result) VALUES (:run, :result) ON CONFLICT (run) DO UPDATE SET result = excluded.result;
 
 -- name: note_last
--- Remember how the latest run of a job ended.
-UPDATE job SET last_run = :run, last_state = :state, last_outcome = :outcome, last_exit_code = :exit_code,
+-- Remember how the latest run of a job ended. An end that lies ahead was noted before the clock was set back.
+UPDATE job SET ended_at = max(min(:finished_at, :now), iif(ended_at <= :now, ended_at, 0)), last_run = :run, last_state = :state, last_outcome = :outcome, last_exit_code = :exit_code,
   last_finished_at = :finished_at,
   last_success_at = iif(:state = 'succeeded', :finished_at, last_success_at),
   last_failure_at = iif(:state = 'failed', :finished_at, last_failure_at)

@@ -321,6 +321,7 @@ def note_last(tx: Transaction, job: int, run: int, state: RunState, ending: Endi
             "outcome": ending.outcome,
             "exit_code": ending.exit_code,
             "finished_at": micros(ending.finished_at or tx.now),
+            "now": tx.at,
         },
     )
 

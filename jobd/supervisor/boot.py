@@ -25,6 +25,7 @@ from jobd.observe.sentences import Priority
 from jobd.store import jobs, recovery
 from jobd.store.open import open_store
 from jobd.supervisor import catalogs, recover
+from jobd.supervisor.catalogs import Host
 from jobd.supervisor.clock import Clock, Reading, host_zone, telling_of_sets
 from jobd.supervisor.desk import Desk
 from jobd.supervisor.drain import Drain
@@ -109,7 +110,7 @@ def _pool(keeper: Keeper, forkserver: ForkServer) -> Pool:
 
 def _engine(keeper: Keeper) -> Engine:
     settings = keeper.settings
-    rules = Rules(Reservation(settings.queues), host_zone(), settings.max_queued_per_user)
+    rules = Rules(Reservation(settings.queues), Host(host_zone(), boot_id()), settings.max_queued_per_user)
     return Engine(keeper.writer, rules, keeper.pool, keeper.publish, Clock())
 
 
@@ -138,7 +139,7 @@ def _load(keeper: Keeper) -> None:
     with keeper.writer.transaction(datetime.now(UTC)) as tx:
         stored = jobs.in_force(tx)
         catalog = keeper.library.remember(catalogs.last_good(catalog, stored))
-        change = catalogs.adopt(tx, catalog, {}, {name: one.job for name, one in stored.items()}, rules.zone)
+        change = catalogs.adopt(tx, catalog, {}, {name: one.job for name, one in stored.items()}, rules.host)
     rules.in_force = change.in_force
     for name, at in change.next_slots:
         keeper.engine.agenda.set(name, at)

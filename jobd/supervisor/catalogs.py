@@ -23,6 +23,16 @@ class AdoptCatalog:
 
 
 @dataclass(frozen=True, slots=True)
+class Host:
+    """What of the host has a say in when jobs are due."""
+
+    zone: str
+    """Its time zone."""
+    boot_id: str = ""
+    """What names this start of it."""
+
+
+@dataclass(frozen=True, slots=True)
 class InForce:
     """A job in force: its definition, where it stands in the store, and when it is due."""
 
@@ -66,7 +76,14 @@ def starts_afresh(old: Job | None, new: Job) -> bool:
 def _slots(job: Job) -> tuple[object, ...]:
     """What decides the slots of a job; nothing else of a changed job moves them."""
     schedule = job.schedule
-    return schedule.expressions, schedule.timezone, schedule.day_match, schedule.dst_gap, schedule.dst_overlap
+    return (
+        schedule.expressions,
+        schedule.timezone,
+        schedule.day_match,
+        schedule.dst_gap,
+        schedule.dst_overlap,
+        schedule.jitter_seconds,
+    )
 
 
 def last_good(catalog: Catalog, stored: Mapping[str, jobs.Stored]) -> list[Defined]:
@@ -79,7 +96,11 @@ def last_good(catalog: Catalog, stored: Mapping[str, jobs.Stored]) -> list[Defin
 
 
 def adopt(
-    tx: Transaction, catalog: Catalog, before: Mapping[str, InForce], stored: Mapping[str, Job | None], zone: str
+    tx: Transaction,
+    catalog: Catalog,
+    before: Mapping[str, InForce],
+    stored: Mapping[str, Job | None],
+    host: Host,
 ) -> Change:
     """Write down a catalog: `before` is in force now, `stored` in the store (the same but at boot)."""
     new = {name: defined.job for name, defined in catalog.jobs.items()}
@@ -94,31 +115,48 @@ def adopt(
             in_force[name] = InForce(defined, known.ref, known.timetable)
         else:
             afresh = name in touched and starts_afresh(stored.get(name), defined.job)
-            ref = jobs.adopt(tx, defined.job, defined.file, starts_afresh=afresh)
-            in_force[name] = InForce(defined, ref, timetable(defined.job, zone))
-    planned = _next_slots(tx, in_force, {name for name in in_force if name in touched or name not in before})
+            ref = jobs.adopt(tx, defined.job, defined.file, starts_afresh=afresh, boot_id=host.boot_id)
+            in_force[name] = InForce(defined, ref, timetable(defined.job, host.zone))
+    planned = _next_slots(tx, in_force, {name for name in in_force if name in touched or name not in before}, host)
     gone = tuple((name, None) for name in removed)
     return Change(catalog, in_force, tuple(added), tuple(changed), tuple(removed), planned + gone)
 
 
 def timetable(job: Job, zone: str) -> Timetable | None:
     """When a job is due; None where it never is."""
-    return Timetable(job.schedule, zone) if job.enabled and job.schedule.expressions else None
+    return Timetable(job.schedule, zone, job.name) if job.enabled and job.schedule.expressions else None
+
+
+def standing_of(timing: jobs.Timing, host: Host) -> due.Standing:
+    """How far the slots of a job are decided, by what the store knows and which start of the host this is."""
+    return due.Standing(
+        timing.first_seen_at,
+        timing.watermark,
+        timing.last_slot,
+        timing.ended_at,
+        boot_pending=timing.boot_id is not None and timing.boot_id != host.boot_id,
+    )
 
 
 def _next_slots(
-    tx: Transaction, in_force: Mapping[str, InForce], names: set[str]
+    tx: Transaction, in_force: Mapping[str, InForce], names: set[str], host: Host
 ) -> tuple[tuple[str, datetime | None], ...]:
-    """The next undecided slot of each named job: the first after its watermark, even where that has passed.
-
-    A watermark in the future tells of a clock that was set back: such a job is looked at now.
-    """
+    """When each named job is to be planned next: at its next slot, even where that has passed."""
     found: list[tuple[str, datetime | None]] = []
     for timing in jobs.timings(tx):
-        if timing.name not in names:
-            continue
-        slots = in_force[timing.name].timetable
-        anchor = due.anchor(due.Standing(timing.first_seen_at, timing.watermark, timing.last_slot))
-        at = slots.next_after(timing.watermark, anchor) if slots else None
-        found.append((timing.name, tx.now if at and timing.watermark > tx.now else at))
+        if timing.name in names:
+            found.append((timing.name, _next_slot(tx, in_force[timing.name].timetable, timing, host)))
     return tuple(found)
+
+
+def _next_slot(tx: Transaction, slots: Timetable | None, timing: jobs.Timing, host: Host) -> datetime | None:
+    if slots is None:
+        return None
+    standing = standing_of(timing, host)
+    is_active = slots.after is not None and jobs.active_runs(tx, timing.job).any
+    at = due.next_at(slots, standing, tx.now, is_active=is_active)
+    if at != timing.next_slot:
+        jobs.note_next_slot(tx, timing.job, at)
+    # A watermark in the future tells of a clock that was set back: such a job is looked at now.
+    is_set_back = at is not None and timing.watermark > tx.now
+    return tx.now if is_set_back or (slots.has_boot and standing.boot_pending) else at

@@ -8,6 +8,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from jobd.core import calendars
+from jobd.core.model import Days
 from jobd.definitions.schema.kinds import Duration, Name, Read, Size, Words, shown, whole
 
 _MODE = re.compile(r"(?:0o)?([0-7]{3,4})", re.ASCII)
@@ -35,6 +37,10 @@ def _network(value: Any) -> str:
         return str(ipaddress.ip_network(value if isinstance(value, str) else ""))
     except ValueError:
         raise ValueError(f"{shown(value)} is not a network (write 169.254.0.0/16)") from None
+
+
+def _days(value: Any) -> Days:
+    return calendars.days(value if isinstance(value, str) else shown(value))
 
 
 def _not_yet(key: str, instead: str) -> Read:
@@ -95,6 +101,12 @@ class Logging(Words):
     mask: list[str] = Field(default_factory=lambda: ["password", "token", "secret"])
 
 
+class Resting(Words):
+    """A calendar: the days on which jobs that exclude it rest."""
+
+    dates: list[Annotated[Days, Read(_days, {"type": "string"})]]
+
+
 class Configuration(Words):
     """All of jobd.yaml. `defaults` holds words of jobs, which definitions judge."""
 
@@ -117,4 +129,4 @@ class Configuration(Words):
     shell_allowlist: Annotated[None, _not_yet("shell_allowlist", "set policy.allow_shell: false")] = None
     roles: Annotated[None, _not_yet("roles", "root administers, control.group submits, others look")] = None
     channels: Annotated[None, _not_yet("channels", "watch the metrics instead")] = None
-    calendars: Annotated[None, _not_yet("calendars", "test for the day in the command")] = None
+    calendars: dict[Name, Resting] = Field(default_factory=dict)

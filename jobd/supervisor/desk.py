@@ -172,7 +172,7 @@ class Desk:
             socket=keeper.settings.socket,
             state_dir=keeper.settings.state_dir,
             containment=keeper.pool.containment,
-            timezone=keeper.engine.rules.zone,
+            timezone=keeper.engine.rules.host.zone,
         )
 
 
@@ -197,7 +197,7 @@ class Shown(Mapping[str, DefinedJob]):
             job=defined.job,
             file=defined.file,
             line=defined.line,
-            timezone=defined.job.schedule.timezone or engine.rules.zone,
+            timezone=defined.job.schedule.timezone or engine.rules.host.zone,
             next_at=engine.agenda.at(name),
             sources=_Lazy(lambda: defined.sources),
             document=_Lazy(lambda: defined.document),

@@ -14,31 +14,37 @@ from jobd.store import jobs, recovery, runs
 from jobd.store.connection import Transaction
 from jobd.supervisor import apply
 from jobd.supervisor.aftermath import Aftermath
-from jobd.supervisor.catalogs import InForce
+from jobd.supervisor.catalogs import Host, InForce, standing_of
 
 
-def carry(tx: Transaction, stepped: timedelta, names: Iterable[str], in_force: Mapping[str, InForce]) -> None:
+def carry(
+    tx: Transaction, stepped: timedelta, names: Iterable[str], in_force: Mapping[str, InForce], host: Host
+) -> None:
     """Let what keeps its pace in real time keep it over a wall clock that was set: `every`, retries, attempts."""
     recovery.shift_clock(tx, stepped)
     runs.carry(tx, stepped)
     for name in names:
         job = in_force.get(name)
-        if job is None or job.timetable is None or not job.timetable.is_interval:
+        if job is None or job.timetable is None or not job.timetable.goes_by_real_time:
             continue
         timing = jobs.timing(tx, job.ref.job, name)
-        moved = timing and due.carried(job.timetable, _standing(timing), stepped)
+        moved = timing and due.carried(job.timetable, standing_of(timing, host), stepped)
         if timing and moved:
-            jobs.restand(tx, jobs.Timing(timing.job, name, moved.first_seen_at, moved.watermark, moved.last_slot))
+            jobs.restand(tx, timing.job, moved)
 
 
-def _standing(timing: jobs.Timing) -> due.Standing:
-    return due.Standing(timing.first_seen_at, timing.watermark, timing.last_slot)
+def stirred(happened: Iterable[events.Event], in_force: Mapping[str, InForce]) -> list[str]:
+    """The jobs that are due after their last run and had one accepted or ended just now."""
+    names = {one.job for one in happened if isinstance(one, events.RunAccepted | events.RunFinished)}
+    known = ((name, in_force.get(name)) for name in names)
+    return [name for name, job in known if job and job.timetable and job.timetable.after is not None]
 
 
 def plan(
     tx: Transaction,
     names: Iterable[str],
     in_force: Mapping[str, InForce],
+    host: Host,
     after: Aftermath,
     *,
     since: datetime,
@@ -55,7 +61,7 @@ def plan(
             continue
         timing = jobs.timing(tx, job.ref.job, name)
         if timing is not None:
-            _plan_job(tx, job, timing, in_force, after, since=since, corrected=corrected)
+            _plan_job(tx, job, timing, in_force, host, after, since=since, corrected=corrected)
 
 
 def _plan_job(
@@ -63,19 +69,20 @@ def _plan_job(
     job: InForce,
     timing: jobs.Timing,
     in_force: Mapping[str, InForce],
+    host: Host,
     after: Aftermath,
     *,
     since: datetime,
     corrected: bool,
 ) -> None:
     assert job.timetable is not None
-    standing = _current(job.timetable, _standing(timing), tx.now)
+    standing = _current(job.timetable, standing_of(timing, host), tx.now)
     plan = _planned(tx, job, standing, since=since, corrected=corrected)
     if len(plan.slots) > 1 and (decided := jobs.decided(tx, job.ref.job, plan.slots[0].slot)):
         plan = _planned(tx, job, standing, since=since, corrected=corrected, decided=decided)
     for decision in plan.slots:
         _decide(tx, job, decision, in_force, after)
-    jobs.move_watermark(tx, job.ref.job, plan.watermark, plan.last_slot)
+    jobs.move_watermark(tx, job.ref.job, plan.watermark, plan.last_slot, next_slot=plan.next_at, boot_id=host.boot_id)
     after.planned.append((job.job.name, plan.next_at))
 
 
@@ -105,9 +112,8 @@ def _planned(
 def _current(timetable: Timetable, standing: due.Standing, now: datetime) -> due.Standing:
     """Where a job stands although nobody saw the clock being set (while the host was off), or it was set to and fro."""
     ahead = standing.watermark - now
-    moved = due.carried(timetable, standing, -ahead) if ahead > timedelta(0) else None
-    if moved is not None:
-        return moved
+    if ahead > timedelta(0) and timetable.is_interval:
+        return due.carried(timetable, standing, -ahead) or standing
     if standing.watermark < standing.first_seen_at <= now:
         return replace(standing, watermark=standing.first_seen_at)
     return standing

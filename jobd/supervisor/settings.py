@@ -9,7 +9,7 @@ from typing import Literal
 
 from pydantic import ValidationError
 
-from jobd.core.model import Job
+from jobd.core.model import Calendar, Job
 from jobd.definitions import ownership
 from jobd.definitions.interpret import Rules, check_defaults, template
 from jobd.definitions.parse import Node, parse, plain
@@ -47,6 +47,8 @@ class Settings:
     """Words below every job, with their places."""
     queues: Mapping[str, int | None]
     """Declared queues and how many runs each may have running; None is no limit of its own."""
+    calendars: tuple[Calendar, ...]
+    """Days on which the jobs that exclude them rest, by name."""
     run_as_allowed: tuple[str, ...]
     allow_shell: bool
     max_payload_bytes: int
@@ -73,6 +75,7 @@ class Settings:
             run_as_allowed=self.run_as_allowed,
             max_payload_bytes=self.max_payload_bytes,
             queues=frozenset(self.queues) if self.strict_queues else None,
+            calendars=self.calendars,
         )
 
     def template(self) -> Job:
@@ -139,6 +142,7 @@ def _settings(
         drain_timeout_seconds=words.drain_timeout,
         defaults=defaults,
         queues={name: queue.max_running for name, queue in words.queues.items()},
+        calendars=tuple(Calendar(name, tuple(one.dates)) for name, one in words.calendars.items()),
         run_as_allowed=tuple(policy.run_as_allowed),
         allow_shell=policy.allow_shell,
         max_payload_bytes=policy.max_payload,

@@ -11,10 +11,10 @@ from jobd.store import runs
 from jobd.store.connection import Transaction
 from jobd.supervisor import apply, catalogs
 from jobd.supervisor.aftermath import Aftermath
-from jobd.supervisor.catalogs import AdoptCatalog, InForce
+from jobd.supervisor.catalogs import AdoptCatalog, Host, InForce
 from jobd.supervisor.finalize import finalize
 from jobd.supervisor.inbox import Batch
-from jobd.supervisor.plan import carry, plan
+from jobd.supervisor.plan import carry, plan, stirred
 from jobd.supervisor.reserve import Places, Reservation
 from jobd.supervisor.specs import Specs
 from jobd.work.pool import Seat
@@ -25,8 +25,7 @@ class Rules:
     """What ticks decide by: the jobs in force and the limits of settings."""
 
     reservation: Reservation
-    zone: str
-    """The host's time zone."""
+    host: Host
     most_queued_per_user: int
     in_force: Mapping[str, InForce] = field(default_factory=dict)
     specs: Specs = field(default_factory=Specs)
@@ -66,8 +65,9 @@ def tick(tx: Transaction, rules: Rules, batch: Batch, moment: Moment) -> Afterma
     finalize(tx, batch, rules.specs, after)
     answer(tx, rules, batch, after)
     if moment.stepped:
-        carry(tx, moment.stepped, moment.due, rules.in_force)
-    plan(tx, moment.due, rules.in_force, after, since=moment.since, corrected=moment.corrected)
+        carry(tx, moment.stepped, moment.due, rules.in_force, rules.host)
+    names = dict.fromkeys((*moment.due, *stirred(after.events, rules.in_force)))
+    plan(tx, names, rules.in_force, rules.host, after, since=moment.since, corrected=moment.corrected)
     runs.promote(tx)
     if not moment.draining:
         rules.reservation.reserve(tx, moment.seats, moment.places, rules.specs, after, hiring=moment.hiring)
@@ -81,7 +81,7 @@ def answer(tx: Transaction, rules: Rules, batch: Batch, after: Aftermath) -> Non
         match question.intent:
             case AdoptCatalog(catalog):
                 stored = {name: job.job for name, job in rules.in_force.items()}
-                after.change = catalogs.adopt(tx, catalog, rules.in_force, stored, rules.zone)
+                after.change = catalogs.adopt(tx, catalog, rules.in_force, stored, rules.host)
                 after.answers.append((question, after.change))
             case intent:
                 said = apply.answer(tx, intent, rules.in_force, rules.most_queued_per_user, after)

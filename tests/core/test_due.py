@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -11,18 +12,19 @@ from hypothesis import strategies as st
 
 from jobd.core import due
 from jobd.core.due import Active, Plan, Standing
-from jobd.core.model import Schedule
+from jobd.core.model import Calendar, Schedule
 from jobd.core.schedule import Timetable
 from jobd.core.states import Disposition, Trigger
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
-STARTED, SKIPPED, MISSED, COALESCED = (
+STARTED, SKIPPED, MISSED, COALESCED, EXPIRED = (
     Disposition.STARTED,
     Disposition.SKIPPED,
     Disposition.MISSED,
     Disposition.COALESCED,
+    Disposition.EXPIRED,
 )
 
 
@@ -316,3 +318,106 @@ def test_a_barred_slot_is_skipped_and_owes_nothing() -> None:
         (14, SKIPPED, "paused: for a while"),
     ]
     assert plan.watermark == NOON + 2 * HOUR + 30 * MINUTE
+
+
+# Slots of events
+
+
+def eventful(now: datetime, expressions: str | tuple[str, ...], standing: Standing, **more: Any) -> Plan:
+    active, corrected = more.pop("active", None), more.pop("corrected", False)
+    words = Schedule((expressions,) if isinstance(expressions, str) else expressions, **more)
+    return due.plan(Timetable(words, "UTC"), words, standing, now, active or Active(), corrected=corrected)
+
+
+def test_after_counts_from_the_end_of_the_last_run_whatever_brought_it_about() -> None:
+    never = Standing(NOON, NOON)
+    assert eventful(NOON, "after 15m", never).next_at == NOON + 15 * MINUTE
+    ended = replace(never, ended_at=NOON + 7 * MINUTE)
+    plan = eventful(NOON + 10 * MINUTE, "after 15m", ended)
+    assert (plan.slots, plan.next_at) == ((), NOON + 22 * MINUTE)
+    due_now = eventful(NOON + 22 * MINUTE, "after 15m", ended)
+    assert shown(due_now) == [("12:22:00", STARTED, Trigger.SCHEDULE)]
+    assert due_now.next_at is None, "not while its run is active"
+
+
+def test_after_has_no_next_slot_while_a_run_of_the_job_is_active() -> None:
+    standing = Standing(NOON, NOON, ended_at=NOON)
+    plan = eventful(NOON + HOUR, "after 15m", standing, active=Active(running=(1,)), overlap="allow")
+    assert plan == Plan((), NOON, None, None)
+
+
+def test_a_late_slot_of_after_is_caught_up_once_and_one_that_is_given_up_counts_from_then() -> None:
+    standing, late = Standing(NOON, NOON, ended_at=NOON), NOON + 3 * DAY
+    assert shown(eventful(late, "after 15m", standing, catch_up="all")) == [("12:15:00", STARTED, Trigger.CATCH_UP)]
+    missed = eventful(late, "after 15m", standing)
+    assert shown(missed) == [("12:15:00", MISSED, Trigger.SCHEDULE)]
+    assert missed.next_at == late + 15 * MINUTE
+    skipped = eventful(NOON + 16 * MINUTE, "after 15m", standing, catch_up="skip")
+    assert skipped.next_at == NOON + 30 * MINUTE, "from the slot itself where that is still to come"
+
+
+def test_the_end_of_a_run_moves_with_a_clock_that_is_set() -> None:
+    table = Timetable(Schedule(("0 0 1 1 *", "after 15m")), "UTC")
+    standing = Standing(NOON - DAY, NOON - DAY, ended_at=NOON)
+    for step in (-HOUR, HOUR, -30 * DAY):
+        assert due.carried(table, standing, step) == replace(standing, ended_at=NOON + step)
+
+
+def test_an_end_that_lies_ahead_unseen_holds_nothing_up() -> None:
+    for back in (HOUR, 30 * DAY):
+        standing = Standing(NOON - DAY, NOON - back, ended_at=NOON)
+        plan = eventful(NOON - back, "after 15m", standing)
+        assert plan.next_at == NOON - back + 15 * MINUTE
+
+
+def test_a_start_of_the_host_is_due_at_once_and_only_once() -> None:
+    first_seen = Standing(NOON, NOON)
+    assert eventful(NOON + DAY, "@boot", first_seen) == Plan((), NOON, None, None)
+    booted = replace(first_seen, boot_pending=True)
+    plan = eventful(NOON + DAY, "@boot", booted, catch_up="skip")
+    assert [(one.slot, one.disposition, one.trigger) for one in plan.slots] == [(NOON + DAY, STARTED, Trigger.SCHEDULE)]
+    assert (plan.watermark, plan.next_at) == (NOON + DAY, None)
+
+
+def test_a_start_of_the_host_with_a_clock_that_is_behind_fires_all_the_same_and_nothing_twice() -> None:
+    booted = Standing(NOON - DAY, NOON, NOON, boot_pending=True)
+    plan = eventful(NOON - HOUR, ("@boot", "@hourly"), booted)
+    (slot,) = plan.slots
+    assert NOON < slot.slot < NOON + timedelta(seconds=1)
+    assert (slot.starts, plan.watermark, plan.next_at) == (True, slot.slot, NOON + HOUR)
+
+
+def test_what_was_missed_while_the_host_was_down_gives_way_to_the_slot_of_its_start() -> None:
+    booted = Standing(NOON, NOON, boot_pending=True)
+    plan = eventful(NOON + 2 * HOUR + 30 * MINUTE, ("@boot", "@hourly"), booted)
+    assert [slot.disposition for slot in plan.slots] == [COALESCED, COALESCED, STARTED]
+
+
+# Deadlines and calendars
+
+
+@pytest.mark.parametrize("catch_up", ["skip", "latest", "all"])
+def test_a_slot_that_is_decided_after_its_deadline_is_expired_and_starts_nothing(catch_up: str) -> None:
+    now = NOON + 10 * MINUTE + timedelta(seconds=40)
+    plan = planned(now, "*/5 * * * *", catch_up=catch_up, start_deadline_seconds=40.0)
+    assert [slot.disposition for slot in plan.slots] == [EXPIRED, EXPIRED]
+    assert plan.slots[1].reason == "start_deadline: jobd came to it 40s late"
+    in_time = planned(now, "*/5 * * * *", catch_up=catch_up, start_deadline_seconds=41.0)
+    assert [slot.disposition for slot in in_time.slots] == [EXPIRED, STARTED]
+
+
+def test_slots_that_share_a_row_expire_together() -> None:
+    plan = planned(NOON + 3 * DAY, start_deadline_seconds=300.0)
+    assert plan.slots[0].disposition is EXPIRED
+    assert plan.slots[0].reason.startswith("start_deadline: about ")
+    assert [slot.disposition for slot in plan.slots[-5:]] == [*[COALESCED] * 4, STARTED]
+
+
+def test_a_slot_on_an_excluded_day_is_skipped_and_owes_nothing() -> None:
+    rest = (Calendar("holidays", (("2026-05-02", "2026-05-03"),)),)
+    plan = planned(NOON + 2 * DAY + HOUR, "0 13 * * *", exclude=rest, catch_up_window_seconds=90 * 3600.0)
+    assert [(slot.disposition, slot.reason[:19]) for slot in plan.slots] == [
+        (STARTED, "catch_up"),
+        (SKIPPED, "excluded: holidays"),
+        (SKIPPED, "excluded: holidays"),
+    ]

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from jobd.core.model import Schedule
-from jobd.core.schedule import Every, Timetable, parse
+from jobd.core.model import Calendar, Schedule
+from jobd.core.schedule import After, Boot, Every, Timetable, parse
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -23,6 +23,15 @@ def test_every_is_a_period_of_real_time() -> None:
     assert parse("  Every\t90 ") == Every("every 1m 30s", timedelta(seconds=90))
 
 
+def test_events_bring_about_slots_that_no_clock_knows() -> None:
+    assert parse("after 1h 30m") == After("after 1h 30m", timedelta(minutes=90))
+    assert parse(" @boot ") == parse("@REBOOT") == Boot()
+    mixed = timetable("@boot", "after 2h", "after 30m", "0 * * * *")
+    assert (mixed.has_boot, mixed.after, mixed.is_interval) == (True, timedelta(minutes=30), False)
+    assert mixed.next_after(NOON, NOON) == NOON + HOUR
+    assert timetable("@boot", "after 2h").next_after(NOON, NOON) is None
+
+
 @pytest.mark.parametrize(
     ("expression", "reason"),
     [
@@ -33,7 +42,8 @@ def test_every_is_a_period_of_real_time() -> None:
         ("every 0s", "at least every 1s"),
         ("every 999ms", "at least every 1s"),
         ("every 200000d", "out of range"),
-        ("after 15m", "not supported by this version yet"),
+        ("after", "is not a duration"),
+        ("after 0s", "at least after 1s"),
         ("at 2026-12-24T18:00", "not supported by this version yet"),
         ("hourly", "five fields"),
     ],
@@ -121,3 +131,50 @@ def test_the_newest_of_decades_cost_no_decades() -> None:
         assert found[-1] == max(found)
         assert table.next_after(found[-1], datetime(1970, 1, 2, tzinfo=UTC)) > NOON
     assert calls < 20_000
+
+
+def jittery(name: str, *expressions: str, seconds: float = 600.0, **settings: Any) -> Timetable:
+    return Timetable(Schedule(expressions, jitter_seconds=seconds, **settings), "UTC", name)
+
+
+def test_jitter_is_a_span_of_the_jobs_own_that_never_changes() -> None:
+    at = {name: jittery(name, "@hourly").next_after(NOON, NOON) for name in ("backup", "report", "cleanup")}
+    assert at == {
+        "backup": NOON + timedelta(minutes=6, seconds=4),
+        "report": NOON + timedelta(minutes=8, seconds=35),
+        "cleanup": NOON + timedelta(minutes=9, seconds=48),
+    }
+    spread = {jittery(f"job-{n}", "0 13 * * *").next_after(NOON, NOON) for n in range(3000)}
+    assert len(spread) > 590
+    found = [at for at in spread if at is not None]
+    assert NOON + HOUR <= min(found) <= max(found) < NOON + HOUR + timedelta(minutes=10)
+
+
+def test_jitter_shifts_every_instant_of_the_clock_and_no_interval() -> None:
+    late = timedelta(minutes=6, seconds=4)
+    hourly = jittery("backup", "@hourly")
+    assert hourly.between(NOON, NOON + 3 * HOUR, 9, NOON) == [NOON + n * HOUR + late for n in range(3)]
+    assert hourly.newest(NOON, NOON + 30 * HOUR, 2, NOON) == [NOON + 28 * HOUR + late, NOON + 29 * HOUR + late]
+    assert hourly.about(NOON, NOON + 3 * HOUR, NOON) == 3
+    assert jittery("backup", "every 15m").next_after(NOON, NOON) == NOON + timedelta(minutes=15)
+    assert jittery("backup", "@hourly", seconds=0.0).next_after(NOON, NOON) == NOON + HOUR
+
+
+def test_jitter_comes_after_the_moved_clock_and_says_so() -> None:
+    table = jittery("backup", "30 2 * * *", timezone="America/New_York")
+    at = table.next_after(datetime(2026, 3, 8, tzinfo=UTC), NOON)
+    assert at == datetime(2026, 3, 8, 7, 6, 4, tzinfo=UTC)
+    assert table.remark(at) == "shifted out of the DST gap 02:30 → 03:00; jitter +6m 4s"
+    assert table.remark(at + timedelta(seconds=1)) == ""
+
+
+def test_a_day_of_a_calendar_bars_its_slots_in_the_jobs_own_zone() -> None:
+    rest = (Calendar("bank", (("2026-01-01", "2026-01-01"),)), Calendar("holidays", (("2026-12-24", "2027-01-06"),)))
+    table = timetable("0 20 * * *", timezone="America/New_York", exclude=rest)
+    evening = datetime(2026, 12, 24, 1, tzinfo=UTC)
+    assert table.bar(evening) is None, "still the 23rd in New York"
+    assert table.bar(evening + timedelta(days=1)) == "excluded: holidays"
+    assert table.bar(evening + timedelta(days=14)) == "excluded: holidays"
+    assert table.bar(evening + timedelta(days=15)) is None
+    assert table.bar(datetime(2026, 1, 2, 1, tzinfo=UTC)) == "excluded: bank"
+    assert table.remark(evening + timedelta(days=1)) == "excluded: holidays"

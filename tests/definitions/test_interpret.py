@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from jobd.core.model import Command, Job, Python, RetryPolicy, Schedule, Shell
+from jobd.core.model import Calendar, Command, Job, Python, RetryPolicy, Schedule, Shell
 from jobd.definitions.interpret import Rules, check_defaults, template
 from jobd.definitions.parse import parse
 from jobd.definitions.schema import json_schema
@@ -25,6 +25,9 @@ jobs:
     timezone: Europe/Madrid
     dst: {gap: skip, overlap: both}
     day_match: and
+    jitter: 10m
+    exclude: holidays
+    start_deadline: 20m
     catch_up: all
     catch_up_window: 2h
     max_catch_up: 7
@@ -54,8 +57,12 @@ jobs:
 """
 
 
+RESTING = Rules(calendars=(Calendar("other"), Calendar("holidays", (("2026-12-24", "2026-12-26"),))))
+
+
 def test_every_key_arrives_in_the_job() -> None:
-    assert read(EVERYTHING)["nightly-backup"].job == Job(
+    found = read(EVERYTHING, rules=RESTING)
+    assert found["nightly-backup"].job == Job(
         name="nightly-backup",
         action=Command(("pg_dump", "-Fc", "shop")),
         description="Dump the shop database",
@@ -68,6 +75,9 @@ def test_every_key_arrives_in_the_job() -> None:
             dst_gap="skip",
             dst_overlap="both",
             day_match="and",
+            jitter_seconds=600.0,
+            exclude=RESTING.calendars[1:],
+            start_deadline_seconds=1200.0,
             catch_up="all",
             catch_up_window_seconds=7200.0,
             max_catch_up=7,
@@ -175,6 +185,12 @@ GOLDEN: list[tuple[str, str]] = [
     ("output: {max: lots}", 'f.yaml:4:19: jobs.a.output.max: "lots" is not a size (try 512KiB or 1GiB)'),
     ("schedule: 61 * * * *", 'f.yaml:4:15: jobs.a.schedule: "61" is out of range for the minute (0 to 59)'),
     ("schedule: 5", 'f.yaml:4:15: jobs.a.schedule: 5 is not a text (put it in quotes: "5")'),
+    ("start_deadline: 0", "f.yaml:4:21: jobs.a.start_deadline: 0 is too short (at least 1s)"),
+    ("jitter: some", 'f.yaml:4:13: jobs.a.jitter: "some" is not a duration (try 30s or 5m)'),
+    (
+        "exclude: [holidays]",
+        'f.yaml:4:15: jobs.a.exclude[0]: "holidays" is not a calendar of jobd.yaml (calendars there: none)',
+    ),
     ("timezone: Mars/Base", 'f.yaml:4:15: jobs.a.timezone: "Mars/Base" is not a time zone (use an IANA name'),
     (
         "http: {url: x}",
@@ -198,7 +214,7 @@ def test_a_known_word_that_is_not_built_is_refused_as_such(word: str) -> None:
 
 @pytest.mark.parametrize(
     "expression",
-    ["30 2 30 2 *", "@boot", "after 15m", "at 2026-12-24T18:00", "* * * * * * *", "every", "every 0s", "tomorrow", ""],
+    ["30 2 30 2 *", "@boot 5m", "after", "at 2026-12-24T18:00", "* * * * * * *", "every", "every 0s", "tomorrow", ""],
 )
 def test_a_schedule_that_cannot_be_due_is_an_error_at_load(expression: str) -> None:
     (problem,) = problems(f'jobs:\n  a:\n    command: x\n    schedule: ["@hourly", "{expression}"]\n')
@@ -299,8 +315,8 @@ def test_sources_name_the_file_and_line_of_every_effective_value() -> None:
 
 
 def test_a_job_read_again_from_its_own_document_is_the_same() -> None:
-    one = read(EVERYTHING)["nightly-backup"]
-    again = read(json.dumps({"jobs": {"nightly-backup": one.document}}))["nightly-backup"]
+    one = read(EVERYTHING, rules=RESTING)["nightly-backup"]
+    again = read(json.dumps({"jobs": {"nightly-backup": one.document}}), rules=RESTING)["nightly-backup"]
     assert again.job == one.job
 
 
@@ -348,3 +364,11 @@ def test_the_json_schema_names_every_key_and_no_other() -> None:
     assert not WORDS & job["properties"].keys()
     used = set(json.dumps(schema).split('"#/$defs/')[1:])
     assert {one.split('"')[0] for one in used} <= schema["$defs"].keys()
+
+
+def test_an_unknown_calendar_is_refused_with_the_one_that_was_meant() -> None:
+    rules = Rules(calendars=(Calendar("holidays"), Calendar("inventory")))
+    (said,) = problems("defaults: {exclude: [holiday]}\njobs: {a: {command: x}, b: {command: y}}\n", rules=rules)
+    assert said == (
+        'f.yaml:1:22: jobs.a.exclude[0]: "holiday" is not a calendar of jobd.yaml, did you mean "holidays"?'
+    )

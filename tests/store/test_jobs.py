@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from jobd.core.model import Calendar, Schedule
 from jobd.core.states import Disposition
 from jobd.store import jobs
 from tests.store.builders import NOW, SECOND, Store, job, scheduled
@@ -90,7 +91,8 @@ def test_slots_are_listed_page_by_page_without_a_gap(store: Store) -> None:
 
 
 def test_a_definition_is_kept_once_and_as_it_was(store: Store) -> None:
-    first = job(env=(("A", "1"),), payload={"deep": [1, {"x": None}]})
+    rest = Schedule(("@daily",), exclude=(Calendar("holidays", (("2026-12-24", "2026-12-26"),)), Calendar("none")))
+    first = job(env=(("A", "1"),), payload={"deep": [1, {"x": None}]}, schedule=rest)
     refs = [store.adopt(definition) for definition in (first, first, job(), first)]
     assert len({ref.spec for ref in refs}) == 2
     with store.transaction() as tx:

@@ -21,7 +21,7 @@ from jobd.store import jobs
 from jobd.store.history import History
 from jobd.store.open import open_store
 from jobd.supervisor import catalogs
-from jobd.supervisor.catalogs import AdoptCatalog, Change
+from jobd.supervisor.catalogs import AdoptCatalog, Change, Host
 from jobd.supervisor.clock import Clock
 from jobd.supervisor.engine import Engine
 from jobd.supervisor.inbox import Question
@@ -129,6 +129,7 @@ class Stage:
     seats: int
     limits: Mapping[str, int | None]
     catalog: Catalog = Catalog()  # noqa: RUF009 - frozen
+    host: Host = Host("UTC", "first boot")  # noqa: RUF009 - frozen
 
     def __post_init__(self) -> None:
         self._open()
@@ -137,7 +138,7 @@ class Stage:
         self.writer, self.history = open_store(str(self.directory / "jobd.db"))
         self.workers = Workers(self.seats, self.history)
         self.events: list[Event] = []
-        rules = Rules(Reservation(self.limits), "UTC", 1000)
+        rules = Rules(Reservation(self.limits), self.host, 1000)
 
         async def made() -> Engine:
             return Engine(self.writer, rules, self.workers, self.events.append, self.clock)
@@ -155,7 +156,7 @@ class Stage:
         self._open()
         with self.writer.transaction(self.clock.now()) as tx:
             stored = {name: one.job for name, one in jobs.in_force(tx).items()}
-            change = catalogs.adopt(tx, self.catalog, {}, stored, "UTC")
+            change = catalogs.adopt(tx, self.catalog, {}, stored, self.host)
         self.engine.rules.in_force = change.in_force
         for name, at in change.next_slots:
             self.engine.agenda.set(name, at)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from jobd.core.model import Calendar
 from jobd.definitions.problems import Malformed
 from jobd.supervisor.settings import Settings, load
 
@@ -45,6 +46,7 @@ def test_without_a_file_everything_is_default() -> None:
         drain_timeout_seconds=60.0,
         defaults=None,
         queues={},
+        calendars=(),
         run_as_allowed=("*",),
         allow_shell=True,
         max_payload_bytes=65536,
@@ -94,6 +96,7 @@ drain_timeout: 2m
 defaults: {timeout: 5m}
 queues: {default: {max_running: 8}, email: {}, slow: {max_running: 1, rate_limit: null}}
 policy: {run_as_allowed: [ana], allow_shell: false, max_payload: 1KiB, max_queued_per_user: 5, strict_queues: true}
+calendars: {holidays: {dates: [2026-12-25, 2026-12-31/2027-01-06]}, none: {dates: []}}
 python_path: [lib]
 logging: {level: debug, mask: [pin]}
 smtp: null
@@ -107,6 +110,8 @@ shell_allowlist: []
     assert (found.adhoc, found.metrics_listen, found.workers_max) == ("off", ("::1", 0), 4)
     assert (found.idle_timeout_seconds, found.max_attempts_per_worker, found.synchronous) == (300.0, 10, "normal")
     assert found.queues == {"default": 8, "email": None, "slow": 1}
+    days = (("2026-12-25", "2026-12-25"), ("2026-12-31", "2027-01-06"))
+    assert found.rules.calendars == (Calendar("holidays", days), Calendar("none"))
     assert (found.python_path, found.log_level, found.mask) == ((f"{tmp_path}/lib",), "debug", ("pin",))
     assert found.database == f"{tmp_path}/state/jobd.db"
     assert found.template().timeout_seconds == 300.0
@@ -181,6 +186,17 @@ GOLDEN = [
             'jobd.yaml:2:16: drain_timeout: "never" is not a duration (try 30s or 5m)',
         ],
     ),
+    (
+        "calendars: {rest: {dates: [2026-02-30]}}\n",
+        [
+            'jobd.yaml:1:28: calendars.rest.dates[0]: "2026-02-30" is not a day'
+            " (write 2026-12-25, or 2026-12-24/2027-01-06 for several days)"
+        ],
+    ),
+    (
+        "calendars: {rest: [2026-12-25]}\n",
+        ["jobd.yaml:1:19: calendars.rest: a list is not a mapping (write key: value below it)"],
+    ),
     ("store: {synchronous: off}\n", ['jobd.yaml:1:22: store.synchronous: "off" is not one of full, normal']),
     ("workers: 4\n", ["jobd.yaml:1:10: workers: 4 is not a mapping (write key: value below it)"]),
     ("- a\n", ["jobd.yaml:1:1: a list is not a mapping (write key: value)"]),
@@ -204,7 +220,6 @@ def test_what_is_wrong_is_refused_with_its_place(tmp_path: Path, text: str, said
         "shell_allowlist: [/bin/ls]",
         "roles: {admin: {users: [root]}}",
         "channels: {ops: {}}",
-        "calendars: {holidays: {dates: [2026-12-25]}}",
         "policy: {max_submits_per_second: 5}",
     ],
 )

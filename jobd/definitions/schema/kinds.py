@@ -98,6 +98,18 @@ def whole(lowest: int, highest: int) -> Read:
     return Read(check, {"type": "integer", "minimum": lowest, "maximum": highest})
 
 
+def duration(lowest: float) -> Read:
+    """An annotation for spans of at least so many seconds."""
+
+    def check(value: Any) -> float:
+        span = _duration(value)
+        if span < lowest:
+            raise ValueError(f"{shown(value)} is too short (at least {spans.show_seconds(lowest)})")
+        return span
+
+    return Read(check, {"type": ["string", "number"], "description": "A duration: 90, 90s, 15m, 1h 30m, 2d."})
+
+
 def number(lowest: float, highest: float) -> Read:
     """An annotation for numbers within these bounds."""
 

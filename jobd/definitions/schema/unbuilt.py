@@ -9,9 +9,6 @@ _EXECUTORS = {
     "webhook": "use command: with curl",
 }
 _WORDS = {
-    "jitter": "spread the schedules by hand",
-    "start_deadline": "catch_up_window bounds how late a missed slot may start",
-    "exclude": "test for the day in the command",
     "unique": "submit with a key instead",
     "uses": "use a queue with max_running",
     "rate_limit": "use a queue with max_running",

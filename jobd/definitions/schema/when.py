@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from jobd.core.model import Schedule
-from jobd.definitions.schema.kinds import Duration, Words, one_or_list, whole
+from jobd.definitions.schema.kinds import Duration, Name, Words, duration, one_or_list, whole
 
 
 class Dst(Words):
@@ -15,28 +15,38 @@ class Dst(Words):
     overlap: Literal["first", "second", "both"] | None = None
 
 
+Calendars = Annotated[list[Name], one_or_list({"type": "string"})]
 Expressions = Annotated[list[str], one_or_list({"type": "string"})]
 
 
 class When(Words):
     schedule: Expressions = Field(
-        default_factory=list, description="One or several of: five cron fields, @hourly and the like, every 15m."
+        default_factory=list,
+        description="One or several of: five cron fields, @hourly and the like, @boot, every 15m, after 15m.",
     )
     timezone: Annotated[str | None, Field(description="An IANA name; the host's zone by default.")] = None
     dst: Dst = Dst()
     day_match: Literal["or", "and"] = "or"
+    jitter: Duration = 0.0
+    exclude: Calendars = Field(
+        default_factory=list, description="Calendars of jobd.yaml: on their days nothing starts."
+    )
+    start_deadline: Annotated[float, duration(1.0)] | None = None
     catch_up: Literal["skip", "latest", "all"] = "latest"
     catch_up_window: Duration = 3600.0
     max_catch_up: Annotated[int, whole(1, 10_000)] = 100
     overlap: Literal["skip", "queue", "replace", "allow"] = "skip"
 
     def timing(self) -> Schedule:
+        """The schedule; which days the calendars in `exclude` hold is for those who know the main configuration."""
         return Schedule(
             expressions=tuple(self.schedule),
             timezone=self.timezone,
             dst_gap=self.dst.gap,
             dst_overlap=self.dst.overlap,
             day_match=self.day_match,
+            jitter_seconds=self.jitter,
+            start_deadline_seconds=self.start_deadline,
             catch_up=self.catch_up,
             catch_up_window_seconds=self.catch_up_window,
             max_catch_up=self.max_catch_up,
