@@ -23,6 +23,7 @@ VERBS = {
     "show": ("show", "show", "Everything about one job or one run."),
     "cat": ("show", "cat", "The effective definition of a job, with where each value comes from."),
     "next": ("upcoming", "upcoming", "The coming slots of a job, of all jobs, or of a cron expression."),
+    "why": ("why", "why", "The reason a job did not run, or a run has not yet."),
     "slots": ("slots", "slots", "What became of every due slot: started, skipped, missed, and why."),
     "run": ("submit", "run", "Submit a run of a job."),
     "submit": ("submit", "submit", "Submit a command of your own, or a batch of runs."),

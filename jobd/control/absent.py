@@ -8,11 +8,9 @@ from jobd.control.problems import NotBuilt
 from jobd.control.routes import Route
 
 _PATHS = (
-    ("GET", "/v1/jobs/{name}/why", "saying why a job did not run"),
     ("POST", "/v1/jobs/{name}/pause", "pausing jobs"),
     ("POST", "/v1/jobs/{name}/resume", "resuming jobs"),
     ("POST", "/v1/jobs/{name}/skip-next", "skipping a slot"),
-    ("GET", "/v1/runs/{id}/why", "saying why a run waits"),
     ("POST", "/v1/runs/{id}/kill", "sending signals to a run (cancel ends it)"),
     ("PATCH", "/v1/queues/{name}", "changing limits of queues at run time (jobd.yaml sets them)"),
     ("POST", "/v1/queues/{name}/pause", "pausing queues"),

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
-from jobd.control import absent, dead, jobs, openapi, output, problems, queues, runs, slots, system
+from jobd.control import absent, dead, jobs, openapi, output, problems, queues, runs, slots, system, why
 from jobd.control.authorise import Deed, require
 from jobd.control.bodies import BATCH_LIMIT
 from jobd.control.connections import Connection
@@ -28,16 +28,8 @@ def build(desk: Desk) -> web.Application:
 
 def routes() -> tuple[Route, ...]:
     """Everything the API has, in the order of its description."""
-    served = (
-        *system.ROUTES,
-        *jobs.ROUTES,
-        *slots.ROUTES,
-        *runs.ROUTES,
-        *output.ROUTES,
-        *queues.ROUTES,
-        *dead.ROUTES,
-        *absent.ROUTES,
-    )
+    nouns = (system, jobs, slots, runs, output, queues, dead, why, absent)
+    served = tuple(route for noun in nouns for route in noun.ROUTES)
 
     async def describe(_request: web.Request) -> web.StreamResponse:
         return answer(openapi.document(served))  # seldom asked for, and too large to keep

@@ -166,6 +166,17 @@ class Desk(Protocol):
         """The first `count` slots after `start` (now) and not after `end`, of one job or of all, earliest first."""
         ...
 
+    def why_job(self, name: str, at: str | None) -> Mapping[str, Any]:
+        """Why a job is not running now, or what became of its slot at an instant (observe/why).
+
+        `at` is RFC 3339, or a local time of the job's zone. Raises NotFound, and Invalid for an `at` that is none.
+        """
+        ...
+
+    def why_run(self, run: int) -> Mapping[str, Any]:
+        """Why a run waits, or how it goes and how it ended. Raises NotFound."""
+        ...
+
     def queue_limits(self) -> Mapping[str, QueueLimits]: ...
     def health(self, queue: str | None = None) -> Mapping[str, Any]:
         """The health report, of one queue or of all (observe/health.py). Raises NotFound for an unknown queue."""

@@ -89,6 +89,16 @@ class JobStanding:
 
 
 @dataclass(frozen=True, slots=True)
+class Remembered:
+    """How far the slots of a job are decided, and since when it is out of force where it is."""
+
+    first_seen_at: datetime
+    watermark: datetime
+    last_slot: datetime | None
+    removed_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
 class QueueFigures:
     name: str
     counts: dict[RunState, int]

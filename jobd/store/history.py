@@ -16,6 +16,7 @@ from jobd.core.records import (
     Death,
     JobStanding,
     QueueFigures,
+    Remembered,
     RunFilter,
     RunRecord,
     SlotRecord,
@@ -164,6 +165,28 @@ class History:
         return [
             _slot(row) for row in self._rows("next_slots_of_job", {"job": job, "start": micros(start), "limit": limit})
         ]
+
+    def running_in(self, queue: str) -> tuple[int, ...]:
+        """The runs of a queue that are under way, oldest first."""
+        return tuple(row[0] for row in self._rows("running_in_queue", {"queue": queue}))
+
+    def active_of(self, job: str) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """The runs of a job that wait and those that are under way, oldest first."""
+        rows = self._rows("active_of_job", {"job": job})
+        return tuple(run for run, runs in rows if not runs), tuple(run for run, runs in rows if runs)
+
+    def ahead_of(self, run: RunRecord, most: int = 1000) -> int | None:
+        """How many runs of its lane are served before a queued one; None where it is not among the first `most`."""
+        rows = self._rows("front_of_lane", {"run": run.id, "queue": run.queue, "most": most})
+        return next((place for place, row in enumerate(rows) if row[0] == run.id), None)
+
+    def remembered(self, job: str) -> Remembered | None:
+        """What the store remembers of a job, in force or not."""
+        rows = self._rows("remembered", {"name": job})
+        if not rows:
+            return None
+        first, watermark, last_slot, removed = rows[0]
+        return Remembered(from_micros(first), from_micros(watermark), _instant(last_slot), _instant(removed))
 
 
 def _cursor(row: tuple[Any, ...]) -> str:

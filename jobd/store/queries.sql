@@ -364,6 +364,26 @@ FROM slot JOIN job ON job.id = slot.job LEFT JOIN run ON run.id = slot.run
 WHERE slot.job = (SELECT id FROM job WHERE name = :job) AND slot.at >= :start
 ORDER BY slot.at LIMIT :limit;
 
+-- name: running_in_queue
+-- The runs of a queue that are under way.
+SELECT id FROM run INDEXED BY run_running WHERE state = 'running' AND queue = :queue ORDER BY id;
+
+-- name: active_of_job
+-- The runs of a job, by its name, that wait or run; the last column marks those that run.
+SELECT id, state = 'running' FROM run INDEXED BY run_active
+WHERE job = (SELECT id FROM job WHERE name = :job)
+  AND state IN ('blocked', 'scheduled', 'queued', 'running', 'retrying') ORDER BY id;
+
+-- name: front_of_lane
+-- The runs that come first in the lane of a run, in the order in which they are reserved.
+SELECT id FROM run INDEXED BY run_ready
+WHERE state = 'queued' AND queue = :queue AND lane = (SELECT lane FROM run WHERE id = :run)
+ORDER BY priority DESC, run_at, id LIMIT :most;
+
+-- name: remembered
+-- What is remembered of a job by its name, in force or not.
+SELECT first_seen_at, watermark, last_slot, removed_at FROM job WHERE name = :name AND id > 0;
+
 -- name: move_lane
 -- Let the unfinished runs of a job stand in the lane its limit asks for.
 UPDATE run SET lane = :lane

@@ -29,6 +29,7 @@ from jobd.store.history import History
 from jobd.supervisor import upcoming
 from jobd.supervisor.catalogs import InForce
 from jobd.supervisor.keeper import Keeper
+from jobd.supervisor.reasons import Reasons
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,7 @@ class Desk:
     def __init__(self, keeper: Keeper) -> None:
         self._keeper = keeper
         self.outputs = Outputs(keeper)
+        self._reasons = Reasons(keeper)
 
     @property
     def reads(self) -> History:
@@ -104,6 +106,12 @@ class Desk:
         return await upcoming.coming(
             jobs, keeper.engine.agenda.at, upcoming.remark, count, datetime.now(UTC), start, end
         )
+
+    def why_job(self, name: str, at: str | None) -> Mapping[str, Any]:
+        return self._reasons.of_job(name, at)
+
+    def why_run(self, run: int) -> Mapping[str, Any]:
+        return self._reasons.of_run(run)
 
     def queue_limits(self) -> Mapping[str, QueueLimits]:
         declared = self._keeper.settings.queues

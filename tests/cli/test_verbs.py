@@ -206,6 +206,34 @@ def test_cat_and_show_tell_where_a_job_comes_from(live: Live) -> None:
     assert "Europe/Madrid" in live.ctl("show", "nightly").stdout
 
 
+def test_why_names_the_reason_and_slots_the_history(live: Live) -> None:
+    assert live.json("why", "nightly")["reason"] == "not_due"
+    assert live.json("why", "long")["reason"] in ("no_schedule", "running")
+    assert live.json("why", "nightly", "--at", "2020-01-01T02:30")["reason"] == "before_first_seen"
+    at = live.json("next", "nightly", "-n", "1")["items"][0]["at"]
+    asked = live.json("why", "nightly", "--at", at)
+    assert (asked["reason"], asked["until"]) == ("due", at)
+    run = live.ctl("run", "hello", "--wait").returncode
+    latest = str(live.json("runs", "--job", "hello", "-n", "1")["items"][0]["id"])
+    assert run == 0 and live.json("why", latest)["reason"] == "succeeded"
+    later = live.ctl("run", "hello", "--in", "1h").stdout.strip()
+    assert f"run {later}: scheduled" in live.ctl("why", later).stdout
+    assert live.ctl("cancel", later).returncode == 0
+    assert [live.ctl("why", *words).returncode for words in (["nosuchjob"], ["99999999"])] == [4, 4]
+    assert live.ctl("why", "nightly", "--at", "soon").returncode == 2
+    assert live.ctl("slots", "nightly").returncode == 0
+    assert "nightly" in live.ctl("next").stdout
+
+
+def test_a_job_that_a_broken_file_never_brought_into_force_is_explained(live: Live) -> None:
+    live.write_jobs(JOBS + "  wrong: {command: [date], tiemout: 3s}\n")
+    live.ctl("reload")
+    assert live.json("why", "wrong")["reason"] == "definition_broken"
+    assert live.json("why", "nightly")["reason"] == "definition_broken"
+    live.write_jobs(JOBS)
+    assert live.ctl("reload").returncode == 0
+
+
 def test_queues_and_health_answer(live: Live) -> None:
     assert "default" in live.ctl("queues").stdout
     assert live.ctl("health").returncode == 0

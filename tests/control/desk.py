@@ -276,6 +276,16 @@ class MemoryDesk:
         days = [(start or NOW) + timedelta(days=day) for day in range(count)]
         return [Coming(job or "backup", at, "Europe/Madrid") for at in days if end is None or at <= end]
 
+    def why_job(self, name: str, at: str | None) -> Mapping[str, Any]:
+        if name not in self.defined:
+            raise NotFound(f'there is no job "{name}"')
+        return {"subject": name, "reason": "not_due", "detail": f"asked at {at}", "blockers": [], "until": None}
+
+    def why_run(self, run: int) -> Mapping[str, Any]:
+        if run not in self.reads.records:
+            raise NotFound(f"there is no run {run}")
+        return {"subject": f"run {run}", "reason": "starting", "detail": "", "blockers": [], "until": None}
+
     def queue_limits(self) -> Mapping[str, QueueLimits]:
         return {"default": QueueLimits("default", 8), "email": QueueLimits("email", 4, "100/min")}
 

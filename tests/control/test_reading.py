@@ -107,8 +107,10 @@ def test_runs_are_filtered(tmp_path: Path) -> None:
         ("/v1/nothing", 404),
         ("/", 404),
         ("/v1/events", 501),
-        ("/v1/jobs/backup/why", 501),
-        ("/v1/runs/1/why", 501),
+        ("/v1/jobs/nope/why", 404),
+        ("/v1/jobs/backup/why?when=now", 422),
+        (f"/v1/jobs/backup/why?at={'1' * 65}", 422),
+        ("/v1/runs/1/why", 404),
         ("/v1/dead-letters?cursor=0", 422),
         ("/v1/dead-letters?job=%00", 422),
         ("/v1/audit", 501),
@@ -170,6 +172,17 @@ def test_slots_tell_how_their_runs_stand_and_may_be_of_one_disposition(tmp_path:
         assert (await it.get("/v1/slots?disposition=missed"))["items"] == []
         for query in ("disposition=lost", "cursor=x", "from=yesterday"):
             assert (await it.ask("GET", f"/v1/slots?{query}")).status == 422, query
+
+    served(tmp_path, check)
+
+
+def test_why_hands_the_instant_over_as_it_was_asked_for(tmp_path: Path) -> None:
+    async def check(it: Served) -> None:
+        seen = await it.get("/v1/jobs/backup/why?at=02:30")
+        assert seen.keys() == {"subject", "reason", "detail", "blockers", "until"}
+        assert seen["detail"] == "asked at 02:30"
+        run = submitted(it.desk)
+        assert (await it.get(f"/v1/runs/{run}/why"))["subject"] == f"run {run}"
 
     served(tmp_path, check)
 

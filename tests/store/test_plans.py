@@ -56,6 +56,10 @@ HOT: dict[str, str | None] = {
     "link_slot": "PRIMARY KEY",
     "list_slots_of_job": "PRIMARY KEY",
     "next_slots_of_job": "PRIMARY KEY",
+    "running_in_queue": "run_running",
+    "active_of_job": "run_active",
+    "front_of_lane": "run_ready",
+    "remembered": "sqlite_autoindex_job_1",
 }
 
 SCANS_ALLOWED = {
@@ -75,6 +79,9 @@ SCANS_ALLOWED = {
     ("lanes", "SCAN run USING COVERING INDEX run_ready"),
 }
 SORTS_ALLOWED = {
+    # What a person asks about one queue or one job: its runs under way, and those of a job that are not final.
+    "running_in_queue",
+    "active_of_job",
     # Sorts the unfinished runs of one job, when a slot of it is due.
     "active_runs",
     # Sorts at most as many rows as there are seats (each lane gives at most :most), never the backlog.
