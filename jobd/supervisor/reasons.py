@@ -12,6 +12,7 @@ from jobd.core.names import closest
 from jobd.core.reasons import run_in
 from jobd.core.records import Remembered, RunRecord, SlotRecord
 from jobd.core.schedule import Timetable
+from jobd.core.standing import Standing, anchor
 from jobd.core.states import RunState
 from jobd.core.wall import Meant, meant
 from jobd.definitions.catalog import Catalog
@@ -20,8 +21,8 @@ from jobd.observe.why.findings import Blocker, Finding, Host, clock, shape
 from jobd.supervisor.catalogs import InForce
 from jobd.supervisor.keeper import Keeper
 
-_NEAR = timedelta(seconds=60)
-"""A slot up to so much later is the one that is meant: people name minutes."""
+_NEAR_SECONDS = 60.0
+"""A slot up to so much later, and its jitter, is the one that is meant: people name minutes."""
 _MOMENT = timedelta(microseconds=1)
 _LOOK_BACK = timedelta(days=366)
 
@@ -96,6 +97,7 @@ class Reasons:
             waiting=waiting,
             waits=self._run(waits) if waits else None,
             newest=newest[0] if newest else None,
+            on_boot=job.timetable is not None and job.timetable.has_boot,
             problems=_problems(keeper.library.catalog, job.defined.file),
         )
 
@@ -120,13 +122,13 @@ class Reasons:
         known = history.remembered(name) or _unknown()
         before, _ = history.slots(name, None, asked.at, 1, None)
         after = history.slots_from(name, asked.at, 2)
-        row = after[0] if after and after[0].slot < asked.at + _NEAR else None
+        nearest = asked.at + timedelta(seconds=_NEAR_SECONDS + job.job.schedule.jitter_seconds)
+        row = after[0] if after and after[0].slot < nearest else None
         timetable = job.timetable or self._timetable(job.job)
-        due = _due(timetable, known, asked.at, row)
+        due = row.slot if row else _due(timetable, known, asked.at, nearest)
         host = self._host(job.job)
         run = self._run_of(row)
         later = after[1:] if row else after
-        at = row.slot if row else due
         return slots.SlotFacts(
             host,
             job.job,
@@ -142,7 +144,8 @@ class Reasons:
             later=later[0] if later else None,
             previous_due=_previous(timetable, known, asked.at),
             next_due=timetable.next_after(asked.at, _anchor(known)) if timetable else None,
-            remark=timetable.remark(at) if timetable and at else "",
+            bar=timetable.bar(due) if timetable and due else None,
+            remark=timetable.remark(due) if timetable and due else "",
         )
 
     def _run_of(self, row: SlotRecord | None) -> RunRecord | None:
@@ -153,10 +156,12 @@ class Reasons:
 
     def _timetable(self, job: Job) -> Timetable | None:
         """When a disabled job would be due."""
-        return Timetable(job.schedule, self._keeper.engine.rules.zone) if job.schedule.expressions else None
+        return (
+            Timetable(job.schedule, self._keeper.engine.rules.host.zone, job.name) if job.schedule.expressions else None
+        )
 
     def _zone_of(self, job: Job | None) -> str:
-        return (job.schedule.timezone if job else None) or self._keeper.engine.rules.zone
+        return (job.schedule.timezone if job else None) or self._keeper.engine.rules.host.zone
 
     def _host(self, job: Job | None) -> Host:
         engine, views = self._keeper.engine, self._keeper.pool.views()
@@ -170,12 +175,10 @@ class Reasons:
         )
 
 
-def _due(timetable: Timetable | None, known: Remembered, at: datetime, row: SlotRecord | None) -> datetime | None:
-    """The slot that the schedule has at an instant or soon after it; intervals know none of before they are counted."""
-    if timetable is None or row is not None:
-        return row.slot if row else None
-    due = timetable.next_after(at - _MOMENT, _anchor(known))
-    return due if due is not None and due < at + _NEAR else None
+def _due(timetable: Timetable | None, known: Remembered, at: datetime, until: datetime) -> datetime | None:
+    """The first slot that the schedule has from `at` up to before `until`; intervals know none of the past."""
+    due = timetable.next_after(at - _MOMENT, _anchor(known)) if timetable else None
+    return due if due is not None and due < until else None
 
 
 def _previous(timetable: Timetable | None, known: Remembered, at: datetime) -> datetime | None:
@@ -186,7 +189,7 @@ def _previous(timetable: Timetable | None, known: Remembered, at: datetime) -> d
 
 
 def _anchor(known: Remembered) -> datetime:
-    return min(known.last_slot or known.first_seen_at, known.watermark)
+    return anchor(Standing(known.first_seen_at, known.watermark, known.last_slot))
 
 
 def _unknown() -> Remembered:

@@ -113,6 +113,7 @@ PAUSE = jobs.Hold("job", "backup", by="ann", note="migration", since=NOW - HOUR,
         ({"holds": (replace(PAUSE, reason="circuit"),)}, "circuit", "circuit is open"),
         ({"job": replace(JOB, schedule=Schedule())}, "no_schedule", "jobd-ctl run backup"),
         ({"next_at": None}, "never_due", "nothing of its schedule is ahead: 0 * * * *"),
+        ({"next_at": None, "on_boot": True}, "on_boot", "once at each start of the host; it had none before"),
         ({"problems": ("a.yaml:3:1: bad",)}, "definition_broken", "what was in force before stays: a.yaml:3:1: bad"),
         (
             {"newest": slot(Disposition.SKIPPED, reason="overlap: run 7 is not over")},

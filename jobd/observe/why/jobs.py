@@ -55,6 +55,8 @@ class JobFacts:
     """Why the oldest of the waiting runs waits."""
     newest: SlotRecord | None = None
     """What became of its last slot."""
+    on_boot: bool = False
+    """It is due at each start of the host too."""
     holds: tuple[Hold, ...] = ()
     problems: tuple[str, ...] = ()
     """What is wrong with the file it is defined in, while its last good version is in force."""
@@ -133,6 +135,8 @@ def _on_request(facts: JobFacts) -> Finding | None:
 def _never_again(facts: JobFacts) -> Finding | None:
     if facts.next_at is not None:
         return None
+    if facts.on_boot:
+        return Finding("on_boot", f"it is due once at each start of the host{_last(facts)}")
     detail = f"nothing of its schedule is ahead: {'; '.join(facts.job.schedule.expressions)}"
     return Finding("never_due", f"{detail}{_last(facts)}")
 
