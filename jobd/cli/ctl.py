@@ -35,6 +35,7 @@ VERBS = {
     "retry": ("act", "retry", "Queue failed or cancelled runs again."),
     "dead": ("dead", "dead", "Dead letters: list, show, retry, drop, stats."),
     "queues": ("queues", "queues", "The queues, their limits and how full they are."),
+    "prune": ("prune", "prune", "Forget now what the retention of jobd.yaml says."),
     "reload": ("reload", "reload", "Read the definitions again; says what changed."),
     "check": ("check", "check", "Validate definitions without a daemon."),
     "schema": ("check", "schema", "The JSON Schema of definitions, for editors."),

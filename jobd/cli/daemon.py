@@ -63,7 +63,7 @@ def _check(settings: Settings) -> int:
 
     # A directory that is not there holds no jobs, as for the daemon: hardly a host has all of the usual ones.
     verdict = check([path for path in settings.jobs_dirs if os.path.lexists(path)], settings.rules)
-    for warning in (*settings.warnings, *verdict.warnings):
+    for warning in verdict.warnings:
         print(f"warning: {warning}", file=sys.stderr)
     for problem in verdict.problems:
         print(problem, file=sys.stderr)

@@ -19,7 +19,6 @@ _PATHS = (
     ("GET", "/v1/audit", "the audit trail"),
     ("POST", "/v1/drain", "draining over the API (SIGTERM drains)"),
     ("POST", "/v1/backup", "backups over the API"),
-    ("POST", "/v1/prune", "pruning over the API"),
 )
 
 

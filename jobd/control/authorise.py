@@ -29,6 +29,7 @@ class Deed(StrEnum):
     ACT_ON_RUN = "cancel or retry this run"
     SEE_DEFINITION = "see definitions in full"
     RELOAD = "reload the definitions"
+    PRUNE = "prune the history"
 
 
 _LEAST: dict[Deed, tuple[Role, Role]] = {
@@ -39,6 +40,7 @@ _LEAST: dict[Deed, tuple[Role, Role]] = {
     Deed.ACT_ON_RUN: (Role.OPERATOR, Role.SUBMITTER),
     Deed.SEE_DEFINITION: (Role.OPERATOR, Role.OPERATOR),
     Deed.RELOAD: (Role.ADMIN, Role.ADMIN),
+    Deed.PRUNE: (Role.ADMIN, Role.ADMIN),
 }
 """Deed → the least role for anybody's thing, and the least role for one's own."""
 

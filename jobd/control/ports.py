@@ -22,6 +22,7 @@ from jobd.core.records import (
     RunRecord,
     SlotRecord,
 )
+from jobd.core.retention import Pruned
 from jobd.core.states import Disposition
 
 
@@ -158,6 +159,10 @@ class Desk(Protocol):
         ...
 
     async def reload(self, *, dry_run: bool) -> Reloaded: ...
+    async def prune(self) -> Pruned:
+        """Let the history forget what its retention says, now. Raises Unavailable where it cannot be written."""
+        ...
+
     def overview(self) -> Overview: ...
     def jobs(self) -> Mapping[str, DefinedJob]: ...
     async def coming(

@@ -44,9 +44,18 @@ async def reload(request: web.Request) -> web.Response:
     return answer(shapes.reloaded(change))
 
 
+async def prune(request: web.Request) -> web.Response:
+    """Forget now what retention says, and answer with what went."""
+    check_query(request, ())
+    await bodies.optional_object(request, frozenset())
+    gone = await request.app[DESK].prune()
+    return answer({"runs": gone.runs, "slots": gone.slots, "output_bytes": gone.output_bytes})
+
+
 ROUTES = (
     Route("GET", "/v1/status", status, "The daemon at a glance"),
     Route("GET", "/v1/health", health, "The health report", query=("queue",)),
     Route("GET", "/v1/version", version, "The version of daemon and API"),
+    Route("POST", "/v1/prune", prune, "Forget old history now", Deed.PRUNE),
     Route("POST", "/v1/reload", reload, "Read the definitions again", Deed.RELOAD, query=("dry_run",)),
 )

@@ -11,11 +11,11 @@ from typing import Any
 
 from jobd.core.allot import Lane
 from jobd.core.model import AttemptKey, Ending, Json, ProcessIdentity, RunRequest
+from jobd.core.retention import KEY_HELD
 from jobd.core.spans import from_micros, micros
 from jobd.core.states import Outcome, RunState, Trigger
 from jobd.store.connection import Transaction
 
-KEY_HELD = timedelta(hours=24)
 _encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 
 

@@ -192,12 +192,13 @@ def _settle_memory() -> None:
 
 
 async def _upkeep(keeper: Keeper) -> None:
-    """Checkpoint, and tell systemd that the ticks and the store are alive as often as it wants to hear it."""
+    """Checkpoint, prune, and tell systemd that the ticks and the store are alive as often as it wants to hear it."""
     interval = watchdog_interval()
     pause = min(_UPKEEP_SECONDS, interval / 2) if interval else _UPKEEP_SECONDS
     while True:
         await asyncio.sleep(pause)
         keeper.checkpoint()
+        keeper.prune()
         if keeper.engine.inbox.children:
             # The start of an attempt wakes nobody; of one that lasts, the store should know the process.
             keeper.engine.wake()

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from datetime import timedelta
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
 from jobd.core import calendars
 from jobd.core.model import Days
+from jobd.core.retention import Retention
 from jobd.definitions.schema.kinds import Duration, Name, Read, Size, Words, shown, whole
 
 _MODE = re.compile(r"(?:0o)?([0-7]{3,4})", re.ASCII)
@@ -74,11 +76,20 @@ class Store(Words):
     synchronous: Literal["full", "normal"] = "full"
 
 
-class Retention(Words):
-    succeeded: Duration | None = None
-    failed: Duration | None = None
-    keep_last: Annotated[int, whole(0, 1_000_000)] = 1
-    output_max: Size | None = None
+class RetentionWords(Words):
+    """How long runs are kept; null is for ever."""
+
+    succeeded: Duration | None = 30 * 86400.0
+    failed: Duration | None = 90 * 86400.0
+    keep_last: Annotated[int, whole(0, 10_000)] = 1
+    output_max: Size | None = 1024**3
+
+    def policy(self) -> Retention:
+        return Retention(_span(self.succeeded), _span(self.failed), self.keep_last, self.output_max)
+
+
+def _span(seconds: float | None) -> timedelta | None:
+    return None if seconds is None else timedelta(seconds=seconds)
 
 
 class Queue(Words):
@@ -117,7 +128,7 @@ class Configuration(Words):
     metrics: Metrics | None = Metrics()
     workers: Workers = Workers()
     store: Store = Store()
-    retention: Retention | None = None
+    retention: RetentionWords = RetentionWords()
     drain_timeout: Duration = 60.0
     defaults: dict[str, Any] | None = None
     queues: dict[Name, Queue] = Field(default_factory=dict)

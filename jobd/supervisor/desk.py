@@ -22,6 +22,7 @@ from jobd.control.ports import (
 from jobd.core.errors import NotFound
 from jobd.core.intents import Intent
 from jobd.core.records import AttemptRecord, QueueFigures
+from jobd.core.retention import Pruned
 from jobd.definitions.catalog import diff
 from jobd.observe import health
 from jobd.observe.figures import Figures, JobFigures, Lane
@@ -91,6 +92,9 @@ class Desk:
             return Reloaded(change.added, change.changed, change.removed, problems, dry_run=True)
         made = await keeper.reload()
         return Reloaded(made.added, made.changed, made.removed, tuple(map(str, made.catalog.problems)))
+
+    async def prune(self) -> Pruned:
+        return await self._keeper.prune_now()
 
     def jobs(self) -> Mapping[str, DefinedJob]:
         return Shown(self._keeper)

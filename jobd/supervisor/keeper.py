@@ -7,12 +7,14 @@ import grp
 import os
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 
 from jobd.core import events
 from jobd.core.events import Event
-from jobd.core.model import Job
+from jobd.core.model import AttemptKey, Job
 from jobd.core.names import counted
+from jobd.core.retention import Pruned
 from jobd.definitions.catalog import Catalog
 from jobd.definitions.library import Library
 from jobd.definitions.watch import follow
@@ -24,6 +26,7 @@ from jobd.store.history import History
 from jobd.store.recovery import LeftAttempt
 from jobd.supervisor.catalogs import AdoptCatalog, Change, InForce
 from jobd.supervisor.engine import Engine
+from jobd.supervisor.prune import Pruner
 from jobd.supervisor.settings import Settings
 from jobd.work import manager
 from jobd.work.output import OutputFiles
@@ -33,6 +36,7 @@ _CHECKPOINT_SECONDS = 5.0
 _WAL_TRUNCATED_AT = 64 * 1024 * 1024
 _WAL_CHECKPOINTED_AT = 4 * 1024 * 1024
 _TICK_LATE_SECONDS = 65.0
+_PRUNE_PAUSE_SECONDS = 0.01
 
 
 class Keeper:
@@ -54,8 +58,9 @@ class Keeper:
         self.started_at = self.last_reload_at = datetime.now(UTC)
         self.degraded: dict[str, str] = {}
         self.metrics_address: str | None = None
-        self.warnings = [*map(str, settings.warnings)]
+        self.warnings: list[str] = []
         self.socket_gid = self._gid(settings.socket_group, is_named=settings.socket_group_is_named)
+        self.pruner = Pruner(writer, self.outputs, settings.retention, self.now, self._is_running)
         self._told = Catalog()
         self._adopting: set[asyncio.Task[Change]] = set()
         self._checkpointed_at = time.monotonic()
@@ -188,6 +193,22 @@ class Keeper:
         not cure it, and would end a daemon that can still say what is wrong.
         """
         return time.monotonic() - self.engine.last_tick_at < _TICK_LATE_SECONDS
+
+    def _is_running(self, key: AttemptKey) -> bool:
+        return any((view.run, view.attempt) == (key.run, key.attempt) for view in self.pool.views())
+
+    def prune(self) -> None:
+        """Let the history forget a little, where it is time."""
+        # A store that cannot be written is told of where it matters; the next pass begins anew.
+        with suppress(StorageFailed):
+            self.pruner.step()
+
+    async def prune_now(self) -> Pruned:
+        """A whole pass, with the loop having its turn after each step. Raises StorageFailed."""
+        done = Pruned()
+        for _ in self.pruner.steps(done):
+            await asyncio.sleep(_PRUNE_PAUSE_SECONDS)
+        return done
 
     def checkpoint(self) -> None:
         """Keep the WAL short, apart from any commit."""

@@ -10,6 +10,7 @@ from typing import Literal
 from pydantic import ValidationError
 
 from jobd.core.model import Calendar, Job
+from jobd.core.retention import Retention
 from jobd.definitions import ownership
 from jobd.definitions.interpret import Rules, check_defaults, template
 from jobd.definitions.parse import Node, parse, plain
@@ -42,6 +43,7 @@ class Settings:
     idle_timeout_seconds: float
     max_attempts_per_worker: int
     synchronous: Literal["full", "normal"]
+    retention: Retention
     drain_timeout_seconds: float
     defaults: Node | None
     """Words below every job, with their places."""
@@ -57,8 +59,6 @@ class Settings:
     python_path: tuple[str, ...]
     log_level: Literal["debug", "info", "warning", "error"]
     mask: tuple[str, ...]
-    warnings: tuple[Problem, ...] = ()
-    """What was accepted and has no effect."""
     socket_group_is_named: bool = field(default=False, compare=False)
     """The group was asked for: it is worth a warning where it is not there."""
 
@@ -97,7 +97,7 @@ def load(config: str | None = None, *, user: bool = False, environ: Mapping[str,
     node = parse(content, path) if content is not None else None
     words, defaults = _checked(node) if node is not None else (Configuration(), None)
     own = _Resolved(words, usual, os.path.dirname(path))
-    return _settings(words, own, defaults, path if content is not None else None, user, environ, _warnings(words, node))
+    return _settings(words, own, defaults, path if content is not None else None, user, environ)
 
 
 class _Resolved:
@@ -121,7 +121,6 @@ def _settings(
     config: str | None,
     user: bool,
     environ: Mapping[str, str],
-    warnings: tuple[Problem, ...],
 ) -> Settings:
     policy = words.policy
     return Settings(
@@ -139,6 +138,7 @@ def _settings(
         idle_timeout_seconds=words.workers.idle_timeout,
         max_attempts_per_worker=words.workers.max_attempts_per_worker,
         synchronous=words.store.synchronous,
+        retention=words.retention.policy(),
         drain_timeout_seconds=words.drain_timeout,
         defaults=defaults,
         queues={name: queue.max_running for name, queue in words.queues.items()},
@@ -151,7 +151,6 @@ def _settings(
         python_path=own.python_path,
         log_level=words.logging.level,
         mask=tuple(words.logging.mask),
-        warnings=warnings,
     )
 
 
@@ -189,10 +188,3 @@ def _said(node: Node) -> dict[str, object]:
     """The keys that say something: a key left empty takes its default, but `metrics`, where null means off."""
     document = plain(node)
     return {key: value for key, value in document.items() if value is not None or key == "metrics"}
-
-
-def _warnings(words: Configuration, node: Node | None) -> tuple[Problem, ...]:
-    if words.retention is None or node is None or not isinstance(node.value, dict):
-        return ()
-    place = node.value["retention"].named_at
-    return (Problem(place, "retention", "has no effect in this version: all history is kept"),)

@@ -8,11 +8,16 @@ ends, head, marker and tail become one file, and `.out.cut` says where the marke
 from __future__ import annotations
 
 import os
+import re
 import struct
+from collections.abc import Callable
 from contextlib import suppress
+
+from jobd.core.model import AttemptKey
 
 SUFFIXES = {"stdout": "out", "stderr": "err"}
 _HEADER = struct.Struct(">Q")
+_NAME = re.compile(r"(\d{1,18})\.(\d{1,9})\.(?:out|err)(?:\.|$)", re.ASCII)
 _PIECE = 128 * 1024
 _NEW = os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -164,6 +169,41 @@ class OutputFiles:
             for name in (path, f"{path}.cut", f"{path}.0", f"{path}.1"):
                 with suppress(FileNotFoundError):
                     os.unlink(name)
+
+    def shards(self) -> list[str]:
+        """The directories that hold output."""
+        try:
+            return sorted(entry.name for entry in os.scandir(self._dir) if entry.is_dir(follow_symlinks=False))
+        except FileNotFoundError:
+            return []
+
+    def size_of(self, shard: str) -> int:
+        """The bytes that one directory holds."""
+        return sum(self._sizes(shard).values())
+
+    def shrink(self, shard: str, most_bytes: int, is_running: Callable[[AttemptKey], bool]) -> int:
+        """Delete the output of the oldest runs until a directory holds so many bytes at most; what was freed."""
+        sizes = self._sizes(shard)
+        excess, freed = sum(sizes.values()) - most_bytes, 0
+        for key in sorted(sizes, key=lambda key: (key.run, key.attempt)):
+            if freed >= excess:
+                break
+            if not is_running(key):
+                self.remove(key.run, key.attempt)
+                freed += sizes[key]
+        return freed
+
+    def _sizes(self, shard: str) -> dict[AttemptKey, int]:
+        """The bytes kept of each attempt in a directory; what is no output of ours is passed over."""
+        sizes: dict[AttemptKey, int] = {}
+        with suppress(FileNotFoundError):
+            for entry in os.scandir(os.path.join(self._dir, shard)):
+                match = _NAME.match(entry.name)
+                if match is not None:
+                    with suppress(FileNotFoundError):
+                        key = AttemptKey(int(match[1]), int(match[2]))
+                        sizes[key] = sizes.get(key, 0) + entry.stat(follow_symlinks=False).st_size
+        return sizes
 
 
 def marker(cut: int) -> bytes:

@@ -29,6 +29,7 @@ from jobd.core.records import (
     RunRecord,
     SlotRecord,
 )
+from jobd.core.retention import Pruned
 from jobd.core.states import Disposition, Outcome, RunState, Trigger
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -246,6 +247,9 @@ class MemoryDesk:
 
     async def reload(self, *, dry_run: bool) -> Reloaded:
         return Reloaded(added=("new",), dry_run=dry_run)
+
+    async def prune(self) -> Pruned:
+        return Pruned(runs=3, slots=2)
 
     def overview(self) -> Overview:
         return Overview(

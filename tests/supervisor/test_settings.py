@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from jobd.core.model import Calendar
+from jobd.core.retention import Retention
 from jobd.definitions.problems import Malformed
 from jobd.supervisor.settings import Settings, load
 
@@ -43,6 +45,7 @@ def test_without_a_file_everything_is_default() -> None:
         idle_timeout_seconds=60.0,
         max_attempts_per_worker=1000,
         synchronous="full",
+        retention=Retention(),
         drain_timeout_seconds=60.0,
         defaults=None,
         queues={},
@@ -228,9 +231,12 @@ def test_what_would_silently_do_nothing_is_refused(tmp_path: Path, text: str) ->
     assert "this version of jobd does not have" in problem
 
 
-def test_retention_is_accepted_with_a_warning(tmp_path: Path) -> None:
-    (warning,) = read(tmp_path, "retention: {succeeded: 30d}\n").warnings
-    assert str(warning) == f"{tmp_path}/jobd.yaml:1:1: retention: has no effect in this version: all history is kept"
+def test_retention_has_the_documented_defaults_and_null_is_for_ever(tmp_path: Path) -> None:
+    assert read(tmp_path, "drain_timeout: 1\n").retention == Retention(
+        timedelta(days=30), timedelta(days=90), 1, 1024**3
+    )
+    kept = read(tmp_path, "retention: {succeeded: null, failed: 2d, keep_last: 0, output_max: null}\n").retention
+    assert kept == Retention(None, timedelta(days=2), 0, None)
 
 
 def test_a_file_that_was_asked_for_must_be_there(tmp_path: Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
@@ -50,8 +49,7 @@ def _verdict(paths: tuple[str, ...], config: str | None) -> Verdict:
         settings = load(config)
     except Malformed as malformed:
         return Verdict(tuple(malformed.problems), (), Catalog())
-    verdict = judge(paths or settings.jobs_dirs, settings.rules)
-    return replace(verdict, warnings=(*settings.warnings, *verdict.warnings))
+    return judge(paths or settings.jobs_dirs, settings.rules)
 
 
 def _emit(session: Session, verdict: Verdict) -> None:
