@@ -106,7 +106,8 @@ class Client:
         """Submit a run of a job; without `payload` it gets the job's own.
 
         Options are those of the API: queue, priority, run_at (aware datetime or RFC 3339 text), delay, key,
-        max_attempts, timeout (seconds, timedelta or text like "5m"). A known `key` gives its run, marked `duplicate`.
+        max_attempts, timeout and expires (seconds, timedelta or text like "5m"). A known `key` gives its run, marked
+        `duplicate`.
         """
         return self._submit({"job": job} | ({} if payload is _ABSENT else {"payload": payload}) | options)
 

@@ -71,6 +71,13 @@ def _span(value: Any) -> float:
     return seconds(value)
 
 
+def _lifetime(value: Any) -> float:
+    span = _span(value)
+    if span < 1.0:
+        raise ValueError("must be at least 1s (leave it out for never)")
+    return span
+
+
 def _command(value: Any) -> tuple[str, ...]:
     argv = _split(value) if type(value) is str else value
     if type(argv) is not list or not argv or not all(type(word) is str for word in argv):
@@ -110,6 +117,7 @@ READERS: dict[str, Callable[[Any], Any]] = {
     "key": _key,
     "max_attempts": _attempts,
     "timeout": _span,
+    "expires": _lifetime,
     "depends_on": _dependencies,
 }
 

@@ -31,6 +31,7 @@ _SUBMISSION: dict[str, Any] = {
         "key": {"type": "string", "maxLength": 255},
         "max_attempts": {"type": "integer", "minimum": 1},
         "timeout": {"type": ["number", "string"]},
+        "expires": {"type": ["number", "string"]},
     },
 }
 _RUN: dict[str, Any] = {
@@ -49,6 +50,7 @@ _RUN: dict[str, Any] = {
         "trigger": {"enum": [trigger.value for trigger in Trigger]},
         "slot": _TIME,
         "run_at": _TIME,
+        "expires_at": _TIME,
         "created_at": _TIME,
         "started_at": _TIME,
         "finished_at": _TIME,

@@ -143,6 +143,7 @@ class Intake:
             key=get("key"),
             max_attempts=get("max_attempts") or default_max_attempts(job, Trigger.SUBMIT),
             timeout_seconds=get("timeout"),
+            expires_seconds=get("expires"),
             owner=self.actor.user,
             adhoc=job.name == ADHOC and "command" in values,
         )

@@ -51,6 +51,7 @@ def run(record: RunRecord, *, contents: bool) -> dict[str, Any]:
         "trigger": record.trigger,
         "slot": time(record.slot),
         "run_at": time(record.run_at),
+        "expires_at": time(record.expires_at),
         "created_at": time(record.created_at),
         "started_at": time(record.started_at),
         "finished_at": time(record.finished_at),

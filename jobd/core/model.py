@@ -7,7 +7,7 @@ Spans are seconds (float), sizes are bytes, instants are aware datetimes in UTC.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from jobd.core.states import Outcome, Trigger
@@ -103,6 +103,8 @@ class Job:
     queue: str = "default"
     priority: int = 0
     max_running: int | None = None
+    expires_seconds: float | None = None
+    """A run that has not started so long after it might have never starts."""
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     success_exit_status: tuple[int, ...] = (0,)
     retry_exit_status: tuple[int, ...] | None = None
@@ -158,9 +160,22 @@ class RunRequest:
     max_attempts: int = 1
     timeout_seconds: float | None = None
     """Overrides the job's own timeout."""
+    expires_seconds: float | None = None
+    """Overrides the job's own."""
     owner: str | None = None
     """The user name (or uid as text) of the submitter; None for a schedule."""
     adhoc: bool = False
+
+    def expires_at(self, now: datetime) -> datetime | None:
+        """When the run is too late to start, if it is accepted `now`; None if it never is."""
+        ends = []
+        span = self.job.expires_seconds if self.expires_seconds is None else self.expires_seconds
+        if span is not None:
+            ends.append(max(now, self.run_at or now) + timedelta(seconds=span))
+        deadline = self.job.schedule.start_deadline_seconds
+        if deadline is not None and self.slot is not None:
+            ends.append(self.slot + timedelta(seconds=deadline))
+        return min(ends, default=None)
 
 
 @dataclass(frozen=True, slots=True)

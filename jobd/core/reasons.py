@@ -12,6 +12,7 @@ _SENTENCES = {
     "catch_up_skip": "missed while jobd was not there, and catch_up is skip",
     "catch_up_window": "missed for longer than catch_up_window allows",
     "excluded": "its day is one of rest in the calendar",
+    "not_started": "its run waited for too long",
     "start_deadline": "too late for its start_deadline",
     "max_catch_up": "missed, and more slots than max_catch_up were",
 }

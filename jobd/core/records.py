@@ -43,6 +43,8 @@ class RunRecord:
     """A cancel was accepted and its attempt is being ended."""
     argv: tuple[str, ...] | None = None
     """What an ad-hoc run executes."""
+    expires_at: datetime | None = None
+    """It never starts after that, if it has not yet."""
 
     @property
     def duration_seconds(self) -> float | None:

@@ -214,7 +214,7 @@ def _stored_name(job: str) -> str:
 def _run(row: tuple[Any, ...]) -> RunRecord:
     (
         run, job, state, queue, priority, payload, result, error, attempts, most, trigger, slot, run_at, created,
-        started, finished, exit_code, outcome, key, parent, owner, digest, text, cancelling,
+        started, finished, exit_code, outcome, key, parent, owner, digest, text, cancelling, expires_at,
     ) = row  # fmt: skip
     adhoc = job == " adhoc"
     return RunRecord(
@@ -243,6 +243,7 @@ def _run(row: tuple[Any, ...]) -> RunRecord:
         adhoc=adhoc,
         cancelling=bool(cancelling),
         argv=_argv(text) if adhoc else None,
+        expires_at=_instant(expires_at),
     )
 
 

@@ -76,8 +76,8 @@ SELECT seq FROM sqlite_sequence WHERE name = 'run';
 -- name: add_run
 -- Accept a run.
 INSERT INTO run (id, job, spec, lane, queue, priority, state, run_at, created_at, max_attempts, trigger, slot, timeout,
-                 owner, parent, key)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+                 owner, parent, key, expires_at)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
 -- name: add_payload
 -- Keep the payload of a run that has one.
@@ -121,6 +121,11 @@ RETURNING id;
 -- Let waits between attempts last as long as they were to, over a wall clock that was set.
 UPDATE run SET run_at = run_at + :stepped WHERE state = 'retrying';
 
+-- name: carry_expiring
+-- Let runs that must start in time have as long as they had, over a wall clock that was set.
+UPDATE run SET expires_at = expires_at + :stepped
+WHERE expires_at IS NOT NULL AND state IN ('blocked', 'scheduled', 'queued', 'retrying');
+
 -- name: carry_running
 -- Let runs that are under way have begun as long ago as they did, over a wall clock that was set.
 UPDATE run SET started_at = started_at + :stepped WHERE state = 'running';
@@ -131,8 +136,35 @@ UPDATE attempt SET reserved_at = reserved_at + :stepped, started_at = started_at
 WHERE outcome IS NULL AND (run, attempt) IN (SELECT id, attempt FROM run INDEXED BY run_running WHERE state = 'running');
 
 -- name: next_due
--- When the next run becomes ready.
-SELECT run_at FROM run WHERE state IN ('scheduled', 'retrying') ORDER BY run_at LIMIT 1;
+-- When the next run becomes ready, or too late to start.
+SELECT min(at) FROM (
+  SELECT * FROM (SELECT run_at AS at FROM run INDEXED BY run_due WHERE state IN ('scheduled', 'retrying')
+                 ORDER BY run_at LIMIT 1)
+  UNION ALL
+  SELECT * FROM (SELECT expires_at FROM run INDEXED BY run_expiring
+                 WHERE expires_at IS NOT NULL AND state IN ('blocked', 'scheduled', 'queued', 'retrying')
+                 ORDER BY expires_at LIMIT 1)
+);
+
+-- name: expire
+-- End waiting runs that never started and are too late for it now, at most so many at once.
+UPDATE run SET state = 'expired', finished_at = :now,
+  error = 'not started by ' || strftime('%Y-%m-%dT%H:%M:%SZ', expires_at / 1000000, 'unixepoch')
+WHERE id IN (SELECT id FROM run INDEXED BY run_expiring
+             WHERE expires_at <= :now AND state IN ('blocked', 'scheduled', 'queued', 'retrying')
+             ORDER BY expires_at LIMIT :most)
+  AND state IN ('blocked', 'scheduled', 'queued', 'retrying')
+RETURNING id, job, (SELECT name FROM job AS named WHERE named.id = run.job), queue, slot, error;
+
+-- name: too_late
+-- A run that still waits although it is too late to start.
+SELECT id FROM run INDEXED BY run_expiring
+WHERE expires_at <= :now AND state IN ('blocked', 'scheduled', 'queued', 'retrying') LIMIT 1;
+
+-- name: expire_slot
+-- Write down that the run of a slot was never started.
+UPDATE slot SET disposition = 'expired', reason = :reason
+WHERE job = :job AND at = :at AND run = :run AND disposition = 'started';
 
 -- name: lanes
 -- The lanes in which a run waits for a worker, found by hopping along the index from one to the next.
@@ -219,8 +251,9 @@ UPDATE run SET state = :state, started_at = coalesce(:started_at, started_at), f
 WHERE id = :run AND attempt = :attempt AND state = 'running';
 
 -- name: rerun
--- Let a running run wait for another attempt; `given_back` is 1 where this one does not count.
-UPDATE run SET state = :state, run_at = :run_at, given_back = given_back + :given_back,
+-- Let a running run wait for another attempt; `given_back` is 1 where this one does not count. What has started once
+-- does not expire any more.
+UPDATE run SET state = :state, expires_at = iif(:started, NULL, expires_at), run_at = :run_at, given_back = given_back + :given_back,
   outcome = :outcome, exit_code = :exit_code, error = :error
 WHERE id = :run AND attempt = :attempt AND state = 'running';
 
@@ -248,7 +281,7 @@ UPDATE run SET cancelling = 1, error = :error WHERE id = :run AND state = 'runni
 
 -- name: retry_run
 -- Queue a run again that ended failed or cancelled, with one attempt more if none is left.
-UPDATE run SET state = 'queued', run_at = :now, finished_at = NULL, cancelling = 0,
+UPDATE run SET state = 'queued', run_at = :now, finished_at = NULL, cancelling = 0, expires_at = NULL,
   max_attempts = max(max_attempts, attempt - given_back + 1)
 WHERE id = :run AND state IN ('failed', 'cancelled') RETURNING job, queue;
 
@@ -272,7 +305,8 @@ WHERE run.state = 'running';
 -- One run, everything a listing shows.
 SELECT run.id, job.name, run.state, run.queue, run.priority, CAST(data.payload AS BLOB), CAST(data.result AS BLOB), run.error,
        run.attempt, run.max_attempts, run.trigger, run.slot, run.run_at, run.created_at, run.started_at,
-       run.finished_at, run.exit_code, run.outcome, run.key, run.parent, run.owner, spec.hash, spec.text, run.cancelling
+       run.finished_at, run.exit_code, run.outcome, run.key, run.parent, run.owner, spec.hash, spec.text, run.cancelling,
+       run.expires_at
 FROM run JOIN job ON job.id = run.job JOIN job_spec AS spec ON spec.id = run.spec
 LEFT JOIN run_data AS data ON data.run = run.id
 WHERE run.id = :run;
@@ -281,7 +315,8 @@ WHERE run.id = :run;
 -- Runs newest first below a cursor, narrowed by whatever is not null.
 SELECT run.id, job.name, run.state, run.queue, run.priority, CAST(data.payload AS BLOB), CAST(data.result AS BLOB), run.error,
        run.attempt, run.max_attempts, run.trigger, run.slot, run.run_at, run.created_at, run.started_at,
-       run.finished_at, run.exit_code, run.outcome, run.key, run.parent, run.owner, spec.hash, spec.text, run.cancelling
+       run.finished_at, run.exit_code, run.outcome, run.key, run.parent, run.owner, spec.hash, spec.text, run.cancelling,
+       run.expires_at
 FROM run JOIN job ON job.id = run.job JOIN job_spec AS spec ON spec.id = run.spec
 LEFT JOIN run_data AS data ON data.run = run.id
 WHERE run.id < :before
@@ -294,7 +329,8 @@ ORDER BY run.id DESC LIMIT :limit;
 -- The same for one job, along the index of its runs.
 SELECT run.id, job.name, run.state, run.queue, run.priority, CAST(data.payload AS BLOB), CAST(data.result AS BLOB), run.error,
        run.attempt, run.max_attempts, run.trigger, run.slot, run.run_at, run.created_at, run.started_at,
-       run.finished_at, run.exit_code, run.outcome, run.key, run.parent, run.owner, spec.hash, spec.text, run.cancelling
+       run.finished_at, run.exit_code, run.outcome, run.key, run.parent, run.owner, spec.hash, spec.text, run.cancelling,
+       run.expires_at
 FROM run INDEXED BY run_of_job JOIN job ON job.id = run.job JOIN job_spec AS spec ON spec.id = run.spec
 LEFT JOIN run_data AS data ON data.run = run.id
 WHERE run.job = (SELECT id FROM job WHERE name = :job) AND run.id < :before

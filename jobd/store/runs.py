@@ -99,6 +99,7 @@ def _run_row(tx: Transaction, run: int, request: RunRequest, ref: JobRef) -> tup
         request.owner,
         None,
         request.key,
+        None if (expires_at := request.expires_at(tx.now)) is None else micros(expires_at),
     )
 
 
@@ -130,9 +131,9 @@ def promote(tx: Transaction, most: int = 1000) -> int:
 
 
 def next_due(tx: Transaction) -> datetime | None:
-    """When the next scheduled or retried run becomes ready."""
+    """When the next scheduled or retried run becomes ready, or one that waits too late to start."""
     row = tx.row("next_due")
-    return None if row is None else from_micros(row[0])
+    return None if row is None or row[0] is None else from_micros(row[0])
 
 
 def lanes(tx: Transaction, most: int = 256) -> list[Lane]:
@@ -285,13 +286,14 @@ def run_again(
     due = micros(at)
     waits = RunState.RETRYING if due > tx.at else RunState.QUEUED
     bindings = _after(key, ending, error) | {"state": waits, "run_at": due, "given_back": int(not counts)}
+    bindings["started"] = int(ending.started_at is not None)
     tx.run("rerun", bindings)
     return bool(tx.changed())
 
 
 def carry(tx: Transaction, stepped: timedelta) -> None:
     """Keep the spans of what is under way over a wall clock that was set: waits between attempts, and attempts."""
-    for statement in ("carry_retries", "carry_running", "carry_attempts"):
+    for statement in ("carry_retries", "carry_expiring", "carry_running", "carry_attempts"):
         tx.run(statement, {"stepped": stepped // timedelta(microseconds=1)})
 
 
@@ -310,17 +312,17 @@ def keep_result(tx: Transaction, run: int, result: Json) -> None:
     tx.run("keep_result", {"run": run, "result": _encode(result)})
 
 
-def note_last(tx: Transaction, job: int, run: int, state: RunState, ending: Ending) -> None:
-    """Remember how the latest run of a job ended."""
+def note_last(tx: Transaction, job: int, run: int, state: RunState, ending: Ending | None) -> None:
+    """Remember how the latest run of a job ended; None for one that never had an attempt."""
     tx.run(
         "note_last",
         {
             "job": job,
             "run": run,
             "state": state,
-            "outcome": ending.outcome,
-            "exit_code": ending.exit_code,
-            "finished_at": micros(ending.finished_at or tx.now),
+            "outcome": ending.outcome if ending else None,
+            "exit_code": ending.exit_code if ending else None,
+            "finished_at": micros(ending.finished_at or tx.now) if ending else tx.at,
             "now": tx.at,
         },
     )

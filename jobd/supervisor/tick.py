@@ -12,6 +12,7 @@ from jobd.store.connection import Transaction
 from jobd.supervisor import apply, catalogs
 from jobd.supervisor.aftermath import Aftermath
 from jobd.supervisor.catalogs import AdoptCatalog, Host, InForce
+from jobd.supervisor.expire import expire
 from jobd.supervisor.finalize import finalize
 from jobd.supervisor.inbox import Batch
 from jobd.supervisor.plan import carry, plan, stirred
@@ -66,10 +67,11 @@ def tick(tx: Transaction, rules: Rules, batch: Batch, moment: Moment) -> Afterma
     answer(tx, rules, batch, after)
     if moment.stepped:
         carry(tx, moment.stepped, moment.due, rules.in_force, rules.host)
+    is_in_time = expire(tx, after)
     names = dict.fromkeys((*moment.due, *stirred(after.events, rules.in_force)))
     plan(tx, names, rules.in_force, rules.host, after, since=moment.since, corrected=moment.corrected)
     runs.promote(tx)
-    if not moment.draining:
+    if is_in_time and not moment.draining:
         rules.reservation.reserve(tx, moment.seats, moment.places, rules.specs, after, hiring=moment.hiring)
     after.next_due = runs.next_due(tx)
     return after

@@ -35,6 +35,7 @@ jobs:
     queue: backups
     priority: high
     max_running: 2
+    expires: 90m
     retry: {strategy: fixed, max_attempts: 5, base: 60s, multiplier: 3, max_delay: 2h, jitter: 0.2}
     success_exit_status: [0, 3]
     retry_exit_status: 75
@@ -86,6 +87,7 @@ def test_every_key_arrives_in_the_job() -> None:
         queue="backups",
         priority=10,
         max_running=2,
+        expires_seconds=5400.0,
         retry=RetryPolicy("fixed", 5, 60.0, 3.0, 7200.0, 0.2),
         success_exit_status=(0, 3),
         retry_exit_status=(75,),

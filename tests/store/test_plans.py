@@ -22,6 +22,9 @@ HOT: dict[str, str | None] = {
     "running": "run_running",
     "promote": "run_due",
     "next_due": "run_due",
+    "expire": "run_expiring",
+    "expire_slot": "PRIMARY KEY",
+    "too_late": "run_expiring",
     "under_way": "INTEGER PRIMARY KEY",
     "end_run": "INTEGER PRIMARY KEY",
     "rerun": "INTEGER PRIMARY KEY",
@@ -80,6 +83,7 @@ SCANS_ALLOWED = {
     # The first steps along an index that has the order asked for, cut off by a LIMIT.
     ("next_due", "SCAN run USING COVERING INDEX run_due"),
     ("next_due", "SCAN run USING INDEX run_due"),
+    ("next_due", "SCAN run USING COVERING INDEX run_expiring"),
     ("lanes", "SCAN run USING COVERING INDEX run_ready"),
 }
 SORTS_ALLOWED = {

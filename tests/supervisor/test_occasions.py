@@ -111,7 +111,7 @@ def test_after_keeps_its_pace_in_real_time_when_the_clock_is_set_back(engine: St
         engine.report(engine.workers.given[-1])
 
 
-# Days of rest and deadlines
+# Days of rest
 
 
 def test_a_slot_on_a_day_of_rest_leaves_a_row_that_names_the_calendar(engine: Stage) -> None:

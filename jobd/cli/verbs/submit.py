@@ -31,6 +31,7 @@ OPTIONS = [
     click.option("--key", metavar="K", help="Idempotency: a second submit with this key makes no second run."),
     click.option("--max-attempts", metavar="N", type=click.IntRange(1), help="All attempts counted."),
     click.option("--timeout", metavar="D", help="Per attempt, in place of the job's own; 0 is none."),
+    click.option("--expires", metavar="D", help="Not started so long after it might have: it never starts."),
     click.option("--wait", "waits", is_flag=True, help="Wait for the end; exit with the job's code."),
     click.option("--follow", "follows", is_flag=True, help="As --wait, and show the output as it comes."),
 ]
@@ -49,6 +50,7 @@ class Wish:
     key: str | None
     max_attempts: int | None
     timeout: str | None
+    expires: str | None
     waits: bool
     follows: bool
 
@@ -61,6 +63,7 @@ class Wish:
             "key": self.key,
             "max_attempts": self.max_attempts,
             "timeout": _checked("--timeout", seconds, self.timeout),
+            "expires": _checked("--expires", seconds, self.expires),
         }
         made = {name: value for name, value in values.items() if value is not None}
         if self.payload is not None or self.pairs:

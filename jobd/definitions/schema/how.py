@@ -16,6 +16,7 @@ from jobd.definitions.schema.kinds import (
     Read,
     Size,
     Words,
+    duration,
     number,
     shown,
     whole,
@@ -69,6 +70,7 @@ class Queueing(Words):
     queue: Name = "default"
     priority: Priority = 0
     max_running: Annotated[int, whole(1, 100_000)] | None = None
+    expires: Annotated[float, duration(1.0)] | None = None
 
 
 class Retry(Words):

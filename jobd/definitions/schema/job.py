@@ -28,6 +28,7 @@ class JobWords(Data, Execution, Retrying, Queueing, When, What, Identity):
             queue=self.queue,
             priority=self.priority,
             max_running=self.max_running,
+            expires_seconds=self.expires,
             retry=self.retry.policy(),
             success_exit_status=tuple(self.success_exit_status),
             retry_exit_status=None if self.retry_exit_status is None else tuple(self.retry_exit_status),
