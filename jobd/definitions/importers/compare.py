@@ -1,0 +1,110 @@
+"""Whether the new jobs fire when the old scheduler did: both sides listed over some time, and every instant that differs."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from heapq import merge
+from itertools import islice
+
+from jobd.core import zones
+from jobd.core.schedule import Timetable
+from jobd.core.spans import EPOCH
+from jobd.definitions.importers.drafts import Imported
+
+_WEEK = timedelta(days=7)
+_AROUND = timedelta(days=1)
+_NEAR = timedelta(days=200)
+MOST = 20_000
+"""Fires of one job that are compared in one window."""
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A time that is looked at: after one instant, up to another."""
+
+    after: datetime
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """An instant at which not the same jobs fire; a job that fires twice at once is named twice."""
+
+    at: datetime
+    old: tuple[str, ...]
+    new: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Fires:
+    """One job on both sides."""
+
+    name: str
+    old: tuple[datetime, ...]
+    new: tuple[datetime, ...]
+    is_cut: bool
+    """There were more than are compared."""
+
+    @property
+    def differ(self) -> bool:
+        return self.old != self.new
+
+
+def windows(now: datetime, zone_names: Iterable[str]) -> tuple[Window, ...]:
+    """The next seven days, and the days around the next change of the clock where one is near."""
+    found = [Window(now, now + _WEEK)]
+    changes = (_next_change(zones.zone(name), now) for name in sorted(set(zone_names)))
+    for change in sorted({at for at in changes if at is not None}):
+        window = Window(max(change - _AROUND, found[-1].until), change + _AROUND)
+        if window.after < window.until and change - now < _NEAR:
+            found.append(window)
+    return tuple(found)
+
+
+def _next_change(zone: zones.Zone, now: datetime) -> datetime | None:
+    second = (now - EPOCH) // timedelta(seconds=1)
+    end = second + int(_NEAR.total_seconds())
+    while second < end:
+        span = zone.span(second)
+        if span.after != span.offset:
+            return EPOCH + timedelta(seconds=span.end)
+        second = span.end
+    return None
+
+
+def fires(jobs: Sequence[Imported], over: Sequence[Window], host_zone: str, most: int = MOST) -> list[Fires]:
+    """What each job does on both sides; at most `most` fires of a job in each window."""
+    return [_of_job(job, over, host_zone, most) for job in jobs]
+
+
+def _of_job(job: Imported, over: Sequence[Window], host_zone: str, most: int) -> Fires:
+    timetable = Timetable(job.job.schedule, host_zone) if job.job.enabled else None
+    old: list[datetime] = []
+    new: list[datetime] = []
+    is_cut = False
+    for window in over:
+        before = list(islice(merge(*(rule.fires(window.after, window.until) for rule in job.old)), most + 1))
+        after = timetable.between(window.after, window.until, most + 1, over[0].after) if timetable else []
+        ends = [found[most - 1] for found in (before, after) if len(found) > most]
+        if ends:
+            is_cut = True
+            before, after = ([at for at in found[:most] if at <= min(ends)] for found in (before, after))
+        old += before
+        new += after
+    return Fires(job.name, tuple(old), tuple(new), is_cut)
+
+
+def differences(found: Iterable[Fires]) -> list[Difference]:
+    """Every instant at which old and new differ, in order."""
+    old: dict[datetime, list[str]] = {}
+    new: dict[datetime, list[str]] = {}
+    for one in found:
+        before, after = Counter(one.old), Counter(one.new)
+        for at in before.keys() | after.keys():
+            if before[at] != after[at]:
+                old.setdefault(at, []).extend([one.name] * before[at])
+                new.setdefault(at, []).extend([one.name] * after[at])
+    return [Difference(at, tuple(sorted(old[at])), tuple(sorted(new[at]))) for at in sorted(old)]
