@@ -39,6 +39,11 @@ VERBS = {
     "reload": ("reload", "reload", "Read the definitions again; says what changed."),
     "check": ("check", "check", "Validate definitions without a daemon."),
     "schema": ("check", "schema", "The JSON Schema of definitions, for editors."),
+    "import": (
+        "takeover",
+        "takeover",
+        "Take over from cron or systemd timers: definitions, and what would fire otherwise.",
+    ),
     "health": ("health", "health", "Settings, queues and their last 24 hours."),
     "version": ("about", "version", "The versions of jobd-ctl and of the daemon."),
     "completion": ("about", "completion", "Shell code that completes jobd-ctl."),

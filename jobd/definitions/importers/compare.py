@@ -1,10 +1,10 @@
-"""Whether the new jobs fire when the old scheduler did: both sides listed over some time, and every instant that differs."""
+"""Whether the new jobs fire when the old scheduler did: both sides over some time, and every instant that differs."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from heapq import merge
 from itertools import islice
@@ -81,13 +81,13 @@ def fires(jobs: Sequence[Imported], over: Sequence[Window], host_zone: str, most
 
 
 def _of_job(job: Imported, over: Sequence[Window], host_zone: str, most: int) -> Fires:
-    timetable = Timetable(job.job.schedule, host_zone) if job.job.enabled else None
+    new_rule = _NewRule(job, host_zone, over[0].after)
     old: list[datetime] = []
     new: list[datetime] = []
     is_cut = False
     for window in over:
         before = list(islice(merge(*(rule.fires(window.after, window.until) for rule in job.old)), most + 1))
-        after = timetable.between(window.after, window.until, most + 1, over[0].after) if timetable else []
+        after = new_rule.fires(window, most + 1)
         ends = [found[most - 1] for found in (before, after) if len(found) > most]
         if ends:
             is_cut = True
@@ -95,6 +95,32 @@ def _of_job(job: Imported, over: Sequence[Window], host_zone: str, most: int) ->
         old += before
         new += after
     return Fires(job.name, tuple(old), tuple(new), is_cut)
+
+
+class _NewRule:
+    """jobd's side: jitter left out, as it is on the other side, and runs taken to last no time."""
+
+    def __init__(self, job: Imported, host_zone: str, anchor: datetime) -> None:
+        self._anchor = anchor
+        schedule = replace(job.job.schedule, jitter_seconds=0.0)
+        self._timetable = Timetable(schedule, host_zone, job.name) if job.job.enabled else None
+
+    def fires(self, window: Window, most: int) -> list[datetime]:
+        if self._timetable is None:
+            return []
+        found = self._timetable.between(window.after, window.until, most, self._anchor)
+        if self._timetable.after is not None:
+            series = islice(every(self._timetable.after, self._anchor, window.after, window.until), most)
+            found = sorted({*found, *series})[:most]
+        return found
+
+
+def every(period: timedelta, anchor: datetime, after: datetime, until: datetime) -> Iterator[datetime]:
+    """`anchor` plus the period once, twice and so on: those after one instant and not after another."""
+    at = anchor + period * max((after - anchor) // period + 1, 1)
+    while at <= until:
+        yield at
+        at += period
 
 
 def differences(found: Iterable[Fires]) -> list[Difference]:

@@ -6,7 +6,7 @@ import os
 import re
 from dataclasses import dataclass
 
-from jobd.definitions.importers import crontab, cronjobs
+from jobd.definitions.importers import cronjobs, crontab
 from jobd.definitions.importers.cronjobs import Circumstances, Dialect
 from jobd.definitions.importers.drafts import Batch, Draft
 from jobd.definitions.problems import Place, Problem
@@ -38,7 +38,11 @@ class Source:
     def file(self) -> str:
         """The name of a file of definitions for it."""
         base = os.path.basename(self.path) or "crontab"
-        stem = f"crontab-{self.owner}" if self.owner else re.sub(r"[^A-Za-z0-9._@+-]+|^[^A-Za-z0-9]+", "-", base).strip("-.")
+        stem = (
+            f"crontab-{self.owner}"
+            if self.owner
+            else re.sub(r"[^A-Za-z0-9._@+-]+|^[^A-Za-z0-9]+", "-", base).strip("-.")
+        )
         return f"{stem.removesuffix('.yaml') or 'crontab'}.yaml"
 
 
@@ -65,7 +69,9 @@ def of_host(crontab_file: str = SYSTEM, folder: str = SYSTEM_FOLDER) -> tuple[li
             continue
         if path != crontab_file and not _READ.fullmatch(name):
             if not name.startswith("."):
-                problems.append(Problem(Place(path), "", "is not imported: Debian's cron does not read a file of this name"))
+                problems.append(
+                    Problem(Place(path), "", "is not imported: Debian's cron does not read a file of this name")
+                )
             continue
         try:
             sources.append(Source(path, read(path), is_system=True))

@@ -18,9 +18,9 @@ _PATH = "/usr/bin:/bin"
 _SH = frozenset({"/bin/sh", "/usr/bin/sh"})
 _PLAIN = re.compile(r"[A-Za-z0-9_@%+:,./-][A-Za-z0-9_@%+=:,./-]*(?:[ \t]+[A-Za-z0-9_@%+=:,./-]+)*[ \t]*", re.ASCII)
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
-_OF_THE_SHELL = frozenset(
-    ". : alias bg break case cd command continue do eval exec exit export fc fg for getopts hash if jobs kill local read "
-    "readonly return set shift source then times trap type ulimit umask unalias unset until wait while".split()
+_OF_THE_SHELL = re.compile(
+    r"[.:]|alias|bg|break|case|cd|command|continue|do|eval|exec|exit|export|fc|fg|for|getopts|hash|if|jobs|kill|local"
+    r"|read|readonly|return|set|shift|source|then|times|trap|type|ulimit|umask|unalias|unset|until|wait|while"
 )
 _OF_CRON = frozenset({"MAILTO", "MAILFROM", "CONTENT_TYPE", "CONTENT_TRANSFER_ENCODING", "CRON_TZ", "LOGNAME"})
 _AS_CRON = {"timeout": 0, "catch_up": "skip", "overlap": "allow", "allow_background": True}
@@ -72,7 +72,9 @@ def drafts(entry: Entry, about: Circumstances, *, splits: bool) -> tuple[Draft, 
     parts = runparts.split(entry.command) if splits else ()
     if not parts:
         return (whole,)
-    remark = Problem(entry.place, "", "run-parts starts one script after the other; as jobs of their own they start together")
+    remark = Problem(
+        entry.place, "", "run-parts starts one script after the other; as jobs of their own they start together"
+    )
     found = []
     for script, command in parts:
         words = _without_action(whole.words) | _action(command, dict(entry.settings).get("SHELL", "/bin/sh"))
@@ -95,7 +97,7 @@ def _action(text: str, shell: str) -> dict[str, Any]:
     if shell not in _SH:
         return {"command": [shell, "-c", text]}
     words = text.split()
-    is_plain = _PLAIN.fullmatch(text) and words[0] not in _OF_THE_SHELL and "=" not in words[0]
+    is_plain = _PLAIN.fullmatch(text) and not _OF_THE_SHELL.fullmatch(words[0]) and "=" not in words[0]
     return {"command": words} if is_plain else {"shell": text}
 
 
@@ -144,5 +146,7 @@ def _zone(settings: dict[str, str], words: dict[str, Any], about: Circumstances,
     words["timezone"] = wanted
     if about.dialect == "cronie":
         return wanted
-    remarks.append(f"Debian's cron goes by the host's time ({about.zone}) whatever CRON_TZ says; cronie goes by it, as the job does")
+    remarks.append(
+        f"Debian's cron goes by the host's time ({about.zone}) and not by CRON_TZ; cronie goes by it, as the job does"
+    )
     return about.zone

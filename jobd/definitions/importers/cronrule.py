@@ -1,4 +1,4 @@
-"""When Vixie's cron, as Debian ships it, starts a line: its own handling of a clock that moves, measured on the program.
+"""When Vixie's cron, as Debian ships it, starts a line: its handling of a clock that moves, measured on the program.
 
 It counts local minutes. Where they jump ahead by 5 minutes or more, wildcard lines run for the minute that is now and
 fixed ones for every minute missed, each of them, at once; where they jump back, fixed lines wait until the clock has

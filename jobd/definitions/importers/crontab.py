@@ -58,8 +58,8 @@ def read(content: bytes, file: str, *, is_system: bool) -> Crontab:
         line = content.count(b"\n", 0, error.start) + 1
         return Crontab((), (Problem(Place(file, line, 1), "", "is not UTF-8 (convert it with iconv)"),))
     reader = _Reader(file, is_system)
-    for number, line in enumerate(text.split("\n"), 1):
-        reader.take(line, number)
+    for number, row in enumerate(text.split("\n"), 1):
+        reader.take(row, number)
     return Crontab(tuple(reader.entries), tuple(reader.problems + _unfinished(text, file)))
 
 
@@ -68,11 +68,13 @@ def _nothing(file: str, why: str) -> Crontab:
 
 
 def _unfinished(text: str, file: str) -> list[Problem]:
-    last = text.split("\n")[-1].strip()
+    last = text.rpartition("\n")[2].strip()
     if not last or last.startswith("#"):
         return []
     place = Place(file, text.count("\n") + 1, 1)
-    return [Problem(place, "", "has no newline at its end, for which cron ignores the line; it is imported all the same")]
+    return [
+        Problem(place, "", "has no newline at its end, for which cron ignores the line; it is imported all the same")
+    ]
 
 
 class _Reader:
@@ -151,7 +153,9 @@ def _times(text: str) -> tuple[Times, str]:
     count = 1 if text.startswith("@") else 5
     words = text.split(None, count)
     if len(words) <= count:
-        raise ValueError("there is no command" if len(words) == count else f"five time fields are needed, not {text[:40]!r}")
+        raise ValueError(
+            "there is no command" if len(words) == count else f"five time fields are needed, not {text[:40]!r}"
+        )
     return crontimes.read(words[:count]), words[count]
 
 

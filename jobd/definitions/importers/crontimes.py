@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 _ITEM = re.compile(r"(\*|\d+|[a-z]+)(?:-(\d+|[a-z]+))?(?:/(\d+))?", re.ASCII)
 _RANDOM = re.compile(r"(\d*)~(\d*)", re.ASCII)
-_MONTHS = tuple("jan feb mar apr may jun jul aug sep oct nov dec".split())
-_WEEKDAYS = tuple("sun mon tue wed thu fri sat sun".split())
+_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+_WEEKDAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _FIELDS: tuple[tuple[str, int, int, tuple[str, ...]], ...] = (
     ("minute", 0, 59, ()),
     ("hour", 0, 23, ()),
@@ -54,7 +54,9 @@ class Times:
         """Whether any day of any year can match."""
         if not (self.minutes and self.hours and self.months and (self.days or self.weekdays)):
             return False
-        longest = max((29 if m == 2 else 30 if m in (4, 6, 9, 11) else 31) for m in range(1, 13) if self.months >> m & 1)
+        longest = max(
+            (29 if m == 2 else 30 if m in (4, 6, 9, 11) else 31) for m in range(1, 13) if self.months >> m & 1
+        )
         by_day = bool(self.days & (2 << longest) - 2)
         return by_day and bool(self.weekdays) if self.needs_both_days else by_day or bool(self.weekdays)
 

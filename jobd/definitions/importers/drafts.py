@@ -1,4 +1,4 @@
-"""What an importer hands over: a job in jobd's words before it has a name, what those words leave out, and the old rule."""
+"""What an importer hands over: a job in jobd's words without a name yet, what they leave out, and the old rule."""
 
 from __future__ import annotations
 

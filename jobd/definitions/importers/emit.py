@@ -8,8 +8,12 @@ from typing import Any
 
 from jobd.definitions.scalars import resolve
 
-_PLAIN = re.compile(r"[A-Za-z0-9_/.@*%+=-](?:[A-Za-z0-9_/.@*%+=,~ ()!:&|;$?<>^'\"{}\[\]-]*[A-Za-z0-9_/.@*%+=~()-])?", re.ASCII)
-_PLAIN_IN_FLOW = re.compile(r"[A-Za-z0-9_/.@+=](?:[A-Za-z0-9_/.@*%+=~ ()-]*[A-Za-z0-9_/.@*%+=()-])?", re.ASCII)
+_PLAIN = re.compile(
+    r"[A-Za-z0-9_/.@*%+=-](?:[A-Za-z0-9_/.@*%+=,~ ()!:&|;$?<>^'\"{}\[\]-]*[A-Za-z0-9_/.@*%+=~()-])?", re.ASCII
+)
+_PLAIN_IN_FLOW = re.compile(
+    r"(?:[A-Za-z0-9_/.+=]|-+[A-Za-z0-9_/.])(?:[A-Za-z0-9_/.@*%+=~ ()-]*[A-Za-z0-9_/.@*%+=()-])?", re.ASCII
+)
 _KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*", re.ASCII)
 _WIDTH = 120
 _SHORT = {0x07: "\\a", 0x08: "\\b", 0x09: "\\t", 0x0A: "\\n", 0x0D: "\\r", 0x22: '\\"', 0x5C: "\\\\"}
@@ -40,12 +44,16 @@ def _value(value: Any, indent: str) -> str:
         return f" |{kept}\n" + "\n".join(f"{indent}  {line}" if line else "" for line in body)
     flow = _flow(value)
     if isinstance(value, list | dict) and value and len(indent) + len(flow) > _WIDTH - 20:
-        return "\n" + (mapping(value, indent + "  ") if isinstance(value, dict) else _items(value, indent + "  ")).rstrip("\n")
+        return "\n" + (
+            mapping(value, indent + "  ") if isinstance(value, dict) else _items(value, indent + "  ")
+        ).rstrip("\n")
     return f" {scalar(value)}" if not isinstance(value, list | dict) else f" {flow}"
 
 
 def _items(values: Sequence[Any], indent: str) -> str:
-    return "".join(f"{indent}- {scalar(value) if not isinstance(value, list | dict) else _flow(value)}\n" for value in values)
+    return "".join(
+        f"{indent}- {scalar(value) if not isinstance(value, list | dict) else _flow(value)}\n" for value in values
+    )
 
 
 def _flow(value: Any) -> str:
@@ -112,7 +120,9 @@ def _printable(text: str) -> str:
     return "".join(char if char.isprintable() else _escaped(char) for char in text)
 
 
-def document(parts: Iterable[tuple[str, Mapping[str, Any], Sequence[str]]], shared: Mapping[str, Any], head: str = "") -> str:
+def document(
+    parts: Iterable[tuple[str, Mapping[str, Any], Sequence[str]]], shared: Mapping[str, Any], head: str = ""
+) -> str:
     """A whole file: what all jobs share as defaults, then the jobs, each below comments of its own."""
     text = comment(head) if head else ""
     if shared:

@@ -51,7 +51,9 @@ def _settled(draft: Draft, name: str, rules: Rules) -> Imported:
         for problem in judged:
             value = _take_out(words, problem.path.removeprefix(f"jobs.{name}"))
             key = problem.path.removeprefix(f"jobs.{name}").lstrip(".") or "the job"
-            problems.append(Problem(draft.place, f"jobs.{name}", f"{key}: {_shown(value)} is left out: {problem.message}"))
+            problems.append(
+                Problem(draft.place, f"jobs.{name}", f"{key}: {_shown(value)} is left out: {problem.message}")
+            )
     raise AssertionError(f"jobd refuses {words!r} again and again")
 
 
@@ -79,7 +81,7 @@ def _take_out(words: dict[str, Any], path: str) -> Any:
         holders.append(holders[-1][step])
     if (isinstance(holders[-1], dict) and steps[-1] not in holders[-1]) or not isinstance(holders[-1], dict | list):
         return words.pop(str(steps[0]), None)
-    value = holders[-1].pop(steps[-1])
+    value = holders[-1].pop(steps[-1])  # type: ignore[arg-type,unused-ignore]
     for holder, step in zip(reversed(holders[:-1]), reversed(steps[:-1]), strict=True):
         if not holder[step]:
             del holder[step]
@@ -108,4 +110,7 @@ def _common(jobs: Sequence[Imported]) -> dict[str, Any]:
 
 
 def _remarks(job: Imported) -> list[str]:
-    return [f"from {job.place.file}:{job.place.line}", *(f"not the same: {problem.message}" for problem in job.problems)]
+    return [
+        f"from {job.place.file}:{job.place.line}",
+        *(f"not the same: {problem.message}" for problem in job.problems),
+    ]
