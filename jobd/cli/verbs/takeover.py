@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -22,9 +22,15 @@ if TYPE_CHECKING:
 _FIVE_YEARS = timedelta(days=5 * 366)
 
 
-@click.group(name="import", epilog="Nothing is written without --write, and nothing of the old scheduler is changed.")
+@click.group(
+    name="import",
+    epilog="\b\nExamples:\n  jobd-ctl import crontab --system\n  jobd-ctl import crontab /etc/cron.d/sysstat --write",
+)
 def takeover() -> None:
-    """Take over from cron or systemd timers: print definitions, and where their fires differ from the old ones."""
+    """Take over from cron or systemd timers: print definitions, and where their fires differ from the old ones.
+
+    Nothing is written without --write, and nothing of the old scheduler is changed.
+    """
 
 
 def _options(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -154,6 +160,4 @@ def _moment(option: str, text: str | None, now: datetime) -> datetime | None:
         raise click.BadParameter(str(error), param_hint=option) from None
 
 
-commands: Sequence[click.Command] = (crontab,)
-for command in commands:
-    takeover.add_command(command)
+takeover.add_command(crontab)
