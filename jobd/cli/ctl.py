@@ -25,6 +25,7 @@ VERBS = {
     "next": ("upcoming", "upcoming", "The coming slots of a job, of all jobs, or of a cron expression."),
     "why": ("why", "why", "The reason a job did not run, or a run has not yet."),
     "slots": ("slots", "slots", "What became of every due slot: started, skipped, missed, and why."),
+    "simulate": ("simulate", "simulate", "Which coming runs would overlap, wait or be skipped."),
     "run": ("submit", "run", "Submit a run of a job."),
     "submit": ("submit", "submit", "Submit a command of your own, or a batch of runs."),
     "runs": ("runs", "runs", "List runs, newest first."),

@@ -32,13 +32,14 @@ def _plain(job: Job) -> dict[str, Any]:
 def _job(data: dict[str, Any]) -> Job:
     values = _known(Job, data)
     values["action"] = _action(data["action"])
-    values["schedule"] = _schedule(data.get("schedule", {}))
+    values["schedule"] = schedule_from(data.get("schedule", {}))
     values["retry"] = RetryPolicy(**_known(RetryPolicy, data.get("retry", {})))
     values["env"] = tuple((name, value) for name, value in data.get("env", ()))
     return Job(**values)
 
 
-def _schedule(data: dict[str, Any]) -> Schedule:
+def schedule_from(data: dict[str, Any]) -> Schedule:
+    """The schedule whose fields, as JSON keeps them, these are."""
     values = _known(Schedule, data)
     values["exclude"] = tuple(
         Calendar(one["name"], tuple((first, last) for first, last in one["days"])) for one in data.get("exclude", ())

@@ -180,6 +180,11 @@ class History:
         rows = self._rows("front_of_lane", {"run": run.id, "queue": run.queue, "most": most})
         return next((place for place, row in enumerate(rows) if row[0] == run.id), None)
 
+    def durations(self, job: str, most: int = 100) -> list[float]:
+        """The seconds that the successful ones of the last `most` runs of a job took."""
+        rows = self._rows("durations", {"job": job, "most": most})
+        return [max(0, row[0]) / 1e6 for row in rows]
+
     def remembered(self, job: str) -> Remembered | None:
         """What the store remembers of a job, in force or not."""
         rows = self._rows("remembered", {"name": job})

@@ -420,6 +420,13 @@ ORDER BY priority DESC, run_at, id LIMIT :most;
 -- What is remembered of a job by its name, in force or not.
 SELECT first_seen_at, watermark, last_slot, removed_at FROM job WHERE name = :name AND id > 0;
 
+-- name: durations
+-- How long those of a job's last runs took that succeeded, in microseconds, newest first.
+SELECT finished_at - started_at FROM (
+  SELECT state, started_at, finished_at FROM run INDEXED BY run_of_job
+  WHERE job = (SELECT id FROM job WHERE name = :job) ORDER BY id DESC LIMIT :most)
+WHERE state = 'succeeded' AND started_at IS NOT NULL;
+
 -- name: move_lane
 -- Let the unfinished runs of a job stand in the lane its limit asks for.
 UPDATE run SET lane = :lane

@@ -234,6 +234,12 @@ def test_a_job_that_a_broken_file_never_brought_into_force_is_explained(live: Li
     assert live.ctl("reload").returncode == 0
 
 
+def test_simulate_goes_by_the_runs_there_were(live: Live) -> None:
+    assert live.ctl("run", "hello", "--wait").returncode == 0
+    found = live.json("simulate", "nightly", "--to", "3d")
+    assert [(job["job"], job["slots"], job["started"]) for job in found["jobs"]] == [("nightly", 3, 3)]
+
+
 def test_queues_and_health_answer(live: Live) -> None:
     assert "default" in live.ctl("queues").stdout
     assert live.ctl("health").returncode == 0

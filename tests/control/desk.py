@@ -119,6 +119,9 @@ class MemoryReads:
     def attempts(self, run: int) -> list[AttemptRecord]:
         return list(self.tries.get(run, []))
 
+    def durations(self, job: str) -> list[float]:
+        return [1.0, 2.0, 9.0] if job == "backup" else []
+
     def standings(self) -> dict[str, JobStanding]:
         return {}
 

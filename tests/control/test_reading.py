@@ -187,6 +187,24 @@ def test_why_hands_the_instant_over_as_it_was_asked_for(tmp_path: Path) -> None:
     served(tmp_path, check)
 
 
+def test_the_workload_is_told_page_by_page_with_what_is_usual(tmp_path: Path) -> None:
+    async def check(it: Served) -> None:
+        first = await it.get("/v1/workload?limit=1")
+        assert (first["workers_max"], first["queues"], first["next_cursor"]) == (
+            4,
+            {"default": 8, "email": 4},
+            "backup",
+        )
+        (backup,) = first["items"]
+        assert (backup["job"], backup["runs"], backup["median_seconds"], backup["p95_seconds"]) == ("backup", 3, 2, 9)
+        assert backup["schedule"]["expressions"] == ["30 2 * * *"]
+        second = await it.get("/v1/workload?cursor=backup")
+        assert [one["job"] for one in second["items"]] == ["off", "send-mail", "stubborn"]
+        assert second["items"][0]["median_seconds"] is None and second["next_cursor"] is None
+
+    served(tmp_path, check)
+
+
 def test_waiting_answers_as_soon_as_the_run_is_final(tmp_path: Path) -> None:
     async def check(it: Served) -> None:
         run = submitted(it.desk)

@@ -66,6 +66,7 @@ HOT: dict[str, str | None] = {
     "running_in_queue": "run_running",
     "active_of_job": "run_active",
     "front_of_lane": "run_ready",
+    "durations": "run_of_job",
     "remembered": "sqlite_autoindex_job_1",
 }
 

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from jobd.core.records import SlotRecord
-from jobd.core.states import Disposition, RunState
+from jobd.core.states import Disposition, Outcome, RunState
 from jobd.store import jobs, runs
 from tests.store.builders import NOW, Store, scheduled
 
@@ -91,3 +91,14 @@ def test_a_cursor_that_no_page_gave_is_refused(store: Store) -> None:
     for cursor in ("x", "1", "1-2-3", "-"):
         with pytest.raises(ValueError):
             store.history.slots(None, None, None, 5, cursor)
+
+
+def test_durations_are_those_of_runs_that_succeeded(store: Store) -> None:
+    for outcome, seconds in ((Outcome.SUCCEEDED, 2), (Outcome.FAILED, 60), (Outcome.SUCCEEDED, 4)):
+        (run,) = store.submit()
+        key = store.start(run)
+        store.now += timedelta(seconds=seconds)
+        store.end(key, outcome, started_at=store.now - timedelta(seconds=seconds))
+    assert store.history.durations("backup") == [4.0, 2.0]
+    assert store.history.durations("backup", 2) == [4.0]
+    assert store.history.durations("nope") == []
