@@ -1,4 +1,4 @@
-"""Cron expressions of five fields and the local minutes they name; fields, zones and instants are elsewhere."""
+"""Cron expressions of five or six fields and the local times they name; fields, zones and instants are elsewhere."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 from datetime import date
 from functools import lru_cache
 
-from jobd.core import cronfields
+from jobd.core import cronfields, cronhash
+from jobd.core.cronfields import DAY_OF_MONTH, DAY_OF_WEEK, HOUR, LAST_DAY, LAST_WEEK, LAST_WORKDAY, MINUTE
 
 MACROS = {
     "@yearly": "0 0 1 1 *",
@@ -23,14 +24,17 @@ LONGEST = 256
 _EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
 _MONTHS_AHEAD = 50 * 12
 _MONTH_LENGTHS = (0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
+_SUNDAY, _SATURDAY = 0, 6
 _EVERY_SEVENTH = sum(1 << n for n in range(0, 35, 7))
 
 
 @dataclass(frozen=True, slots=True)
 class Cron:
-    """A parsed expression. Bit n of a mask stands for the value n; day-of-week bits are 0 (Sunday) to 6."""
+    """A parsed expression. Bit n of a mask stands for the value n; what days have more is told in `cronfields`."""
 
     text: str
+    """The fields in lower case, a value of the job's own for each `H`."""
+    seconds: int
     minutes: int
     hours: int
     days: int
@@ -46,30 +50,80 @@ class Cron:
         return _possible(replace(self, needs_both_days=True))
 
     def first_wall(self, wall: int) -> int | None:
-        """The first matching local minute at or after `wall`; None if there is none within 50 years.
+        """The first matching local second at or after `wall`; None if there is none within 50 years.
 
         Local time is counted in seconds from 1970-01-01 00:00 local, as if no clock had ever been moved.
         """
-        day, minute = divmod(-(-wall // 60), 1440)
+        minute, second = divmod(wall, 60)
+        left = self.seconds >> second
+        if not left:
+            minute, second, left = minute + 1, 0, self.seconds
+        found = self._first_minute(minute)
+        if found is None:
+            return None
+        return found * 60 + (second + _lowest(left) if found == minute else _lowest(self.seconds))
+
+    def count_walls(self, after: int, until: int) -> int:
+        """How many matching local seconds come after `after` and not after `until`."""
+        (first, start), (last, end) = divmod(after + 1, 60), divmod(until, 60)
+        if after >= until:
+            return 0
+        total = self._count_minutes(first, last) * self.seconds.bit_count()
+        if self._count_minutes(first, first):
+            total -= (self.seconds & (1 << start) - 1).bit_count()
+        if self._count_minutes(last, last):
+            total -= (self.seconds >> end + 1).bit_count()
+        return total
+
+    def days_of(self, year: int, month: int) -> int:
+        """The days of a month on which it is due, as a mask of the days 1 to 31."""
+        if not self.months >> month & 1:
+            return 0
+        first, length = date(year, month, 1).toordinal() % 7, _length(year, month)
+        by_day, by_weekday = self._by_day(first, length), self._by_weekday(first, length)
+        days = by_day & by_weekday if self.needs_both_days else by_day | by_weekday
+        return days & (2 << length) - 2
+
+    def _by_day(self, first: int, length: int) -> int:
+        """The days of the field day of month, in a month that begins on weekday `first`."""
+        days = self.days
+        if days >> LAST_DAY & 1:
+            days |= 1 << length
+        if days >> LAST_WORKDAY & 1:
+            weekday = (first + length - 1) % 7
+            days |= 1 << length - {_SATURDAY: 1, _SUNDAY: 2}.get(weekday, 0)
+        return days
+
+    def _by_weekday(self, first: int, length: int) -> int:
+        """The days of the field day of week, in a month that begins on weekday `first`."""
+        every = self.weekdays & 127
+        days = _EVERY_SEVENTH * ((every >> first | every << 7 - first) & 127) << 1
+        for bit in _bits(self.weekdays >> 7):
+            week, weekday = divmod(bit, 7)
+            day = 1 + (weekday - first) % 7 + 7 * week
+            days |= 1 << (day if week + 1 < LAST_WEEK else day - 7 * ((day - length + 6) // 7))
+        return days
+
+    def _first_minute(self, start: int) -> int | None:
+        """The first matching local minute at or after one, both counted from 1970."""
+        day, minute = divmod(start, 1440)
         today = date.fromordinal(day + _EPOCH_ORDINAL)
         year, month = today.year, today.month
-        days = self._days_of(year, month)
+        days = self.days_of(year, month)
         if days >> today.day & 1 and (minute := self._minute_from(minute)) >= 0:
-            return (day * 1440 + minute) * 60
+            return day * 1440 + minute
         days = days >> today.day + 1 << today.day + 1
         for _ in range(_MONTHS_AHEAD):
             if days:
                 found = date(year, month, _lowest(days)).toordinal() - _EPOCH_ORDINAL
-                return (found * 1440 + self._minute_from(0)) * 60
+                return found * 1440 + self._minute_from(0)
             year, month = (year, month + 1) if month < 12 else (year + 1, 1)
-            days = self._days_of(year, month)
+            days = self.days_of(year, month)
         return None
 
-    def count_walls(self, after: int, until: int) -> int:
-        """How many matching local minutes come after `after` and not after `until`."""
-        (first, start), (last, end) = divmod(after // 60 + 1, 1440), divmod(until // 60, 1440)
-        if (first, start) > (last, end):
-            return 0
+    def _count_minutes(self, first_minute: int, last_minute: int) -> int:
+        """How many matching local minutes there are from one to another, both counted from 1970."""
+        (first, start), (last, end) = divmod(first_minute, 1440), divmod(last_minute, 1440)
         a_day = self._minutes_left(0)
         total = self._count_days(first, last) * a_day
         if self._count_days(first, first):
@@ -84,7 +138,7 @@ class Cron:
         total = 0
         for number in range(start.year * 12 + start.month - 1, end.year * 12 + end.month):
             year, month = number // 12, number % 12 + 1
-            days = self._days_of(year, month)
+            days = self.days_of(year, month)
             if (year, month) == (start.year, start.month):
                 days = days >> start.day << start.day
             if (year, month) == (end.year, end.month):
@@ -98,16 +152,6 @@ class Cron:
         later = (self.hours >> hour + 1).bit_count() * self.minutes.bit_count()
         return later + (self.hours >> hour & 1) * (self.minutes >> minute).bit_count()
 
-    def _days_of(self, year: int, month: int) -> int:
-        """The days of a month on which it is due, as a mask of the days 1 to 31."""
-        if not self.months >> month & 1:
-            return 0
-        first = date(year, month, 1).toordinal() % 7
-        week = (self.weekdays >> first | self.weekdays << 7 - first) & 127
-        by_weekday = week * _EVERY_SEVENTH << 1
-        days = self.days & by_weekday if self.needs_both_days else self.days | by_weekday
-        return days & (2 << _length(year, month)) - 2
-
     def _minute_from(self, minute: int) -> int:
         """The first matching minute of a day at or after one; -1 if there is none."""
         hour, minute = divmod(minute, 60)
@@ -118,9 +162,8 @@ class Cron:
         return -1
 
 
-@lru_cache(maxsize=16384)
-def parse(text: str) -> Cron:
-    """The expression of five fields or the `@` word in `text`.
+def parse(text: str, name: str = "") -> Cron:
+    """The expression of five or six fields (seconds first) or the `@` word in `text`, in the job `name`.
 
     Raises ValueError with the reason for everything else, and for what can never be due.
     """
@@ -131,52 +174,60 @@ def parse(text: str) -> Cron:
     words = text.lower().split()
     if len(words) == 1 and words[0].startswith("@"):
         words = _macro(words[0]).split()
-    fields = _five(words)
-    minutes, hours, days, months, weekdays = (cronfields.mask(index, field) for index, field in enumerate(fields))
-    return _possible(
-        Cron(
-            " ".join(text.split()),
-            minutes,
-            hours,
-            days,
-            months,
-            weekdays,
-            is_wildcard=fields[0].startswith("*") or fields[1].startswith("*"),
-            needs_both_days=fields[2].startswith("*") or fields[4].startswith("*"),
-        )
+    fields = _fields(words)
+    if "h" in text.lower():
+        first = len(cronfields.FIELDS) - len(fields)
+        fields = tuple(cronhash.settled(first + place, field, name) for place, field in enumerate(fields))
+    return _of_fields(fields)
+
+
+@lru_cache(maxsize=16384)
+def _of_fields(fields: tuple[str, ...]) -> Cron:
+    six = fields if len(fields) == 6 else ("0", *fields)
+    seconds, minutes, hours, days, months, weekdays = map(cronfields.mask, range(6), six)
+    cron = Cron(
+        " ".join(fields),
+        seconds,
+        minutes,
+        hours,
+        days,
+        months,
+        weekdays,
+        # The second does not matter: a schedule goes by its minutes and hours (Debian's cron has nothing finer).
+        is_wildcard=six[MINUTE].startswith("*") or six[HOUR].startswith("*"),
+        needs_both_days=six[DAY_OF_MONTH].startswith("*") or six[DAY_OF_WEEK].startswith("*"),
     )
+    return _possible(cron)
 
 
 def _macro(word: str) -> str:
+    if word in ("@boot", "@reboot"):
+        raise ValueError("@boot (once per start of the host) is not supported by this version yet")
     if word not in MACROS:
-        raise ValueError(f'"{word}" is not a schedule (allowed: {", ".join(MACROS)}, @boot)')
+        raise ValueError(f'"{word}" is not a schedule (allowed: {", ".join(MACROS)})')
     return MACROS[word]
 
 
-def _five(words: list[str]) -> list[str]:
+def _fields(words: list[str]) -> tuple[str, ...]:
     if any("=" in word for word in words):
         raise ValueError("a cron expression sets no variables (the time zone goes into the key timezone)")
-    if len(words) == 6:
-        raise ValueError("cron expressions of six fields (seconds first) are not supported by this version yet")
-    if len(words) != 5:
+    if len(words) not in (5, 6):
         raise ValueError(
-            f"a cron expression has five fields (minute, hour, day of month, month, day of week), not {len(words)}"
+            f"a cron expression has five fields (minute, hour, day of month, month, day of week)"
+            f" or six (second first), not {len(words)}"
         )
-    return words
+    return tuple(words)
 
 
 def _possible(cron: Cron) -> Cron:
     """The expression itself if some day can match it.
 
-    Where a day of some month exists, it meets every day of the week within 40 years (29 February around 2100 is the
-    rarest), so that looking for a day of a month is enough.
+    Years repeat after 28 years (but for 2100 and its like), so that a day which none of them has never comes; one that
+    some year has comes within 40 years (29 February around 2100 is the rarest).
     """
-    if not cron.needs_both_days:
+    if any(cron.days_of(year, month) for year in range(2001, 2029) for month in range(1, 13)):
         return cron
-    longest = max(_length(2000, month) for month in range(1, 13) if cron.months >> month & 1)
-    if _lowest(cron.days) > longest:
-        raise ValueError(f'"{cron.text}" can never be due: no such day is in those months')
-    return cron
+    raise ValueError(f'"{cron.text}" can never be due: no such day is in those months')
 
 
 def _length(year: int, month: int) -> int:
@@ -187,3 +238,7 @@ def _length(year: int, month: int) -> int:
 
 def _lowest(mask: int) -> int:
     return (mask & -mask).bit_length() - 1
+
+
+def _bits(mask: int) -> list[int]:
+    return [n for n in range(mask.bit_length()) if mask >> n & 1]

@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Literal
 
-from jobd.core import calendars, cron, zones
+from jobd.core import calendars, cron, once, zones
 from jobd.core.cron import Cron
 from jobd.core.dst import Clockwork
 from jobd.core.model import Schedule
+from jobd.core.once import Once
 from jobd.core.spans import EPOCH, seconds, show_seconds
 
 _SECOND = timedelta(seconds=1)
@@ -47,13 +49,13 @@ class Boot:
     text: str = "@boot"
 
 
-Rule = Cron | Every | After | Boot
+Rule = Cron | Once | Every | After | Boot
 
 
-def parse(expression: str) -> Rule:
-    """The rule in a text: cron of five fields, `@hourly` and its kin, `@boot`, `every 15m`, or `after 15m`.
+def parse(expression: str, name: str = "", *, day_match: Literal["or", "and"] = "or") -> Rule:
+    """The rule in a text of the job `name`: cron, `@hourly` and its kin, `@boot`, `every 15m`, `after 15m`, `at T`.
 
-    Raises ValueError with the reason for everything else.
+    Raises ValueError with the reason for everything else, and for what can never be due.
     """
     if not isinstance(expression, str) or not expression.strip():
         raise ValueError('a schedule is a text such as "30 2 * * *", "@hourly" or "every 15m"')
@@ -66,28 +68,31 @@ def parse(expression: str) -> Rule:
             text, span = _span("after", "".join(rest).strip())
             return After(text, span)
         case "at":
-            raise ValueError("at T (once, at an instant) is not supported by this version yet")
+            return once.parse("".join(rest).strip())
         case "@boot" | "@reboot" if not rest:
             return Boot()
         case _:
-            return cron.parse(expression.strip())
+            found = cron.parse(expression.strip(), name)
+            return found.requiring_both_days() if day_match == "and" else found
 
 
 class Timetable:
     """The instants at which a job is due by the clock. Instants are aware datetimes in UTC.
 
     What events bring about (`has_boot`, `after`) is known here and worked out by `occasions`. `anchor` is what `every`
-    counts from: the job's last slot, or the instant it was first seen; `name` is the job's, which `jitter` goes by.
-    Raises ValueError for an expression that `parse` refuses, one that can never be due, and an unknown time zone.
+    counts from: the job's last slot, or the instant it was first seen; `name` is the job's, which `jitter` and `H` go
+    by. Raises ValueError for an expression that `parse` refuses, one that can never be due, and an unknown time zone.
     """
 
     __slots__ = ("_clockworks", "_everies", "_exclude", "_jitter", "after", "has_boot", "zone")
 
     def __init__(self, schedule: Schedule, host_zone: str, name: str = "") -> None:
         self.zone = zones.zone(schedule.timezone or host_zone)
-        rules = [parse(expression) for expression in schedule.expressions]
+        rules = [parse(expression, name, day_match=schedule.day_match) for expression in schedule.expressions]
         self._everies = tuple(rule for rule in rules if isinstance(rule, Every))
-        self._clockworks = tuple(_clockwork(rule, schedule, self.zone) for rule in rules if isinstance(rule, Cron))
+        self._clockworks = tuple(
+            _clockwork(rule, schedule, self.zone) for rule in rules if isinstance(rule, Cron | Once)
+        )
         self._exclude = schedule.exclude
         self._jitter = _offset(name, schedule.jitter_seconds)
         self.has_boot = any(isinstance(rule, Boot) for rule in rules)
@@ -154,14 +159,9 @@ class Timetable:
     def about(self, after: datetime, until: datetime, anchor: datetime) -> int:
         """How many instants are due after `after` and not after `until`, changes of the offset not counted."""
         start, end = ((at - EPOCH) // _SECOND - self._jitter for at in (after, until))
-        walls = (
-            clockwork.cron.count_walls(start + self._offset(start), end + self._offset(end))
-            for clockwork in self._clockworks
+        return sum(clockwork.about(start, end) for clockwork in self._clockworks) + sum(
+            every.count(after, until, anchor) for every in self._everies
         )
-        return sum(walls) + sum(every.count(after, until, anchor) for every in self._everies)
-
-    def _offset(self, second: int) -> int:
-        return self.zone.span(second).offset
 
     def remark(self, instant: datetime) -> str:
         """What is special about a slot, in phrases like `first pass of the repeated hour`; mostly empty."""
@@ -193,8 +193,9 @@ def _offset(name: str, jitter_seconds: float) -> int:
     return int.from_bytes(hashlib.sha256(f"jitter {name}".encode()).digest()[:8]) % most
 
 
-def _clockwork(rule: Cron, schedule: Schedule, zone: zones.Zone) -> Clockwork:
+def _clockwork(rule: Cron | Once, schedule: Schedule, zone: zones.Zone) -> Clockwork:
+    if isinstance(rule, Once) and rule.has_offset:
+        zone = zones.zone("UTC")
     gap = schedule.dst_gap or ("skip" if rule.is_wildcard else "run")
     overlap = schedule.dst_overlap or ("both" if rule.is_wildcard else "first")
-    wanted = rule.requiring_both_days() if schedule.day_match == "and" else rule
-    return Clockwork(wanted, zone, gap, overlap)
+    return Clockwork(rule, zone, gap, overlap)

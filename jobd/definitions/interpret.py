@@ -66,7 +66,7 @@ def check_defaults(node: Node, path: str) -> list[Problem]:
         words = JobWords.model_validate(plain(settled))
     except ValidationError as error:
         return problems_of(error, JobWords, settled, path)
-    return _timing_problems(words, settled, path)
+    return _timing_problems("", words, settled, path)
 
 
 def template(defaults: Node | None, name: str = "adhoc") -> Job:
@@ -137,7 +137,7 @@ def _job(name: str, node: Node, below: Node | None, rules: Rules, found: _Findin
     except ValidationError as error:
         found.add([problems_of(error, JobWords, words, path)])
         return None
-    problems = _timing_problems(checked, words, path)
+    problems = _timing_problems(name, checked, words, path)
     try:
         job = checked.job(name)
     except ValueError as error:
@@ -152,11 +152,11 @@ def _job(name: str, node: Node, below: Node | None, rules: Rules, found: _Findin
     return None if problems else defined(job, words, document)
 
 
-def _timing_problems(words: JobWords, node: Node, path: str) -> list[Problem]:
+def _timing_problems(name: str, words: JobWords, node: Node, path: str) -> list[Problem]:
     problems = []
     for index, expression in enumerate(words.schedule):
         try:
-            schedule.parse(expression)
+            schedule.parse(expression, name, day_match=words.day_match)
         except ValueError as error:
             problems.append(_at(node, path, "schedule", str(error), index))
     if words.timezone is not None:

@@ -216,7 +216,7 @@ def test_a_known_word_that_is_not_built_is_refused_as_such(word: str) -> None:
 
 @pytest.mark.parametrize(
     "expression",
-    ["30 2 30 2 *", "@boot 5m", "after", "at 2026-12-24T18:00", "* * * * * * *", "every", "every 0s", "tomorrow", ""],
+    ["30 2 30 2 *", "@boot 5m", "after", "at 2026-12-32T18:00", "* * * * * * *", "every", "every 0s", "tomorrow", ""],
 )
 def test_a_schedule_that_cannot_be_due_is_an_error_at_load(expression: str) -> None:
     (problem,) = problems(f'jobs:\n  a:\n    command: x\n    schedule: ["@hourly", "{expression}"]\n')

@@ -11,8 +11,13 @@ from jobd.definitions.schema.kinds import Duration, Name, Words, duration, one_o
 
 
 class Dst(Words):
-    gap: Literal["run", "skip", "shift"] | None = None
-    overlap: Literal["first", "second", "both"] | None = None
+    gap: Annotated[
+        Literal["run", "skip", "shift"] | None,
+        Field(description="Skipped times: run once after the gap, skip them, or shift each by the gap's length."),
+    ] = None
+    overlap: Annotated[
+        Literal["first", "second", "both"] | None, Field(description="Repeated times: which pass counts.")
+    ] = None
 
 
 Calendars = Annotated[list[Name], one_or_list({"type": "string"})]
@@ -22,11 +27,16 @@ Expressions = Annotated[list[str], one_or_list({"type": "string"})]
 class When(Words):
     schedule: Expressions = Field(
         default_factory=list,
-        description="One or several of: five cron fields, @hourly and the like, @boot, every 15m, after 15m.",
+        description="One or several of: five cron fields or six (second first) with names, lists, steps, L, LW, 1#2, FRIL"
+        " and H (by the job's name); @hourly and the like; @boot; every 15m; after 15m (of the last end);"
+        " at 2026-12-24T18:00.",
     )
     timezone: Annotated[str | None, Field(description="An IANA name; the host's zone by default.")] = None
-    dst: Dst = Dst()
-    day_match: Literal["or", "and"] = "or"
+    dst: Annotated[Dst, Field(description="Otherwise as Debian's cron: see docs/schedules.md.")] = Dst()
+    day_match: Annotated[
+        Literal["or", "and"],
+        Field(description="Whether a day must match day of month and day of week, or one of them."),
+    ] = "or"
     jitter: Duration = 0.0
     exclude: Calendars = Field(
         default_factory=list, description="Calendars of jobd.yaml: on their days nothing starts."
