@@ -27,8 +27,8 @@ Expressions = Annotated[list[str], one_or_list({"type": "string"})]
 class When(Words):
     schedule: Expressions = Field(
         default_factory=list,
-        description="One or several of: five cron fields or six (second first) with names, lists, steps, L, LW, 1#2, FRIL"
-        " and H (by the job's name); @hourly and the like; @boot; every 15m; after 15m (of the last end);"
+        description="One or several of: five cron fields or six (second first) with names, lists, steps, L, LW, 1#2,"
+        " FRIL and H (by the job's name); @hourly and the like; @boot; every 15m; after 15m (of the last end);"
         " at 2026-12-24T18:00.",
     )
     timezone: Annotated[str | None, Field(description="An IANA name; the host's zone by default.")] = None
