@@ -25,8 +25,10 @@ from jobd.core.spans import from_micros, micros
 from jobd.core.states import Disposition, Outcome, RunState, Trigger
 from jobd.store import dead
 from jobd.store.connection import Connection
+from jobd.store.retention import FINISHED_BUCKET
 
 _NO_CURSOR = 2**62
+_MOST_LANES = 10_000
 _PAGE, _MOST_PAGES = 1000, 20
 """Slots that are looked at to find those of one disposition: so many at a time, and so often before answering."""
 
@@ -92,9 +94,10 @@ class History:
         counts: dict[str, dict[RunState, int]] = {}
         for queue, state, count in self._rows("queue_counts"):
             counts.setdefault(queue, {})[RunState(state)] = count
-        oldest = dict(self._rows("oldest_waiting"))
+        oldest = dict(self._rows("oldest_waiting", {"most": _MOST_LANES}))
         buried = dict(self._rows("dead_counts"))
-        day = {row[0]: row[1:] for row in self._rows("finished_since", {"since": micros(now - timedelta(hours=24))})}
+        since = micros(now - timedelta(hours=24)) // FINISHED_BUCKET
+        day = {row[0]: row[1:] for row in self._rows("finished_since", {"since": since})}
         return {
             queue: _queue(queue, states, oldest.get(queue), buried.get(queue, 0), *day.get(queue, (0, 0, 0, None)))
             for queue, states in counts.items()
@@ -340,6 +343,6 @@ def _queue(
         executions_24h=executions,
         succeeded_24h=succeeded,
         failed_24h=failed,
-        average_seconds_24h=None if average is None else average / 1e6,
+        average_seconds_24h=average,
         dead_letters=dead_letters,
     )

@@ -95,7 +95,7 @@ ON CONFLICT (digest) DO UPDATE SET run = excluded.run, held_until = excluded.hel
 
 -- name: queued_by_owner
 -- How many runs of a submitter wait.
-SELECT count(*) FROM run WHERE owner = :owner AND state IN ('scheduled', 'queued', 'retrying', 'blocked');
+SELECT runs FROM backlog WHERE owner = :owner;
 
 -- name: add_slot
 -- Write down what became of a due slot; a slot that is there already stays as it is.
@@ -353,21 +353,34 @@ FROM job WHERE removed_at IS NULL AND id > 0;
 
 -- name: active_counts
 -- How many runs each job has waiting and running.
-SELECT job, sum(state <> 'running'), sum(state = 'running') FROM run INDEXED BY run_active
+SELECT job, sum(iif(state <> 'running', runs, 0)), sum(iif(state = 'running', runs, 0)) FROM tally
 WHERE state IN ('blocked', 'scheduled', 'queued', 'running', 'retrying') GROUP BY job;
 
 -- name: queue_counts
 -- How many runs each queue holds in each state.
-SELECT queue, state, count(*) FROM run GROUP BY queue, state;
+SELECT queue, state, sum(runs) FROM tally GROUP BY queue, state HAVING sum(runs) > 0;
 
 -- name: oldest_waiting
--- Since when the oldest run of each queue waits for a worker.
-SELECT queue, min(run_at) FROM run INDEXED BY run_ready WHERE state = 'queued' GROUP BY queue;
+-- Since when the oldest run of each queue waits for a worker: the first of each lane and priority, found by hopping.
+WITH RECURSIVE hop (id) AS (
+  SELECT * FROM (SELECT id FROM run INDEXED BY run_ready WHERE state = 'queued' ORDER BY queue, lane, priority DESC LIMIT 1)
+  UNION ALL
+  SELECT coalesce(
+    (SELECT next.id FROM run AS next INDEXED BY run_ready WHERE next.state = 'queued' AND next.queue = here.queue
+       AND next.lane = here.lane AND next.priority < here.priority ORDER BY next.priority DESC, next.run_at LIMIT 1),
+    (SELECT next.id FROM run AS next INDEXED BY run_ready WHERE next.state = 'queued' AND next.queue = here.queue
+       AND next.lane > here.lane ORDER BY next.lane, next.priority DESC, next.run_at LIMIT 1),
+    (SELECT next.id FROM run AS next INDEXED BY run_ready WHERE next.state = 'queued' AND next.queue > here.queue
+     ORDER BY next.queue, next.lane, next.priority DESC, next.run_at LIMIT 1))
+  FROM hop JOIN run AS here ON here.id = hop.id LIMIT :most
+)
+SELECT run.queue, min(run.run_at) FROM hop JOIN run ON run.id = hop.id GROUP BY run.queue;
 
 -- name: finished_since
--- What each queue finished since an instant: runs, successes, failures and their mean duration in microseconds.
-SELECT queue, count(*), sum(state = 'succeeded'), sum(state = 'failed'), avg(finished_at - started_at)
-FROM run INDEXED BY run_finished WHERE finished_at IS NOT NULL AND finished_at >= :since GROUP BY queue;
+-- What each queue finished since an instant (in units of five minutes): runs, successes, failures, their mean seconds.
+SELECT queue, sum(runs), sum(iif(state = 'succeeded', runs, 0)), sum(iif(state = 'failed', runs, 0)),
+       sum(seconds) / sum(runs)
+FROM finished WHERE bucket >= :since AND state IN ('succeeded', 'failed') GROUP BY queue;
 
 -- name: list_slots
 -- What became of the due slots of all jobs in a span of time, newest first: only the jobs whose newest slot is among the
@@ -504,3 +517,16 @@ SELECT id FROM job WHERE id > :cursor ORDER BY id LIMIT :most;
 -- name: forget_slots
 -- Take old slots of a job out of the history, at most so many at once.
 DELETE FROM slot WHERE job = :job AND at IN (SELECT at FROM slot WHERE job = :job AND at < :before ORDER BY at LIMIT :most);
+
+-- name: count_new
+-- Count runs that were just accepted.
+INSERT INTO tally (job, queue, state, runs) VALUES (?, ?, ?, ?)
+ON CONFLICT (job, queue, state) DO UPDATE SET runs = runs + excluded.runs;
+
+-- name: count_owned
+-- Count runs of a submitter that were just accepted.
+INSERT INTO backlog (owner, runs) VALUES (?, ?) ON CONFLICT (owner) DO UPDATE SET runs = runs + excluded.runs;
+
+-- name: forget_finished
+-- Drop the figures of what was finished long ago.
+DELETE FROM finished WHERE bucket < :before;

@@ -14,6 +14,9 @@ from jobd.store.connection import Transaction
 _AMONG = 10_000
 """Newest runs of a job that are looked through for its last of each kind; where too few are found, all others stay."""
 
+FINISHED_BUCKET = 300_000_000
+"""Microseconds in which what was finished is counted together."""
+
 
 def ended(tx: Transaction, cursor: int, before: datetime, most: int) -> list[Ended]:
     """The next runs above a cursor that were made before an instant, by id; some may not have ended."""
@@ -45,6 +48,11 @@ def forget(tx: Transaction, runs: Sequence[Ended]) -> list[AttemptKey]:
     """Take runs out of the history; the attempts whose output nobody can ask for any more."""
     tx.many("forget_run", ((run.run,) for run in runs))
     return [AttemptKey(run.run, attempt) for run in runs for attempt in range(1, run.attempts + 1)]
+
+
+def forget_figures(tx: Transaction, before: datetime) -> None:
+    """Drop the figures of what was finished before an instant."""
+    tx.run("forget_finished", {"before": micros(before) // FINISHED_BUCKET})
 
 
 def jobs_above(tx: Transaction, cursor: int, most: int) -> list[int]:

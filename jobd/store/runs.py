@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from operator import itemgetter
 from typing import Any
 
 from jobd.core.allot import Lane
@@ -71,7 +73,9 @@ def submit(tx: Transaction, requests: Sequence[tuple[RunRequest, JobRef]]) -> li
     """Accept runs in one go and give their ids, in order. Keys are the caller's to settle (`holder_of`, `hold`)."""
     row = tx.row("last_run_id")
     first = (row[0] if row else 0) + 1
-    tx.many("add_run", (_run_row(tx, first + n, request, ref) for n, (request, ref) in enumerate(requests)))
+    rows = [_run_row(tx, first + n, request, ref) for n, (request, ref) in enumerate(requests)]
+    tx.many("add_run", rows)
+    _count(tx, rows)
     payloads = [
         (first + n, _encode(request.payload)) for n, (request, _) in enumerate(requests) if request.payload is not None
     ]
@@ -101,6 +105,18 @@ def _run_row(tx: Transaction, run: int, request: RunRequest, ref: JobRef) -> tup
         request.key,
         None if (expires_at := request.expires_at(tx.now)) is None else micros(expires_at),
     )
+
+
+_stand, _owner = itemgetter(1, 4, 6), itemgetter(13)
+"""Of a row of `_run_row`: its job, queue and state; whose it is."""
+
+
+def _count(tx: Transaction, rows: Sequence[tuple[object, ...]]) -> None:
+    """Count new runs in, a batch at a time; what becomes of them is counted by the store's triggers."""
+    tx.many("count_new", [(*stand, count) for stand, count in Counter(map(_stand, rows)).items()])
+    owned = [(owner, count) for owner, count in Counter(map(_owner, rows)).items() if owner is not None]
+    if owned:
+        tx.many("count_owned", owned)
 
 
 def _digest(request: RunRequest) -> bytes:

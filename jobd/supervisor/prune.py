@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from jobd.core.model import AttemptKey
 from jobd.core.retention import Ended, Pruned, Retention, is_old
@@ -19,6 +19,8 @@ EVERY_SECONDS = 3600.0
 _RUNS = 250
 _SLOTS = 500
 _JOBS = 100
+_FIGURES = timedelta(hours=48)
+"""Nobody asks for more than the last 24 hours of a queue."""
 _OVER = object()
 
 
@@ -51,6 +53,7 @@ class Pruner:
         """One pass over everything, pausing after each step; `done` is counted up as it goes."""
         yield from self._runs(done)
         yield from self._slots(done)
+        yield from self._figures()
         yield from self._output(done)
 
     def _runs(self, done: Pruned) -> Iterator[None]:
@@ -78,6 +81,11 @@ class Pruner:
         if last not in kept:
             kept[last] = retention.kept_from(tx, *last, self.policy.keep_last)
         return run.run < kept[last]
+
+    def _figures(self) -> Iterator[None]:
+        with self.writer.transaction(self.now()) as tx:
+            retention.forget_figures(tx, tx.now - _FIGURES)
+        yield
 
     def _slots(self, done: Pruned) -> Iterator[None]:
         span, cursor = self.policy.of_slots(), 0

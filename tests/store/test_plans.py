@@ -38,7 +38,6 @@ HOT: dict[str, str | None] = {
     "attempts": "PRIMARY KEY",
     "held_key": "PRIMARY KEY",
     "active_runs": "run_active",
-    "active_counts": "run_active",
     "left_running": "run_running",
     "timing": "INTEGER PRIMARY KEY",
     "move_watermark": "INTEGER PRIMARY KEY",
@@ -55,6 +54,7 @@ HOT: dict[str, str | None] = {
     "newest_in_state": "run_of_job",
     "forget_run": "INTEGER PRIMARY KEY",
     "forget_slots": "PRIMARY KEY",
+    "queued_by_owner": "PRIMARY KEY",
     "bury": "INTEGER PRIMARY KEY",
     "settle_dead": "dead_letter_open",
     "choose_dead": "dead_letter_open",
@@ -76,18 +76,17 @@ SCANS_ALLOWED = {
     ("running", "SCAN run USING INDEX run_running"),
     ("waiting", "SCAN run USING COVERING INDEX run_ready"),
     ("waiting", "SCAN run USING INDEX run_ready"),
-    ("active_counts", "SCAN run USING COVERING INDEX run_active"),
-    ("active_counts", "SCAN run USING INDEX run_active"),
-    ("oldest_waiting", "SCAN run USING COVERING INDEX run_ready"),
-    ("oldest_waiting", "SCAN run USING INDEX run_ready"),
     ("left_running", "SCAN run USING INDEX run_running"),
     # The first steps along an index that has the order asked for, cut off by a LIMIT.
     ("next_due", "SCAN run USING COVERING INDEX run_due"),
     ("next_due", "SCAN run USING INDEX run_due"),
     ("next_due", "SCAN run USING COVERING INDEX run_expiring"),
     ("lanes", "SCAN run USING COVERING INDEX run_ready"),
+    ("oldest_waiting", "SCAN run USING COVERING INDEX run_ready"),
 }
 SORTS_ALLOWED = {
+    # Groups the first run of each lane and priority by queue.
+    "oldest_waiting",
     # What a person asks about one queue or one job: its runs under way, and those of a job that are not final.
     "running_in_queue",
     "active_of_job",
@@ -176,6 +175,10 @@ FLAT: dict[str, dict[str, object]] = {
     "promote": {"now": 2**60, "most": 10},
     "next_due": {},
     "waiting": {"most": 64},
+    "oldest_waiting": {"most": 256},
+    "queue_counts": {},
+    "active_counts": {},
+    "queued_by_owner": {"owner": "ann"},
 }
 
 
@@ -207,4 +210,5 @@ def test_reserving_costs_the_same_whatever_the_backlog_and_the_history(tmp_path:
         store.close()
     small, large = found
     assert small == large
-    assert max(small.values()) < 3_000, small
+    # The most is ten runs promoted at once, each counted by the triggers as it moves.
+    assert max(small.values()) < 4_000, small
