@@ -84,6 +84,18 @@ class CatalogChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class ScheduleMoved:
+    """The next slot of a job moved although nobody changed the job: the rules by which it is worked out are others."""
+
+    job: str
+    at: datetime
+    before: datetime
+    now: datetime | None
+    cause: str
+    """What changed, such as `tzdata 2025b → 2026a`."""
+
+
+@dataclass(frozen=True, slots=True)
 class StoreCommitted:
     at: datetime
     seconds: float
@@ -115,6 +127,7 @@ Event = (
     | SlotDecided
     | AttemptRescued
     | CatalogChanged
+    | ScheduleMoved
     | StoreCommitted
     | ClockStepped
     | Degraded

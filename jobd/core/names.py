@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}", re.ASCII)
 
@@ -23,3 +23,9 @@ def closest(word: str, known: Iterable[str]) -> str | None:
 def counted(number: int, noun: str) -> str:
     """A number with its noun, in the singular where there is one: `1 job`, `3 jobs`."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def several(names: Sequence[str]) -> str:
+    """Names in a sentence, the first ten of them."""
+    shown = ", ".join(names[:10])
+    return f"{shown} and {len(names) - 10} more" if len(names) > 10 else shown

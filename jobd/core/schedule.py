@@ -104,6 +104,11 @@ class Timetable:
         return bool(self._everies or self.after) and not self._clockworks
 
     @property
+    def goes_by_the_clock(self) -> bool:
+        """All its instants are found in the calendar: only the rules of its time zone, or of cron, can move them."""
+        return bool(self._clockworks) and not self._everies and self.after is None
+
+    @property
     def goes_by_real_time(self) -> bool:
         """Some of its instants, at least, do not move with the clock on the wall."""
         return self.is_interval or self.after is not None

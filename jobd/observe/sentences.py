@@ -16,10 +16,12 @@ from jobd.core.events import (
     Event,
     RunAccepted,
     RunFinished,
+    ScheduleMoved,
     SlotDecided,
     StoreCommitted,
 )
 from jobd.core.model import Ending
+from jobd.core.names import several
 from jobd.core.spans import rfc3339, show_seconds
 from jobd.core.states import Disposition, Outcome, RunState
 
@@ -53,6 +55,7 @@ MESSAGE_IDS = {
     CatalogChanged: "d04a7b9e65c84f1c8d23b6f9e1a87707",
     Degraded: "6a2e9d13f8b74c05a7f1c4e0d9b37708",
     ClockStepped: "c5b83f60e2d149a7b41e8d7f2c067709",
+    ScheduleMoved: "7e1b94d2c6a84f35901dd3e8a5b47731",
 }
 """What marks each kind of entry in the journal, for ever (journalctl MESSAGE_ID=…)."""
 
@@ -92,6 +95,10 @@ def _entries(event: Event) -> Iterator[Entry]:
             yield Entry(text, priority, _about(event.job, event.key.run, attempt=event.key.attempt))
         case CatalogChanged():
             yield from _catalog_changed(event)
+        case ScheduleMoved():
+            now = rfc3339(event.now) if event.now else "nothing in sight"
+            text = f"The next slot of {event.job} moved from {rfc3339(event.before)} to {now} ({event.cause})"
+            yield Entry(text, Priority.WARNING, _about(event.job))
         case ClockStepped():
             way = "forward" if event.seconds > 0 else "back"
             yield Entry(f"The wall clock was set {way} by {show_seconds(abs(event.seconds))}", Priority.WARNING)
@@ -144,15 +151,10 @@ def _slot_decided(event: SlotDecided) -> Entry:
 
 def _catalog_changed(event: CatalogChanged) -> Iterator[Entry]:
     changes = (("added", event.added), ("changed", event.changed), ("removed", event.removed))
-    told = [f"{word} {_names(names)}" for word, names in changes if names]
+    told = [f"{word} {several(names)}" for word, names in changes if names]
     yield Entry(f"Definitions read: {'; '.join(told) or 'nothing changed'}", Priority.INFO)
     for problem in event.problems:
         yield Entry(f"Definition not in force: {problem}", Priority.WARNING)
-
-
-def _names(names: tuple[str, ...]) -> str:
-    shown = ", ".join(names[:10])
-    return f"{shown} and {len(names) - 10} more" if len(names) > 10 else shown
 
 
 def _about(

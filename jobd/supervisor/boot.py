@@ -22,9 +22,9 @@ from jobd.observe.metrics import Metrics
 from jobd.observe.scrape import Scrape
 from jobd.observe.sd_notify import watchdog_interval
 from jobd.observe.sentences import Priority
-from jobd.store import jobs, recovery
+from jobd.store import jobs, recovery, versions
 from jobd.store.open import open_store
-from jobd.supervisor import catalogs, recover
+from jobd.supervisor import catalogs, recover, zonefiles
 from jobd.supervisor.catalogs import Host
 from jobd.supervisor.clock import Clock, Reading, host_zone, telling_of_sets
 from jobd.supervisor.desk import Desk
@@ -34,6 +34,7 @@ from jobd.supervisor.keeper import Keeper
 from jobd.supervisor.reserve import Reservation
 from jobd.supervisor.settings import Settings
 from jobd.supervisor.tick import Rules
+from jobd.supervisor.zonewatch import ZoneWatch
 from jobd.work.hiring import ForkServer
 from jobd.work.identity import boot_id
 from jobd.work.pool import Pool, PoolSettings
@@ -74,14 +75,14 @@ async def serve(settings: Settings, forkserver: ForkServer, journal: Journal, so
     keeper.engine = _engine(keeper)
     keeper.pool.open()
     _recover(keeper)
-    _load(keeper)
+    zone_watch = _load(keeper)
     scrape = Scrape(keeper.metrics.render, lambda: list(keeper.degraded))
     listening = _listening(keeper, sockets)
     try:
         if settings.metrics_listen is not None:
             keeper.metrics_address = await scrape.start(*settings.metrics_listen)
         door = await reception.receive(listening, app.build(desk), submitters=lambda: keeper.socket_gid)
-        await _work(keeper)
+        await _work(keeper, zone_watch)
         await door.close()
         journal.note("jobd has ended")
     finally:
@@ -131,19 +132,24 @@ def _recover(keeper: Keeper) -> None:
         keeper.pool.stop(key, Outcome.CANCELLED)
 
 
-def _load(keeper: Keeper) -> None:
+def _load(keeper: Keeper) -> ZoneWatch:
     """Put the definitions in force that are there now, held against those that were in force last."""
     settings, rules = keeper.settings, keeper.engine.rules
     keeper.library = Library(settings.jobs_dirs, settings.rules)
     catalog = keeper.library.load()
+    zone_watch = ZoneWatch(keeper, zonefiles.versions(rules.host.zone))
     with keeper.writer.transaction(datetime.now(UTC)) as tx:
         stored = jobs.in_force(tx)
         catalog = keeper.library.remember(catalogs.last_good(catalog, stored))
         change = catalogs.adopt(tx, catalog, {}, {name: one.job for name, one in stored.items()}, rules.host)
+        worked_out_by = versions.known(tx)
+        versions.note(tx, zone_watch.versions)
     rules.in_force = change.in_force
     for name, at in change.next_slots:
         keeper.engine.agenda.set(name, at)
     keeper.tell(change)
+    zone_watch.begin(change, worked_out_by)
+    return zone_watch
 
 
 def _listening(keeper: Keeper, sockets: dict[str, int]) -> listen.Listening:
@@ -154,11 +160,11 @@ def _listening(keeper: Keeper, sockets: dict[str, int]) -> listen.Listening:
     return listen.bind(settings.socket, mode=settings.socket_mode, gid=keeper.socket_gid)
 
 
-async def _work(keeper: Keeper) -> None:
+async def _work(keeper: Keeper, zone_watch: ZoneWatch) -> None:
     """Serve until the drain is over."""
     drain = Drain(keeper)
     drain.listen()
-    background = [asyncio.create_task(keeper.watch()), asyncio.create_task(_upkeep(keeper))]
+    background = [asyncio.create_task(one) for one in (keeper.watch(), zone_watch.follow(), _upkeep(keeper))]
     keeper.systemd.ready(keeper.status_line())
     where = f", metrics on http://{keeper.metrics_address}/metrics" if keeper.metrics_address else ""
     keeper.journal.note(
@@ -169,7 +175,7 @@ async def _work(keeper: Keeper) -> None:
     _settle_memory()
     ending = asyncio.create_task(drain.done())
     try:
-        # Watching and upkeep never end by themselves: when one does, its failure ends the daemon.
+        # What goes on in the background never ends by itself: when a part does, its failure ends the daemon.
         with telling_of_sets(asyncio.get_running_loop(), keeper.engine.wake):
             await asyncio.wait([ending, *background], return_when=asyncio.FIRST_COMPLETED)
         for task in background:

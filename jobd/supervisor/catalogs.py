@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -20,6 +20,17 @@ class AdoptCatalog:
     """Put these jobs in force and no others. Answer: a Change."""
 
     catalog: Catalog
+    versions: Mapping[str, str] | None = None
+    """Where the zone database is another one: what slots are worked out by now. Every timetable is made anew."""
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """An unchanged job whose next slot is another one although the clock alone decides it."""
+
+    name: str
+    before: datetime
+    now: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +67,7 @@ class Change:
     changed: tuple[str, ...]
     removed: tuple[str, ...]
     next_slots: tuple[tuple[str, datetime | None], ...]
+    moved: tuple[Moved, ...] = ()
 
 
 def compare(old: Mapping[str, Job | None], new: Mapping[str, Job]) -> tuple[list[str], list[str], list[str]]:
@@ -101,8 +113,13 @@ def adopt(
     before: Mapping[str, InForce],
     stored: Mapping[str, Job | None],
     host: Host,
+    *,
+    anew: bool = False,
 ) -> Change:
-    """Write down a catalog: `before` is in force now, `stored` in the store (the same but at boot)."""
+    """Write down a catalog: `before` is in force now, `stored` in the store (the same but at boot).
+
+    `anew`: what was worked out of the zone database holds no more.
+    """
     new = {name: defined.job for name, defined in catalog.jobs.items()}
     added, changed, removed = compare(stored, new)
     for name in removed:
@@ -111,15 +128,16 @@ def adopt(
     in_force = {}
     for name, defined in catalog.jobs.items():
         known = before.get(name)
-        if known is not None and name not in touched:
+        if known is not None and name not in touched and not anew:
             in_force[name] = InForce(defined, known.ref, known.timetable)
         else:
             afresh = name in touched and starts_afresh(stored.get(name), defined.job)
             ref = jobs.adopt(tx, defined.job, defined.file, starts_afresh=afresh, boot_id=host.boot_id)
             in_force[name] = InForce(defined, ref, timetable(defined.job, host.zone))
-    planned = _next_slots(tx, in_force, {name for name in in_force if name in touched or name not in before}, host)
-    gone = tuple((name, None) for name in removed)
-    return Change(catalog, in_force, tuple(added), tuple(changed), tuple(removed), planned + gone)
+    wanted = {name for name in in_force if anew or name in touched or name not in before}
+    planned, moved = _next_slots(tx, in_force, wanted, touched, host)
+    gone = [(name, None) for name in removed]
+    return Change(catalog, in_force, tuple(added), tuple(changed), tuple(removed), (*planned, *gone), tuple(moved))
 
 
 def timetable(job: Job, zone: str) -> Timetable | None:
@@ -139,24 +157,36 @@ def standing_of(timing: jobs.Timing, host: Host) -> due.Standing:
 
 
 def _next_slots(
-    tx: Transaction, in_force: Mapping[str, InForce], names: set[str], host: Host
-) -> tuple[tuple[str, datetime | None], ...]:
-    """When each named job is to be planned next: at its next slot, even where that has passed."""
-    found: list[tuple[str, datetime | None]] = []
+    tx: Transaction, in_force: Mapping[str, InForce], names: Container[str], touched: Container[str], host: Host
+) -> tuple[list[tuple[str, datetime | None]], list[Moved]]:
+    """When each named job is to be planned next, and the unchanged ones among them whose next slot is another."""
+    planned: list[tuple[str, datetime | None]] = []
+    moved: list[Moved] = []
     for timing in jobs.timings(tx):
-        if timing.name in names:
-            found.append((timing.name, _next_slot(tx, in_force[timing.name].timetable, timing, host)))
-    return tuple(found)
+        if timing.name not in names:
+            continue
+        slots, standing = in_force[timing.name].timetable, standing_of(timing, host)
+        at = _next_slot(tx, slots, standing, timing.job)
+        if at != timing.next_slot:
+            jobs.note_next_slot(tx, timing.job, at)
+            if timing.next_slot and timing.name not in touched and slots and slots.goes_by_the_clock:
+                moved.append(Moved(timing.name, timing.next_slot, at))
+        planned.append((timing.name, _look_at(tx.now, slots, standing, at)))
+    return planned, moved
 
 
-def _next_slot(tx: Transaction, slots: Timetable | None, timing: jobs.Timing, host: Host) -> datetime | None:
+def _next_slot(tx: Transaction, slots: Timetable | None, standing: due.Standing, job: int) -> datetime | None:
+    """The next slot of a job, even where that has passed."""
     if slots is None:
         return None
-    standing = standing_of(timing, host)
-    is_active = slots.after is not None and jobs.active_runs(tx, timing.job).any
-    at = due.next_at(slots, standing, tx.now, is_active=is_active)
-    if at != timing.next_slot:
-        jobs.note_next_slot(tx, timing.job, at)
-    # A watermark in the future tells of a clock that was set back: such a job is looked at now.
-    is_set_back = at is not None and timing.watermark > tx.now
-    return tx.now if is_set_back or (slots.has_boot and standing.boot_pending) else at
+    is_active = slots.after is not None and jobs.active_runs(tx, job).any
+    return due.next_at(slots, standing, tx.now, is_active=is_active)
+
+
+def _look_at(
+    now: datetime, slots: Timetable | None, standing: due.Standing, next_slot: datetime | None
+) -> datetime | None:
+    """When a job is to be planned: at once where the host's start has it due, or the clock was set back unseen."""
+    is_booted = slots is not None and slots.has_boot and standing.boot_pending
+    is_set_back = next_slot is not None and standing.watermark > now
+    return now if is_booted or is_set_back else next_slot

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from jobd.core import due
-from jobd.store import runs
+from jobd.store import runs, versions
 from jobd.store.connection import Transaction
 from jobd.supervisor import apply, catalogs
 from jobd.supervisor.aftermath import Aftermath
@@ -81,9 +81,12 @@ def answer(tx: Transaction, rules: Rules, batch: Batch, after: Aftermath) -> Non
     """Apply every intent in the order it came."""
     for question in batch.questions:
         match question.intent:
-            case AdoptCatalog(catalog):
+            case AdoptCatalog(catalog, releases):
                 stored = {name: job.job for name, job in rules.in_force.items()}
-                after.change = catalogs.adopt(tx, catalog, rules.in_force, stored, rules.host)
+                anew = releases is not None
+                after.change = catalogs.adopt(tx, catalog, rules.in_force, stored, rules.host, anew=anew)
+                if releases is not None:
+                    versions.note(tx, releases)
                 after.answers.append((question, after.change))
             case intent:
                 said = apply.answer(tx, intent, rules.in_force, rules.most_queued_per_user, after)

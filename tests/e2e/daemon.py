@@ -45,6 +45,7 @@ class Host:
         self.socket = str(directory / "run" / "jobd.sock")
         self.process: subprocess.Popen[bytes] | None = None
         self.clock: WallClock | None = None
+        self.environment: dict[str, str] = {}
         self._seen: set[tuple[int, int]] = set()
         self.configure(settings)
 
@@ -77,7 +78,7 @@ class Host:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                env=os.environ | (self.clock.environment if self.clock else {}),
+                env=os.environ | self.environment | (self.clock.environment if self.clock else {}),
             )
         return self.process
 

@@ -68,6 +68,11 @@ def test_a_failed_run_is_a_warning_with_every_field() -> None:
             "Degraded: storage_full: no space left",
         ),
         (events.Degraded("storage_full", NOW), Priority.NOTICE, "No longer degraded: storage_full"),
+        (
+            events.ScheduleMoved("a", NOW, NOW, datetime(2026, 3, 1, 13, tzinfo=UTC), "tzdata 2026a → 2026b"),
+            Priority.WARNING,
+            "The next slot of a moved from 2026-03-01T12:00:00Z to 2026-03-01T13:00:00Z (tzdata 2026a → 2026b)",
+        ),
         (events.ClockStepped(NOW, -7200.0), Priority.WARNING, "The wall clock was set back by 2h"),
     ],
 )

@@ -129,6 +129,8 @@ class Stage:
     seats: int
     limits: Mapping[str, int | None]
     catalog: Catalog = Catalog()  # noqa: RUF009 - frozen
+    change: Change | None = None
+    """What the last restart made of the catalog."""
     host: Host = Host("UTC", "first boot")  # noqa: RUF009 - frozen
 
     def __post_init__(self) -> None:
@@ -156,7 +158,7 @@ class Stage:
         self._open()
         with self.writer.transaction(self.clock.now()) as tx:
             stored = {name: one.job for name, one in jobs.in_force(tx).items()}
-            change = catalogs.adopt(tx, self.catalog, {}, stored, self.host)
+            change = self.change = catalogs.adopt(tx, self.catalog, {}, stored, self.host)
         self.engine.rules.in_force = change.in_force
         for name, at in change.next_slots:
             self.engine.agenda.set(name, at)
@@ -186,8 +188,12 @@ class Stage:
     def adopt(self, *definitions: Job) -> Change:
         """Put these jobs in force and no others."""
         self.catalog = Catalog({one.name: Defined(one, "jobs.yaml", 1, 1, "{}", "") for one in definitions})
+        return self.adopt_as_it_is()
+
+    def adopt_as_it_is(self, versions: Mapping[str, str] | None = None) -> Change:
+        """Adopt the same catalog once more; with `versions` as after a change of the zone database."""
         future: asyncio.Future[Change] = self.loop.create_future()
-        self.engine.inbox.ask(Question(AdoptCatalog(self.catalog), future))
+        self.engine.inbox.ask(Question(AdoptCatalog(self.catalog, versions), future))
         self.loop.run_until_complete(self._settle())
         return future.result()
 
