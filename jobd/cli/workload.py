@@ -92,15 +92,14 @@ def slots(
 
     Those that a calendar keeps back are counted in `excluded` by their job. Raises TooMany.
     """
-    count = 0
+    count = sum(work.timetable.about(start, end, work.planned or start) for work in works)
+    if count > MOST_SLOTS:
+        raise TooMany(f"about {count:,} slots lie in that time, more than {MOST_SLOTS:,}: take a shorter one")
     for at, index in merge(*(_slots(work, index, start, end) for index, work in enumerate(works))):
         work = works[index]
         if work.timetable.bar(at) is not None:
             excluded[work.load.name] = excluded.get(work.load.name, 0) + 1
             continue
-        count += 1
-        if count > MOST_SLOTS:
-            raise TooMany(f"more than {MOST_SLOTS:,} slots lie in that time; take a shorter one")
         yield at.timestamp(), index
 
 

@@ -8,6 +8,7 @@ import pwd
 import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from jobd.core.model import Command, Job
 from jobd.definitions import folder
@@ -15,6 +16,7 @@ from jobd.definitions.catalog import Catalog, Contribution, assemble
 from jobd.definitions.defined import Defined
 from jobd.definitions.interpret import Rules, interpret
 from jobd.definitions.library import NO_PATIENCE, Library
+from jobd.definitions.lint import Lasts, lint, nobody_knows
 from jobd.definitions.parse import Node, parse
 from jobd.definitions.problems import Malformed, Place, Problem
 
@@ -30,15 +32,21 @@ class Verdict:
     catalog: Catalog
 
 
-def check(paths: Sequence[str], rules: Rules | None = None) -> Verdict:
-    """Judge files and directories as a daemon would that reads them in this order, the lowest first."""
+def check(
+    paths: Sequence[str], rules: Rules | None = None, *, zone: str = "UTC", lasts: Lasts = nobody_knows
+) -> Verdict:
+    """Judge files and directories as a daemon would that reads them in this order, the lowest first.
+
+    `zone` is the host's; `lasts` is asked how long runs of a job usually take where that could be a doubt.
+    """
     directories = [path for path in paths if os.path.isdir(path)]
     library = Library(directories, rules or Rules(), patience=NO_PATIENCE)
     found = library.rescan()
     files = [_alone(path, rules or Rules()) for path in paths if path not in directories]
     whole = Contribution(tuple(found.jobs.values()), found.problems)
     catalog = assemble([whole, *files], {})
-    warnings = [*_left_out(library), *_doubts(catalog.jobs.values())]
+    doubts = lint(catalog.jobs.values(), zone, datetime.now(UTC), lasts)
+    warnings = [*_left_out(library), *_doubts(catalog.jobs.values()), *doubts]
     return Verdict(tuple(sorted(catalog.problems)), tuple(sorted(warnings)), catalog)
 
 
@@ -81,8 +89,7 @@ def _doubts(definitions: Iterable[Defined]) -> Iterable[Problem]:
     """What this host does not have, or what a job can hardly mean."""
     for one in definitions:
         for key, doubt in _doubts_of(one.job):
-            place = _place(one, key)
-            yield Problem(place, f"jobs.{one.job.name}.{key}", doubt)
+            yield Problem(one.place(key), f"jobs.{one.job.name}.{key}", doubt)
 
 
 def _doubts_of(job: Job) -> Iterable[tuple[str, str]]:
@@ -117,8 +124,3 @@ def _group_exists(name: str) -> bool:
     except KeyError:
         return False
     return True
-
-
-def _place(one: Defined, key: str) -> Place:
-    file, _, line = one.sources.get(key, f"{one.file}:{one.line}").rpartition(":")
-    return Place(file, int(line), 1)

@@ -10,6 +10,7 @@ from typing import Any
 from jobd.core.model import Job
 from jobd.definitions.layers import leaves
 from jobd.definitions.parse import Node
+from jobd.definitions.problems import Place
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,14 @@ class Defined:
             key, file, line = entry.split("\n")
             found[key] = f"{file or self.file}:{line}"
         return found
+
+    def place(self, key: str) -> Place:
+        """Where a dotted key was written, or the nearest one above it."""
+        sources = self.sources
+        while key and key not in sources:
+            key = key.rpartition(".")[0]
+        file, _, line = sources.get(key, f"{self.file}:{self.line}").rpartition(":")
+        return Place(file, int(line), 1)
 
 
 def defined(job: Job, words: Node, document: Mapping[str, Any]) -> Defined:

@@ -319,6 +319,16 @@ def test_next_of_an_expression_needs_no_daemon_and_tells_of_dst(ctl: Ctl, daemon
     assert daemon.asked == []
 
 
+def test_next_of_an_expression_with_a_hash_goes_by_a_name(daemon: Daemon, ctl: Ctl) -> None:
+    def minute(*words: str) -> str:
+        said = ctl("--json", "next", "--expr", "H 2 * * *", "--tz", "UTC", "-n", "1", *words)
+        return str(json.loads(said.out)["items"][0]["at"])[14:16]
+
+    assert len({minute("--name", name) for name in ("a", "b", "c", "d", "e")}) > 1
+    assert ctl("next", "--expr", "@boot").code == ctl("next", "a", "--name", "b").code == 2
+    assert daemon.asked == []
+
+
 def coming(name: str, at: str, remark: str = "") -> dict[str, str]:
     return {"job": name, "at": f"{at}Z", "local": f"{at}+00:00", "remark": remark}
 

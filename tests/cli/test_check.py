@@ -46,6 +46,20 @@ def test_a_warning_alone_is_no_failure(tmp_path: Path, ctl: Ctl) -> None:
     assert "warning: jobs.x.command" in said.out
 
 
+def test_slots_closer_than_past_runs_took_are_warned_of_where_a_daemon_knows(
+    tmp_path: Path, ctl: Ctl, daemon: Daemon
+) -> None:
+    file = tmp_path / "a.yaml"
+    file.write_text('jobs:\n  slow: {command: ["true"], schedule: "*/5 * * * *", timeout: 0}\n')
+    assert ctl("check", str(file)).out == ""
+    known = {"job": "slow", "runs": 9, "median_seconds": 600.0}
+    daemon.gets("/v1/workload", {"items": [known], "next_cursor": None})
+    said = ctl("check", str(file))
+    assert (said.code, f"{file}:2:1: warning: jobs.slow.schedule: has slots 5m apart" in said.out) == (0, True)
+    daemon.gets("/v1/workload", {"items": [known | {"runs": 2}], "next_cursor": None})
+    assert ctl("check", str(file)).out == ""
+
+
 def test_a_path_that_is_not_there_is_a_usage_error(tmp_path: Path, ctl: Ctl) -> None:
     assert ctl("check", str(tmp_path / "none")).code == 2
 

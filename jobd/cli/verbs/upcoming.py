@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from datetime import datetime
 from typing import Any
 
@@ -28,8 +27,16 @@ _MOST = 1000
 @click.option("--to", "end", metavar="T", help="Up to this instant.")
 @click.option("--expr", metavar="SCHEDULE", help="Of this expression; needs no daemon.")
 @click.option("--tz", metavar="ZONE", help="The time zone of --expr; without it the host's.")
+@click.option("--name", metavar="JOB", default="", help="The job that H in --expr goes by.")
 def upcoming(
-    session: Session, job: str | None, count: int, start: str | None, end: str | None, expr: str | None, tz: str | None
+    session: Session,
+    job: str | None,
+    count: int,
+    start: str | None,
+    end: str | None,
+    expr: str | None,
+    tz: str | None,
+    name: str,
 ) -> Exit:
     """The coming slots of a job, of all jobs, or of a cron expression: local time, UTC, and what DST does to them."""
     first = _moment("--from", start, session.now)
@@ -37,9 +44,9 @@ def upcoming(
     if expr is not None:
         if job is not None:
             raise click.UsageError("give a JOB or --expr, not both")
-        items = _of_expression(expr, tz, count, first, last)
-    elif tz is not None:
-        raise click.UsageError("--tz goes with --expr; a job has its own time zone")
+        items = _of_expression(expr, tz, name, count, first, last)
+    elif tz is not None or name:
+        raise click.UsageError("--tz and --name go with --expr; a job has its own")
     else:
         path = f"/v1/jobs/{session.path(job)}/next" if job else "/v1/next"
         query = {"from": rfc3339(first) if start else None, "to": rfc3339(last) if last else None}
@@ -59,15 +66,18 @@ def _moment(option: str, text: str | None, now: datetime) -> datetime:
 
 
 def _of_expression(
-    expr: str, tz: str | None, count: int, start: datetime, end: datetime | None
+    expr: str, tz: str | None, name: str, count: int, start: datetime, end: datetime | None
 ) -> list[dict[str, Any]]:
     from jobd.core.model import Schedule
     from jobd.core.schedule import Timetable
+    from jobd.supervisor.clock import host_zone
 
     try:
-        timetable = Timetable(Schedule(expressions=(expr,), timezone=tz), _host_zone())
+        timetable = Timetable(Schedule(expressions=(expr,), timezone=tz), host_zone(), name)
     except ValueError as error:
         raise click.UsageError(f"--expr: {error}") from None
+    if timetable.has_boot or timetable.after is not None:
+        raise click.UsageError(f"--expr: {expr} is due when something happens, not at a time that can be told")
     zone, at = timetable.zone, start
     items: list[dict[str, Any]] = []
     while len(items) < count:
@@ -78,20 +88,6 @@ def _of_expression(
         items.append({"job": None, "at": rfc3339(due), "local": local.isoformat(), "remark": timetable.remark(due)})
         at = due
     return items
-
-
-def _host_zone() -> str:
-    """The name of the host's time zone, as the daemon takes it."""
-    from jobd.core import zones
-
-    candidates: list[str | None] = [os.environ.get("TZ", "").lstrip(":")]
-    try:
-        candidates.append(zones.name_in_link(os.path.realpath("/etc/localtime")))
-        with open("/etc/timezone", encoding="utf-8") as file:
-            candidates.append(file.read())
-    except (OSError, UnicodeDecodeError):
-        pass  # a host without these files runs in UTC, or says so in TZ
-    return zones.host_name(candidates)
 
 
 def _show(session: Session, items: list[dict[str, Any]], *, with_job: bool) -> None:
