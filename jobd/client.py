@@ -195,8 +195,17 @@ class Client:
         """The coming `n` slots of a job."""
         return self._items(f"/v1/jobs/{_quote(job)}/next", n=n)
 
+    def why(self, job_or_run: str | int, at: str | None = None) -> dict[str, Any]:
+        """Why a job is not running or a run waits; with `at`, what became of the job's slot there.
+
+        `at` is RFC 3339, or a local time of the job's zone like `2026-12-24T18:00` or `02:30`.
+        """
+        if isinstance(job_or_run, int):
+            return self._get(f"/v1/runs/{job_or_run:d}/why")
+        return self._get(f"/v1/jobs/{_quote(job_or_run)}/why", at=at)
+
     def slots(self, **filters: Any) -> list[dict[str, Any]]:
-        """What became of due slots, newest first; filters: job, from, to, limit."""
+        """What became of due slots, newest first; filters: job, from, to, disposition, limit."""
         return self._items("/v1/slots", **filters)
 
     def queues(self) -> list[dict[str, Any]]:

@@ -9,9 +9,9 @@ from heapq import merge
 from typing import Any
 
 from jobd.cli.times import instant
+from jobd.core.forecast import Limits, Load
 from jobd.core.model import Job
 from jobd.core.schedule import Timetable
-from jobd.core.simulate import Limits, Load
 from jobd.core.spec import schedule_from
 
 MOST_SLOTS = 1_000_000

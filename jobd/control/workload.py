@@ -12,7 +12,7 @@ from jobd.control import shapes
 from jobd.control.jobs import find
 from jobd.control.ports import DefinedJob
 from jobd.control.routes import DESK, Route, answer, check_query, number
-from jobd.core.simulate import usual
+from jobd.core.forecast import usual
 
 _QUERY = ("job", "limit", "cursor")
 

@@ -23,14 +23,12 @@ from jobd.core.records import (
 )
 from jobd.core.spans import from_micros, micros
 from jobd.core.states import Disposition, Outcome, RunState, Trigger
-from jobd.store import dead
+from jobd.store import dead, slots
 from jobd.store.connection import Connection
 from jobd.store.retention import FINISHED_BUCKET
 
 _NO_CURSOR = 2**62
 _MOST_LANES = 10_000
-_PAGE, _MOST_PAGES = 1000, 20
-"""Slots that are looked at to find those of one disposition: so many at a time, and so often before answering."""
 
 
 def _instant(value: int | None) -> datetime | None:
@@ -135,39 +133,12 @@ class History:
         A page of one disposition may be short, and yet have a next one: no question looks at more than so many rows.
         Raises ValueError for a bad cursor.
         """
-        if disposition is None:
-            rows = self._slots(job, start, end, limit + 1, cursor)
-            return [_slot(row) for row in rows[:limit]], _cursor(rows[limit - 1]) if len(rows) > limit else None
-        found: list[tuple[Any, ...]] = []
-        for _ in range(_MOST_PAGES):
-            rows = self._slots(job, start, end, _PAGE, cursor)
-            found += [row for row in rows if row[2] == disposition]
-            if len(found) >= limit:
-                return [_slot(row) for row in found[:limit]], _cursor(found[limit - 1])
-            if len(rows) < _PAGE:
-                return [_slot(row) for row in found], None
-            cursor = _cursor(rows[-1])
-        return [_slot(row) for row in found], cursor
-
-    def _slots(
-        self, job: str | None, start: datetime | None, end: datetime | None, limit: int, cursor: str | None
-    ) -> list[tuple[Any, ...]]:
-        at, job_id = (int(part) for part in cursor.split("-")) if cursor else (_NO_CURSOR, _NO_CURSOR)
-        bindings = {
-            "start": 0 if start is None else micros(start),
-            "end": _NO_CURSOR if end is None else micros(end),
-            "at": at,
-            "limit": limit,
-        }
-        if job is None:
-            return self._rows("list_slots", bindings | {"job_id": job_id})
-        return self._rows("list_slots_of_job", bindings | {"job": job})
+        return slots.page(self._rows, job, start, end, limit, cursor, disposition)
 
     def slots_from(self, job: str, start: datetime, limit: int) -> list[SlotRecord]:
         """What became of the first due slots of a job at and after an instant, oldest first."""
-        return [
-            _slot(row) for row in self._rows("next_slots_of_job", {"job": job, "start": micros(start), "limit": limit})
-        ]
+        rows = self._rows("next_slots_of_job", {"job": job, "start": micros(start), "limit": limit})
+        return [slots.record(row) for row in rows]
 
     def running_in(self, queue: str) -> tuple[int, ...]:
         """The runs of a queue that are under way, oldest first."""
@@ -195,24 +166,6 @@ class History:
             return None
         first, watermark, last_slot, removed = rows[0]
         return Remembered(from_micros(first), from_micros(watermark), _instant(last_slot), _instant(removed))
-
-
-def _cursor(row: tuple[Any, ...]) -> str:
-    return f"{row[1]}-{row[5]}"
-
-
-def _slot(row: tuple[Any, ...]) -> SlotRecord:
-    name, at, disposition, run, reason, _, state, outcome, exit_code = row
-    return SlotRecord(
-        job=name,
-        slot=from_micros(at),
-        disposition=Disposition(disposition),
-        run=run,
-        reason=reason,
-        run_state=None if state is None else RunState(state),
-        run_outcome=None if outcome is None else Outcome(outcome),
-        run_exit_code=exit_code,
-    )
 
 
 def _stored_name(job: str) -> str:

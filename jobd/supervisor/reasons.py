@@ -18,6 +18,7 @@ from jobd.core.wall import Meant, meant
 from jobd.definitions.catalog import Catalog
 from jobd.observe.why import jobs, runs, slots
 from jobd.observe.why.findings import Blocker, Finding, Host, clock, shape
+from jobd.observe.why.recorded import SlotFacts
 from jobd.supervisor.catalogs import InForce
 from jobd.supervisor.keeper import Keeper
 
@@ -117,7 +118,7 @@ class Reasons:
 
     # Slots
 
-    def _slot_facts(self, job: InForce, asked: Meant) -> slots.SlotFacts:
+    def _slot_facts(self, job: InForce, asked: Meant) -> SlotFacts:
         history, name = self._keeper.history, job.job.name
         known = history.remembered(name) or _unknown()
         before, _ = history.slots(name, None, asked.at, 1, None)
@@ -129,7 +130,7 @@ class Reasons:
         host = self._host(job.job)
         run = self._run_of(row)
         later = after[1:] if row else after
-        return slots.SlotFacts(
+        return SlotFacts(
             host,
             job.job,
             place=f"{job.defined.file}:{job.defined.line}",

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from jobd.core.simulate import Forecast, Limits, Load, Tally, simulate, usual
+from jobd.core.forecast import Forecast, Limits, Load, Tally, usual
+from jobd.core.simulate import simulate
 
 
 def forecast(loads: list[Load], slots: Iterable[tuple[float, int]], workers: int = 9, **queues: int) -> Forecast:

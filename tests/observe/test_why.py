@@ -15,6 +15,7 @@ from jobd.core.wall import Meant
 from jobd.core.zones import zone
 from jobd.observe.why import jobs, runs, slots
 from jobd.observe.why.findings import Finding, Host, shape
+from jobd.observe.why.recorded import SlotFacts
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -140,7 +141,7 @@ def test_all_that_keeps_a_job_is_told_and_when_the_first_of_it_ends() -> None:
 def slot_finding(at: datetime = NOW - HOUR, job: Job = JOB, **facts: Any) -> Finding:
     known = {"host": HOST, "job": job, "place": "a.yaml:3", "asked": Meant(at), "first_seen_at": NOW - 9 * HOUR}
     known |= {"watermark": NOW, "previous_due": at - HOUR, "next_due": at + HOUR}
-    return slots.why(slots.SlotFacts(**known | facts))
+    return slots.why(SlotFacts(**known | facts))
 
 
 OFF = replace(JOB, enabled=False)

@@ -20,7 +20,7 @@ from jobd.core.spans import rfc3339, seconds
 
 if TYPE_CHECKING:
     from jobd.cli.workload import Workload
-    from jobd.core.simulate import Crowd, Forecast, Tally
+    from jobd.core.forecast import Crowd, Forecast, Tally
     from jobd.definitions.problems import Problem
 
 _SHOWN = 20
@@ -100,7 +100,7 @@ def _of_daemon(session: Session, assumed: float, *, by_p95: bool) -> Workload:
 def _of_file(file: str, config: str | None, assumed: float) -> Workload | None:
     """The workload of definitions; None, with the problems told, where they have any."""
     from jobd.cli.workload import from_jobs
-    from jobd.core.simulate import Limits
+    from jobd.core.forecast import Limits
     from jobd.definitions.check import check
     from jobd.definitions.problems import Malformed
     from jobd.supervisor.clock import host_zone
