@@ -9,12 +9,15 @@ from datetime import UTC, datetime
 from typing import Any
 
 from jobd.control.bodies import Hazard, check_text, check_value
+from jobd.core.model import Dependency
 from jobd.core.names import closest, is_name
 from jobd.core.spans import seconds, show_size
+from jobd.core.states import Condition
 
 PRIORITIES = {"low": -10, "medium": 0, "high": 10}
 MOST_ATTEMPTS = 1000
 _LONGEST_KEY = 255
+_MOST_DEPENDENCIES = 1000
 _LONGEST_ARGV_BYTES = 128 * 1024
 _EARLIEST, _LATEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 _INSTANT = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
@@ -102,8 +105,24 @@ def _split(text: str) -> list[str]:
         raise ValueError(f"cannot be split into words: {error}") from None
 
 
-def _dependencies(_value: Any) -> Any:
-    raise ValueError("is not in this version: runs cannot wait for other runs yet")
+def _dependencies(value: Any) -> tuple[Dependency, ...]:
+    if type(value) is not list or len(value) > _MOST_DEPENDENCIES:
+        raise ValueError(f'must be a list like [{{"run": 42, "on": "success"}}], of {_MOST_DEPENDENCIES} at most')
+    found = tuple(_dependency(item) for item in value)
+    if len({one.run for one in found}) < len(found):
+        raise ValueError("names a run twice")
+    return found
+
+
+def _dependency(item: Any) -> Dependency:
+    if type(item) is not dict or not {"run"} <= item.keys() <= {"run", "on"}:
+        raise ValueError('must hold objects like {"run": 42, "on": "success"}')
+    run, on = item["run"], item.get("on", "success")
+    if type(run) is not int or not 0 < run < 2**63:
+        raise ValueError("run must be the id of a run")
+    if type(on) is not str or on not in frozenset(Condition):
+        raise ValueError(f"on must be one of {', '.join(Condition)}")
+    return Dependency(run, Condition(on))
 
 
 READERS: dict[str, Callable[[Any], Any]] = {

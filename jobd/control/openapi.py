@@ -8,7 +8,7 @@ from typing import Any
 
 from jobd import __version__
 from jobd.control.routes import Route
-from jobd.core.states import Outcome, RunState, Trigger
+from jobd.core.states import Condition, Outcome, RunState, Trigger
 
 _PARAMETER = re.compile(r"\{(\w+)\}")
 _TIME = {"type": ["string", "null"], "format": "date-time"}
@@ -32,6 +32,14 @@ _SUBMISSION: dict[str, Any] = {
         "max_attempts": {"type": "integer", "minimum": 1},
         "timeout": {"type": ["number", "string"]},
         "expires": {"type": ["number", "string"]},
+        "depends_on": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["run"],
+                "properties": {"run": {"type": "integer"}, "on": {"enum": [on.value for on in Condition]}},
+            },
+        },
     },
 }
 _RUN: dict[str, Any] = {

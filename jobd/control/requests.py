@@ -14,7 +14,7 @@ from jobd.control.fields import READERS, unknown
 from jobd.control.ports import DefinedJob, Policy, QueueLimits
 from jobd.core.errors import Invalid
 from jobd.core.intents import Actor
-from jobd.core.model import Command, Job, RunRequest, Schedule
+from jobd.core.model import Command, Job, RunRequest, Schedule, Workflow
 from jobd.core.names import closest
 from jobd.core.retry import default_max_attempts
 from jobd.core.spans import show_size
@@ -94,7 +94,14 @@ class Intake:
         template = self.policy.defaults or Job(name=ADHOC, action=Command(command))
         user = self.actor.user if self.daemon_uid == 0 else None
         return replace(
-            template, name=ADHOC, action=Command(command), schedule=Schedule(), user=user, group=None, payload=None
+            template,
+            name=ADHOC,
+            action=Command(command),
+            schedule=Schedule(),
+            user=user,
+            group=None,
+            payload=None,
+            workflow=Workflow(),
         )
 
     def _defined(self, name: str, where: tuple[str | int, ...]) -> Job | None:
@@ -146,6 +153,7 @@ class Intake:
             expires_seconds=get("expires"),
             owner=self.actor.user,
             adhoc=job.name == ADHOC and "command" in values,
+            depends_on=get("depends_on", ()),
         )
 
     def _wrong(self, where: tuple[str | int, ...], message: str) -> None:

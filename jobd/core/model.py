@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from jobd.core.states import Outcome, Trigger
+from jobd.core.states import Condition, Outcome, Trigger
 
 Json = Any
 """What `json.dumps(..., allow_nan=False)` writes: None, bool, int, float, str, list, dict with string keys."""
@@ -90,6 +90,21 @@ class Schedule:
 
 
 @dataclass(frozen=True, slots=True)
+class Workflow:
+    """The jobs whose runs come with a run of this one, by name. Falsy where there are none."""
+
+    then: tuple[str, ...] = ()
+    catch: tuple[str, ...] = ()
+    finally_: tuple[str, ...] = ()
+    chain: tuple[str, ...] = ()
+    """One after the other: the first once this one has succeeded, each next one after the one before."""
+    needs: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.then or self.catch or self.finally_ or self.chain or self.needs)
+
+
+@dataclass(frozen=True, slots=True)
 class Job:
     """A named definition: what to run, when, and under which limits."""
 
@@ -130,6 +145,7 @@ class Job:
     payload: Json = None
     output_max_bytes: int = 1024 * 1024
     output_on_limit: Literal["truncate", "kill"] = "truncate"
+    workflow: Workflow = field(default_factory=Workflow)
 
     @property
     def running_limit(self) -> int | None:
@@ -141,6 +157,14 @@ class Job:
         if overlap == "replace" or (overlap == "queue" and self.max_running is None):
             return 1
         return self.max_running
+
+
+@dataclass(frozen=True, slots=True)
+class Dependency:
+    """A run that is there already, and how it has to end."""
+
+    run: int
+    on: Condition = Condition.SUCCESS
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +189,9 @@ class RunRequest:
     owner: str | None = None
     """The user name (or uid as text) of the submitter; None for a schedule."""
     adhoc: bool = False
+    depends_on: tuple[Dependency, ...] = ()
+    parent: int | None = None
+    """The first of the runs that this one waits for; None where it waits for none."""
 
     def expires_at(self, now: datetime) -> datetime | None:
         """When the run is too late to start, if it is accepted `now`; None if it never is."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from jobd.core.model import Json, Usage
-from jobd.core.states import Disposition, Outcome, RunState, Trigger
+from jobd.core.states import Condition, Disposition, Outcome, RunState, Trigger
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +176,58 @@ class DeadFilter:
     owner: str | None = None
     before: int | None = None
     limit: int = 50
+
+
+@dataclass(frozen=True, slots=True)
+class ParentRecord:
+    """What a run is told of one that it waited for."""
+
+    run: int
+    job: str
+    state: RunState
+    outcome: Outcome | None
+    error: str | None
+    result: str | None
+    """JSON text; None where there is none, or where it is not this run's to see."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """One run that another one waits for, or waited for."""
+
+    parent: int
+    job: str
+    state: RunState
+    on: Condition
+    decision: str | None
+    """`holds`, `cancels`, `fails` or `waived`; None while it is undecided."""
+
+
+@dataclass(frozen=True, slots=True)
+class Relative:
+    """A run in the picture of its workflow."""
+
+    id: int
+    job: str
+    state: RunState
+    outcome: Outcome | None
+    exit_code: int | None
+    error: str | None
+    owner: str | None
+    attempts: int
+    run_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Kinship:
+    """Runs that hang together, and the edges among them as (parent, child, condition, decision)."""
+
+    runs: tuple[Relative, ...]
+    edges: tuple[tuple[int, int, Condition, str | None], ...]
+    is_cut: bool
+    """There are more runs than these, which are the nearest."""
 
 
 @dataclass(frozen=True, slots=True)

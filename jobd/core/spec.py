@@ -7,7 +7,7 @@ import json
 from dataclasses import asdict, fields
 from typing import Any
 
-from jobd.core.model import Action, Calendar, Command, Job, Python, RetryPolicy, Schedule, Shell
+from jobd.core.model import Action, Calendar, Command, Job, Python, RetryPolicy, Schedule, Shell, Workflow
 
 
 def to_text(job: Job) -> str:
@@ -34,6 +34,7 @@ def _job(data: dict[str, Any]) -> Job:
     values["action"] = _action(data["action"])
     values["schedule"] = schedule_from(data.get("schedule", {}))
     values["retry"] = RetryPolicy(**_known(RetryPolicy, data.get("retry", {})))
+    values["workflow"] = Workflow(**_known(Workflow, data.get("workflow", {})))
     values["env"] = tuple((name, value) for name, value in data.get("env", ()))
     return Job(**values)
 

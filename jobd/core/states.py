@@ -1,4 +1,5 @@
-"""The closed sets of words jobd speaks: states of a run, outcomes of an attempt, triggers, dispositions of a slot."""
+"""The closed sets of words jobd speaks: states of a run, outcomes of an attempt, triggers, conditions of an edge,
+dispositions of a slot."""
 
 from __future__ import annotations
 
@@ -54,6 +55,14 @@ class Trigger(StrEnum):
     def is_scheduled(self) -> bool:
         """A run that nobody asked for by hand: it has one attempt and no retry after loss unless its job says so."""
         return self in (Trigger.SCHEDULE, Trigger.CATCH_UP)
+
+
+class Condition(StrEnum):
+    """On which end of its parent a child waits."""
+
+    SUCCESS = "success"
+    FAILURE = "failure"
+    ALWAYS = "always"
 
 
 class Disposition(StrEnum):

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from jobd.definitions import relations
 from jobd.definitions.defined import Defined
 from jobd.definitions.problems import Place, Problem
 
@@ -51,9 +52,17 @@ def diff(old: Catalog, new: Catalog) -> Difference:
 
 
 def assemble(
-    contributions: Iterable[Contribution], previous: Mapping[str, Defined], degraded: Iterable[tuple[str, str]] = ()
+    contributions: Iterable[Contribution],
+    previous: Mapping[str, Defined],
+    degraded: Iterable[tuple[str, str]] = (),
+    *,
+    are_all: bool = True,
 ) -> Catalog:
-    """One catalog of all files. A name that two files define is refused in both; what was in force before stays."""
+    """One catalog of all files.
+
+    A name that two files define is refused in both, and so is a workflow that cannot be; what was in force stays.
+    Where these are not all files there are, a workflow may name jobs of others.
+    """
     jobs: dict[str, Defined] = {}
     held: dict[str, Defined] = {}
     disputed: dict[str, list[Defined]] = {}
@@ -72,7 +81,9 @@ def assemble(
             jobs[name] = previous[name]
         else:
             del jobs[name]
-    return Catalog({**held, **jobs}, tuple(problems), tuple(degraded))
+    jobs = {**held, **jobs}
+    problems += relations.refuse(jobs, previous, are_all=are_all)
+    return Catalog(jobs, tuple(problems), tuple(degraded))
 
 
 def _dispute(claimants: list[Defined], *, stays: bool) -> list[Problem]:

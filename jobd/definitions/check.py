@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from jobd.core.model import Command, Job
-from jobd.definitions import folder
+from jobd.definitions import folder, relations
 from jobd.definitions.catalog import Catalog, Contribution, assemble
 from jobd.definitions.defined import Defined
 from jobd.definitions.interpret import Rules, interpret
@@ -44,9 +44,10 @@ def check(
     found = library.rescan()
     files = [_alone(path, rules or Rules()) for path in paths if path not in directories]
     whole = Contribution(tuple(found.jobs.values()), found.problems)
-    catalog = assemble([whole, *files], {})
-    doubts = lint(catalog.jobs.values(), zone, datetime.now(UTC), lasts)
-    warnings = [*_left_out(library), *_doubts(catalog.jobs.values()), *doubts]
+    catalog = assemble([whole, *files], {}, are_all=bool(directories))
+    elsewhere = [] if directories else relations.missing(catalog.jobs)
+    doubts = [*_doubts(catalog.jobs.values()), *lint(catalog.jobs.values(), zone, datetime.now(UTC), lasts)]
+    warnings = [*_left_out(library), *elsewhere, *doubts]
     return Verdict(tuple(sorted(catalog.problems)), tuple(sorted(warnings)), catalog)
 
 

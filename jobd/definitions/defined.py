@@ -35,28 +35,33 @@ class Defined:
         """Effective dotted key → the `file:line` it came from."""
         found: dict[str, str] = {}
         for entry in filter(None, self.sources_text.split("\0")):
-            key, file, line = entry.split("\n")
+            key, file, line, _ = entry.split("\n")
             found[key] = f"{file or self.file}:{line}"
         return found
 
     def place(self, key: str) -> Place:
         """Where a dotted key was written, or the nearest one above it."""
-        sources = self.sources
-        while key and key not in sources:
+        entries = (entry.split("\n") for entry in self.sources_text.split("\0") if entry)
+        places = {known: Place(file or self.file, int(line), int(column)) for known, file, line, column in entries}
+        while key and key not in places:
             key = key.rpartition(".")[0]
-        file, _, line = sources.get(key, f"{self.file}:{self.line}").rpartition(":")
-        return Place(file, int(line), 1)
+        return places.get(key, Place(self.file, self.line, self.column))
 
 
 def defined(job: Job, words: Node, document: Mapping[str, Any]) -> Defined:
     """A definition out of its parts; `words` are its effective words, `document` the same without places."""
     at = words.named_at
     sources = "\0".join(
-        f"{key}\n{'' if node.named_at.file == at.file else node.named_at.file}\n{node.named_at.line}"
+        _entry(key, node.named_at, at.file)
         for key, node in leaves(words)
         if "\n" not in key and "\n" not in node.named_at.file
     )
     return Defined(job, at.file, at.line, at.column, _compact(document), sources)
+
+
+def _entry(key: str, place: Place, file: str) -> str:
+    """One value's place; the file is left out where it is the job's own."""
+    return f"{key}\n{'' if place.file == file else place.file}\n{place.line}\n{place.column}"
 
 
 def _compact(document: Mapping[str, Any]) -> str:

@@ -125,13 +125,15 @@ class Library:
     def remember(self, jobs: Iterable[Defined]) -> Catalog:
         """Take jobs as the last good ones of files that are broken now and never were good since this jobd started."""
         by_file: dict[str, list[Defined]] = {}
+        before = dict(self.catalog.jobs)
         for one in jobs:
+            before.setdefault(one.job.name, one)
             by_file.setdefault(one.file, []).append(one)
         for name, kept in self._kept.items():
             known = [one for file in kept.files for one in by_file.get(file, ())]
             if kept.problems and not kept.jobs and known:
                 self._kept[name] = replace(kept, jobs=tuple(known))
-        self.catalog = assemble(self._contributions(()), self.catalog.jobs)
+        self.catalog = assemble(self._contributions(()), before)
         return self.catalog
 
     def preview(self) -> Catalog:

@@ -142,16 +142,19 @@ SELECT min(at) FROM (
                  ORDER BY run_at LIMIT 1)
   UNION ALL
   SELECT * FROM (SELECT expires_at FROM run INDEXED BY run_expiring
-                 WHERE expires_at IS NOT NULL AND state IN ('blocked', 'scheduled', 'queued', 'retrying')
+                 WHERE expires_at IS NOT NULL
+                   AND (state IN ('scheduled', 'queued', 'retrying') OR (state = 'blocked' AND slot IS NOT NULL))
                  ORDER BY expires_at LIMIT 1)
 );
 
 -- name: expire
--- End waiting runs that never started and are too late for it now, at most so many at once.
+-- End waiting runs that never started and are too late for it now, at most so many at once. The time of one that waits
+-- for others begins when it is let go, unless it is bound to its slot.
 UPDATE run SET state = 'expired', finished_at = :now,
   error = 'not started by ' || strftime('%Y-%m-%dT%H:%M:%SZ', expires_at / 1000000, 'unixepoch')
 WHERE id IN (SELECT id FROM run INDEXED BY run_expiring
-             WHERE expires_at <= :now AND state IN ('blocked', 'scheduled', 'queued', 'retrying')
+             WHERE expires_at <= :now
+               AND (state IN ('scheduled', 'queued', 'retrying') OR (state = 'blocked' AND slot IS NOT NULL))
              ORDER BY expires_at LIMIT :most)
   AND state IN ('blocked', 'scheduled', 'queued', 'retrying')
 RETURNING id, job, (SELECT name FROM job AS named WHERE named.id = run.job), queue, slot, error;
@@ -159,7 +162,8 @@ RETURNING id, job, (SELECT name FROM job AS named WHERE named.id = run.job), que
 -- name: too_late
 -- A run that still waits although it is too late to start.
 SELECT id FROM run INDEXED BY run_expiring
-WHERE expires_at <= :now AND state IN ('blocked', 'scheduled', 'queued', 'retrying') LIMIT 1;
+WHERE expires_at <= :now
+  AND (state IN ('scheduled', 'queued', 'retrying') OR (state = 'blocked' AND slot IS NOT NULL)) LIMIT 1;
 
 -- name: expire_slot
 -- Write down that the run of a slot was never started.
@@ -201,7 +205,7 @@ WHERE state = 'queued' AND id IN (
       SELECT id FROM run INDEXED BY run_ready WHERE state = 'queued' AND queue = :queue AND lane = open.value ->> 0
       ORDER BY priority DESC, run_at, id LIMIT :most))
   WHERE place <= room ORDER BY priority DESC, run_at, id LIMIT :most)
-RETURNING id, attempt, given_back, job, spec, priority, run_at, created_at, max_attempts, trigger, slot, timeout, owner, lane;
+RETURNING id, attempt, given_back, job, spec, priority, run_at, created_at, max_attempts, trigger, slot, timeout, owner, lane, parent;
 
 -- name: reserve_lane
 -- The same where a queue has one open lane, as nearly all have: straight down the index.
@@ -209,7 +213,7 @@ UPDATE run SET state = 'running', attempt = attempt + 1, started_at = :now, outc
 WHERE state = 'queued' AND id IN (
   SELECT id FROM run INDEXED BY run_ready WHERE state = 'queued' AND queue = :queue AND lane = :lane
   ORDER BY priority DESC, run_at, id LIMIT :most)
-RETURNING id, attempt, given_back, job, spec, priority, run_at, created_at, max_attempts, trigger, slot, timeout, owner, lane;
+RETURNING id, attempt, given_back, job, spec, priority, run_at, created_at, max_attempts, trigger, slot, timeout, owner, lane, parent;
 
 -- name: head
 -- Whose runs come first in a lane, in the order in which they are reserved.
@@ -280,10 +284,13 @@ RETURNING job, (SELECT name FROM job AS named WHERE named.id = run.job), queue;
 UPDATE run SET cancelling = 1, error = :error WHERE id = :run AND state = 'running' AND cancelling = 0 RETURNING attempt;
 
 -- name: retry_run
--- Queue a run again that ended failed or cancelled, with one attempt more if none is left.
-UPDATE run SET state = 'queued', run_at = :now, finished_at = NULL, cancelling = 0, expires_at = NULL,
+-- Queue a run again that ended failed or cancelled, with one attempt more if none is left; it still waits for parents
+-- that have not ended.
+UPDATE run SET run_at = :now, finished_at = NULL, cancelling = 0, expires_at = NULL,
+  state = iif(EXISTS (SELECT 1 FROM edge INDEXED BY edge_awaited WHERE child = run.id AND decision IS NULL),
+              'blocked', 'queued'),
   max_attempts = max(max_attempts, attempt - given_back + 1)
-WHERE id = :run AND state IN ('failed', 'cancelled') RETURNING job, queue;
+WHERE id = :run AND state IN ('failed', 'cancelled') RETURNING state;
 
 -- name: replace_payload
 -- Give a run another payload before it is tried again.
@@ -530,3 +537,92 @@ INSERT INTO backlog (owner, runs) VALUES (?, ?) ON CONFLICT (owner) DO UPDATE SE
 -- name: forget_finished
 -- Drop the figures of what was finished long ago.
 DELETE FROM finished WHERE bucket < :before;
+
+-- name: add_edge
+-- Let a run wait for the end of another one.
+INSERT INTO edge (parent, child, condition, hands) VALUES (?, ?, ?, ?);
+
+-- name: open_edges
+-- The undecided edges below runs, with how each parent has ended; a parent that has not is left out.
+SELECT edge.parent, edge.child, edge.condition, parent.state,
+       (SELECT name FROM job WHERE job.id = parent.job)
+FROM json_each(:runs) AS ended CROSS JOIN edge INDEXED BY edge_open ON edge.parent = ended.value
+CROSS JOIN run AS parent ON parent.id = edge.parent
+WHERE edge.decision IS NULL AND parent.state IN ('succeeded', 'failed', 'cancelled', 'skipped', 'expired');
+
+-- name: decide_edge
+-- Say what became of an edge, once.
+UPDATE edge SET decision = :decision WHERE parent = :parent AND child = :child AND decision IS NULL;
+
+-- name: release
+-- Let a blocked run go that waits for no other any more; where it has waited past its time, that is now.
+-- So begins the time in which it must start, unless that is bound to its slot.
+UPDATE run SET state = iif(run_at > :now, 'scheduled', 'queued'), run_at = max(run_at, :now),
+  expires_at = iif(slot IS NULL, expires_at + max(:now - run_at, 0), expires_at)
+WHERE id = :run AND state = 'blocked'
+  AND NOT EXISTS (SELECT 1 FROM edge INDEXED BY edge_awaited WHERE child = :run AND decision IS NULL)
+RETURNING state;
+
+-- name: skip_run
+-- End a run that was accepted and is not to be executed.
+UPDATE run SET state = 'skipped', finished_at = :now, error = :error
+WHERE id = :run AND state IN ('blocked', 'scheduled', 'queued')
+RETURNING (SELECT name FROM job AS named WHERE named.id = run.job), queue;
+
+-- name: broken_edges
+-- The children that were cancelled because of how a run ended.
+SELECT child FROM edge WHERE parent = :parent AND decision = 'cancels';
+
+-- name: reopen_edges
+-- Leave open what a run decides that is to end once more; a child that was let go stays let go.
+UPDATE edge SET decision = NULL
+WHERE parent = :parent AND (decision IN ('fails', 'cancels') OR (decision = 'holds' AND EXISTS (
+  SELECT 1 FROM run WHERE run.id = edge.child AND run.state = 'blocked')));
+
+-- name: pass_blame
+-- Where another parent of a cancelled run did not end as it should either, that one cancels it from now on.
+UPDATE edge SET decision = 'cancels' WHERE child = :child AND decision = 'fails'
+  AND parent = (SELECT min(other.parent) FROM edge AS other WHERE other.child = :child AND other.decision = 'fails')
+RETURNING parent;
+
+-- name: block_again
+-- Let a cancelled run wait for its parents again.
+UPDATE run SET state = 'blocked', finished_at = NULL, outcome = NULL, exit_code = NULL, error = NULL, cancelling = 0
+WHERE id = :run AND state = 'cancelled';
+
+-- name: waive_edges
+-- Let a run go that an operator wants tried again, whatever its parents came to.
+UPDATE edge SET decision = 'waived' WHERE child = :child AND decision IN ('fails', 'cancels');
+
+-- name: parents_of
+-- The runs that a run waited for, with what they came to.
+SELECT parent.id, (SELECT name FROM job WHERE job.id = parent.job), parent.state, parent.outcome, parent.error,
+       iif(edge.hands, data.result, NULL)
+FROM edge INDEXED BY edge_of_child CROSS JOIN run AS parent ON parent.id = edge.parent
+LEFT JOIN run_data AS data ON data.run = parent.id
+WHERE edge.child = :child ORDER BY parent.id;
+
+-- name: edges_into
+-- What a run waits for, or waited for.
+SELECT edge.parent, edge.child, edge.condition, edge.decision, (SELECT name FROM job WHERE job.id = parent.job), parent.state
+FROM edge INDEXED BY edge_of_child CROSS JOIN run AS parent ON parent.id = edge.parent
+WHERE edge.child = :child ORDER BY edge.parent;
+
+-- name: relatives
+-- The runs that hang together with a run by edges, the nearest first, at most so many.
+WITH RECURSIVE relative (id) AS (
+  SELECT :run
+  UNION
+  SELECT iif(edge.parent = relative.id, edge.child, edge.parent)
+  FROM relative CROSS JOIN edge ON edge.parent = relative.id OR edge.child = relative.id
+  LIMIT :most
+)
+SELECT run.id, job.name, run.state, run.outcome, run.exit_code, run.error, run.owner, run.attempt, run.run_at,
+       run.started_at, run.finished_at
+FROM relative CROSS JOIN run ON run.id = relative.id CROSS JOIN job ON job.id = run.job ORDER BY run.id;
+
+-- name: edges_among
+-- The edges between runs.
+SELECT edge.parent, edge.child, edge.condition, edge.decision
+FROM json_each(:runs) AS one CROSS JOIN edge ON edge.parent = one.value
+WHERE edge.child IN (SELECT value FROM json_each(:runs)) ORDER BY edge.child, edge.parent;

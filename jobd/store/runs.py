@@ -51,6 +51,8 @@ class Reserved:
     """JSON text, as it was submitted."""
     is_poison: bool = False
     """What stands in its row cannot be read: it can only be failed, so that it stops no other run."""
+    parent: int | None = None
+    """Set for a run that waited for others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +73,7 @@ class UnderWay:
 
 def submit(tx: Transaction, requests: Sequence[tuple[RunRequest, JobRef]]) -> list[int]:
     """Accept runs in one go and give their ids, in order. Keys are the caller's to settle (`holder_of`, `hold`)."""
-    row = tx.row("last_run_id")
-    first = (row[0] if row else 0) + 1
+    first = next_id(tx)
     rows = [_run_row(tx, first + n, request, ref) for n, (request, ref) in enumerate(requests)]
     tx.many("add_run", rows)
     _count(tx, rows)
@@ -84,6 +85,19 @@ def submit(tx: Transaction, requests: Sequence[tuple[RunRequest, JobRef]]) -> li
     return list(range(first, first + len(requests)))
 
 
+def next_id(tx: Transaction) -> int:
+    """The id that the next accepted run gets; those accepted with it count on from there."""
+    row = tx.row("last_run_id")
+    return int(row[0]) + 1 if row else 1
+
+
+def first_state(request: RunRequest, now: datetime) -> RunState:
+    """The state in which a run begins: one with a parent waits for it."""
+    if request.parent is not None:
+        return RunState.BLOCKED
+    return RunState.QUEUED if request.run_at is None or request.run_at <= now else RunState.SCHEDULED
+
+
 def _run_row(tx: Transaction, run: int, request: RunRequest, ref: JobRef) -> tuple[object, ...]:
     run_at = tx.at if request.run_at is None else micros(request.run_at)
     return (
@@ -93,7 +107,7 @@ def _run_row(tx: Transaction, run: int, request: RunRequest, ref: JobRef) -> tup
         ref.job if request.job.running_limit is not None else 0,
         request.queue,
         request.priority,
-        "scheduled" if run_at > tx.at else "queued",
+        first_state(request, tx.now),
         run_at,
         tx.at,
         request.max_attempts,
@@ -101,7 +115,7 @@ def _run_row(tx: Transaction, run: int, request: RunRequest, ref: JobRef) -> tup
         None if request.slot is None else micros(request.slot),
         request.timeout_seconds,
         request.owner,
-        None,
+        request.parent,
         request.key,
         None if (expires_at := request.expires_at(tx.now)) is None else micros(expires_at),
     )
@@ -191,7 +205,10 @@ def head(tx: Transaction, queue: str, lane: int, most: int) -> list[str]:
 
 
 def _reserved(tx: Transaction, queue: str, row: tuple[Any, ...]) -> Reserved:
-    run, attempt, given_back, job, spec, priority, run_at, created_at, most, trigger, slot, timeout, owner, lane = row
+    (
+        run, attempt, given_back, job, spec, priority, run_at, created_at, most, trigger, slot, timeout, owner, lane,
+        parent,
+    ) = row  # fmt: skip
     payload, is_poison = _payload(tx, run)
     return Reserved(
         key=AttemptKey(run, attempt),
@@ -210,6 +227,7 @@ def _reserved(tx: Transaction, queue: str, row: tuple[Any, ...]) -> Reserved:
         owner=owner,
         payload=payload,
         is_poison=is_poison,
+        parent=parent,
     )
 
 
@@ -345,14 +363,14 @@ def note_last(tx: Transaction, job: int, run: int, state: RunState, ending: Endi
 
 
 @dataclass(frozen=True, slots=True)
-class CancelledRun:
+class EndedRun:
     """A waiting run that was just ended."""
 
     job_name: str
     queue: str
 
 
-def cancel_waiting(tx: Transaction, run: int, reason: str) -> CancelledRun | None:
+def cancel_waiting(tx: Transaction, run: int, reason: str) -> EndedRun | None:
     """End a run that waits; None where it does not wait (any more)."""
     row = tx.row("cancel_waiting", {"run": run, "now": tx.at, "error": reason})
     if row is None:
@@ -360,7 +378,7 @@ def cancel_waiting(tx: Transaction, run: int, reason: str) -> CancelledRun | Non
     job, name, queue = row
     if job != 0:
         note_last(tx, job, run, RunState.CANCELLED, Ending(Outcome.CANCELLED))
-    return CancelledRun(name.strip(), queue)
+    return EndedRun(name.strip(), queue)
 
 
 def cancel_running(tx: Transaction, run: int, reason: str) -> AttemptKey | None:
@@ -369,9 +387,16 @@ def cancel_running(tx: Transaction, run: int, reason: str) -> AttemptKey | None:
     return None if row is None else AttemptKey(run, row[0])
 
 
-def retry(tx: Transaction, run: int) -> bool:
-    """Queue a run again that ended failed or cancelled; False where it is in another state."""
-    return tx.row("retry_run", {"run": run, "now": tx.at}) is not None
+def retry(tx: Transaction, run: int) -> RunState | None:
+    """Queue a run again that ended failed or cancelled; the state it has then, None where it is in another one."""
+    row = tx.row("retry_run", {"run": run, "now": tx.at})
+    return None if row is None else RunState(row[0])
+
+
+def skip(tx: Transaction, run: int, reason: str) -> EndedRun | None:
+    """End an accepted run that is not to be executed; None where it runs or has ended."""
+    row = tx.row("skip_run", {"run": run, "now": tx.at, "error": reason})
+    return None if row is None else EndedRun(str(row[0]).strip(), row[1])
 
 
 def replace_payload(tx: Transaction, run: int, payload: Json) -> None:

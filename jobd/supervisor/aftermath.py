@@ -29,6 +29,8 @@ class Aftermath:
     """(job, its next slot)."""
     final: list[int] = field(default_factory=list)
     """Runs that have reached a final state."""
+    followed: int = 0
+    """How many of these have had the edges below them decided."""
     changed: list[int] = field(default_factory=list)
     """Runs of which an attempt started or ended."""
     failed: list[Finished] = field(default_factory=list)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from jobd.core.errors import Conflict, NotFound
 from jobd.core.intents import DropDead, Handled, RetryDead, RetryRun
 from jobd.core.states import RunState
-from jobd.store import dead, runs
+from jobd.store import dead, edges, runs
 from jobd.store.connection import Transaction
+from jobd.supervisor.follow import reopen
 
 MOST_DEAD = 1000
 """Dead letters that one transaction acts on; whoever asked for more asks again."""
@@ -14,22 +15,29 @@ MOST_DEAD = 1000
 
 def retry(tx: Transaction, intent: RetryRun) -> RunState:
     """Queue a run again that ended failed or cancelled."""
-    if _run_again(tx, intent.run, intent):
-        return RunState.QUEUED
+    state = _run_again(tx, intent.run, intent)
+    if state is not None:
+        return state
     known = runs.state_of(tx, intent.run)
     if known is None:
         raise NotFound(f"there is no run {intent.run}")
     raise Conflict(f"run {intent.run} is {known[0]}; only a failed or cancelled run can be retried")
 
 
-def _run_again(tx: Transaction, run: int, intent: RetryRun | RetryDead) -> bool:
-    """Queue one run again; its dead letter, if it has one, is settled by that."""
-    if not runs.retry(tx, run):
-        return False
+def _run_again(tx: Transaction, run: int, intent: RetryRun | RetryDead) -> RunState | None:
+    """Queue one run again, or let it wait again for what it waited for; the state it has then.
+
+    Its dead letter, if it has one, is settled by that, and the runs that were cancelled for it wait for it again.
+    """
+    state = runs.retry(tx, run)
+    if state is None:
+        return None
     dead.settle(tx, run, "retried", intent.actor.user)
     if intent.replaces_payload:
         runs.replace_payload(tx, run, intent.payload)
-    return True
+    edges.waive(tx, run)
+    reopen(tx, run)
+    return state
 
 
 def retry_dead(tx: Transaction, intent: RetryDead) -> Handled:

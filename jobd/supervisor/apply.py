@@ -2,72 +2,66 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import datetime
+from collections.abc import Mapping, Sequence
 
-from jobd.core import events
 from jobd.core.errors import Conflict, NotFound, TooLarge
-from jobd.core.intents import Accepted, CancelRun, DropDead, Intent, RetryDead, RetryRun, Submit
+from jobd.core.intents import Accepted, Actor, CancelRun, DropDead, Intent, RetryDead, RetryRun, Submit
 from jobd.core.model import RunRequest
-from jobd.core.states import Outcome, RunState
-from jobd.store import jobs, runs
+from jobd.core.states import RunState
+from jobd.store import runs
 from jobd.store.connection import Transaction
-from jobd.store.runs import JobRef
 from jobd.supervisor import again
+from jobd.supervisor.accept import Families, accept, accept_family, brings_others, check_dependencies, check_jobs
 from jobd.supervisor.aftermath import Aftermath
+from jobd.supervisor.cancel import cancel_run
 from jobd.supervisor.catalogs import InForce
+
+MOST_RUNS = 20_000
+"""Runs of one submission at most, those included that workflows bring along."""
 
 
 def submit(
     tx: Transaction, intent: Submit, in_force: Mapping[str, InForce], most_queued: int, after: Aftermath
 ) -> list[Accepted]:
-    """Accept every run of a submission. Raises TooLarge where its sender has too much waiting already."""
+    """Accept every run of a submission. Raises TooLarge where its sender has too much waiting already.
+
+    Whatever it is refused for is found before anything is written.
+    """
+    check_jobs(intent.requests, in_force)
+    families = Families(in_force)
+    total = _total(intent.requests, families)
     owner = intent.actor.user
-    if not intent.actor.is_admin and runs.queued_by(tx, owner) + len(intent.requests) > most_queued:
+    if not intent.actor.is_admin and runs.queued_by(tx, owner) + total > most_queued:
         raise TooLarge(f"{owner} may have {most_queued} runs waiting at most; wait for some to finish or cancel them")
-    if any(request.key is not None for request in intent.requests):
-        return [_keyed(tx, request, in_force, after) for request in intent.requests]
+    check_dependencies(tx, [one for one in intent.requests if one.depends_on and not _is_held(tx, one)])
+    if any(request.key is not None or brings_others(request) for request in intent.requests):
+        return [_one(tx, request, families, intent.actor, after) for request in intent.requests]
     return accept(tx, intent.requests, in_force, after)
 
 
-def accept(
-    tx: Transaction, requests: tuple[RunRequest, ...], in_force: Mapping[str, InForce], after: Aftermath
-) -> list[Accepted]:
-    """Write runs down as they are asked for."""
-    refs = [(request, ref_of(tx, request, in_force)) for request in requests]
-    found = []
-    for run, request in zip(runs.submit(tx, refs), requests, strict=True):
-        name = request.job.name
-        after.events.append(events.RunAccepted(run, name, request.queue, request.trigger, tx.now, request.owner))
-        found.append(Accepted(run, _first_state(request, tx.now)))
-    return found
+def _total(requests: Sequence[RunRequest], families: Families) -> int:
+    """How many runs a submission makes. Raises Conflict for a workflow that cannot be had, TooLarge for too many."""
+    total = len(requests) + sum(len(families.of(one.job).members) - 1 for one in requests if one.job.workflow)
+    if total > MOST_RUNS:
+        raise TooLarge(f"the workflows bring along {total} runs in all (at most {MOST_RUNS}); send several batches")
+    return total
 
 
-def ref_of(tx: Transaction, request: RunRequest, in_force: Mapping[str, InForce]) -> JobRef:
-    """Where a request's definition stands in the store; one that is not in force (any more) is kept for its run."""
-    if request.adhoc:
-        return JobRef(jobs.ADHOC, jobs.keep_spec(tx, request.job))
-    known = in_force.get(request.job.name)
-    if known is None:
-        raise NotFound(f"there is no job {request.job.name} any more")
-    if known.job is request.job:
-        return known.ref
-    return JobRef(known.ref.job, jobs.keep_spec(tx, request.job))
+def _is_held(tx: Transaction, request: RunRequest) -> bool:
+    return request.key is not None and runs.holder_of(tx, request) is not None
 
 
-def _keyed(tx: Transaction, request: RunRequest, in_force: Mapping[str, InForce], after: Aftermath) -> Accepted:
-    if request.key is None:
-        return accept(tx, (request,), in_force, after)[0]
-    holder = runs.holder_of(tx, request)
+def _one(tx: Transaction, request: RunRequest, families: Families, actor: Actor, after: Aftermath) -> Accepted:
+    holder = runs.holder_of(tx, request) if request.key is not None else None
     if holder is not None:
         return Accepted(holder[0], holder[1], duplicate=True)
-    (accepted,) = accept(tx, (request,), in_force, after)
-    runs.hold(tx, request, accepted.id)
+    if brings_others(request):
+        accepted = accept_family(tx, request, families.of(request.job), families.in_force, after, actor)
+    else:
+        (accepted,) = accept(tx, (request,), families.in_force, after)
+    if request.key is not None:
+        runs.hold(tx, request, accepted.id)
     return accepted
-
-
-def _first_state(request: RunRequest, now: datetime) -> RunState:
-    return RunState.QUEUED if request.run_at is None or request.run_at <= now else RunState.SCHEDULED
 
 
 def cancel(tx: Transaction, intent: CancelRun, after: Aftermath) -> RunState:
@@ -81,24 +75,6 @@ def cancel(tx: Transaction, intent: CancelRun, after: Aftermath) -> RunState:
     if known[0] is RunState.RUNNING:
         return RunState.RUNNING  # it is being cancelled already
     raise Conflict(f"run {intent.run} has ended {known[0]}; only a run that waits or runs can be cancelled")
-
-
-def cancel_run(tx: Transaction, run: int, reason: str, after: Aftermath) -> bool:
-    """End a run that waits or runs; False where it does neither."""
-    ended = runs.cancel_waiting(tx, run, reason)
-    if ended is not None:
-        after.final.append(run)
-        after.events.append(
-            events.RunFinished(
-                run, ended.job_name, ended.queue, tx.now, RunState.CANCELLED, Outcome.CANCELLED, 0.0, None, reason
-            )
-        )
-        return True
-    key = runs.cancel_running(tx, run, reason)
-    if key is None:
-        return False
-    after.stops.append((key, Outcome.CANCELLED))
-    return True
 
 
 def answer(

@@ -12,8 +12,9 @@ from jobd.core.retry import default_max_attempts
 from jobd.core.schedule import Timetable
 from jobd.store import jobs, recovery, runs
 from jobd.store.connection import Transaction
-from jobd.supervisor import apply
+from jobd.supervisor.accept import Families, accept, accept_family
 from jobd.supervisor.aftermath import Aftermath
+from jobd.supervisor.cancel import cancel_run
 from jobd.supervisor.catalogs import Host, InForce, standing_of
 
 
@@ -128,7 +129,7 @@ def _decide(
     run = None
     if decision.starts:
         for old in decision.replaces:
-            apply.cancel_run(tx, old, "replaced by a later slot", after)
+            cancel_run(tx, old, "replaced by a later slot", after)
         run = _start(tx, job, decision, in_force, after)
         jobs.link_slot(tx, job.ref.job, decision.slot, run)
     after.events.append(
@@ -157,5 +158,7 @@ def _start(
         slot=decision.slot,
         max_attempts=default_max_attempts(definition, decision.trigger),
     )
-    (accepted,) = apply.accept(tx, (request,), in_force, after)
+    if definition.workflow:
+        return accept_family(tx, request, Families(in_force).as_far_as_there(definition), in_force, after).id
+    (accepted,) = accept(tx, (request,), in_force, after)
     return accepted.id

@@ -6,11 +6,12 @@ import itertools
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from jobd.core import allot, events
+from jobd.core import allot, events, parents
 from jobd.core.model import AttemptKey, Ending, Finished, Job
 from jobd.core.pace import Pace
+from jobd.core.spans import show_size
 from jobd.core.states import Outcome
-from jobd.store import jobs, runs
+from jobd.store import edges, jobs, runs
 from jobd.store.connection import Transaction
 from jobd.store.runs import Reserved
 from jobd.supervisor.aftermath import Aftermath
@@ -123,7 +124,11 @@ class Reservation:
             if job is None or run.is_poison:
                 after.failed.append(unreadable(run.key, "payload" if job else "definition"))
                 continue
-            after.orders.append((seat.number, _order(run, job)))
+            handed = parents.to_text(edges.parents(tx, run.key.run)) if run.parent is not None else ""
+            if len(handed) > parents.MOST_BYTES:
+                after.failed.append(overloaded(run.key, len(handed)))
+                continue
+            after.orders.append((seat.number, _order(run, job, handed)))
             after.changed.append(run.key.run)
             waited = (tx.now - max(run.run_at, run.created_at)).total_seconds()
             after.events.append(events.AttemptStarted(run.key, job.name, run.queue, tx.now, max(0.0, waited)))
@@ -141,7 +146,7 @@ def _job_limit(tx: Transaction, job: int) -> int | None:
     return 1 if definition is None else definition.running_limit
 
 
-def _order(run: Reserved, job: Job) -> Order:
+def _order(run: Reserved, job: Job, handed: str) -> Order:
     return order_of(
         job,
         run.key,
@@ -151,10 +156,18 @@ def _order(run: Reserved, job: Job) -> Order:
         queue=run.queue,
         max_attempts=run.max_attempts,
         timeout_seconds=run.timeout_seconds,
+        parents=handed,
     )
 
 
 def unreadable(key: AttemptKey, what: str) -> Finished:
     """The report of an attempt whose definition or payload cannot be read: it never starts, and a retry cannot help."""
     error = f"undecodable: its {what} cannot be read by this version of jobd"
+    return Finished(key, Ending(Outcome.FAILED, error=error, retryable=False))
+
+
+def overloaded(key: AttemptKey, size: int) -> Finished:
+    """The report of an attempt whose parents' results are too much for one order."""
+    most = show_size(parents.MOST_BYTES)
+    error = f"the results of the runs before it are {show_size(size)}, more than the {most} that can be handed on"
     return Finished(key, Ending(Outcome.FAILED, error=error, retryable=False))

@@ -14,6 +14,7 @@ from jobd.supervisor.aftermath import Aftermath
 from jobd.supervisor.catalogs import AdoptCatalog, Host, InForce
 from jobd.supervisor.expire import expire
 from jobd.supervisor.finalize import finalize
+from jobd.supervisor.follow import follow
 from jobd.supervisor.inbox import Batch
 from jobd.supervisor.plan import carry, plan, stirred
 from jobd.supervisor.reserve import Places, Reservation
@@ -68,8 +69,10 @@ def tick(tx: Transaction, rules: Rules, batch: Batch, moment: Moment) -> Afterma
     if moment.stepped:
         carry(tx, moment.stepped, moment.due, rules.in_force, rules.host)
     is_in_time = expire(tx, after)
+    follow(tx, after)
     names = dict.fromkeys((*moment.due, *stirred(after.events, rules.in_force)))
     plan(tx, names, rules.in_force, rules.host, after, since=moment.since, corrected=moment.corrected)
+    follow(tx, after)
     runs.promote(tx)
     if is_in_time and not moment.draining:
         rules.reservation.reserve(tx, moment.seats, moment.places, rules.specs, after, hiring=moment.hiring)

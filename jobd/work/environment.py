@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from jobd.core import parents
 from jobd.core.spans import rfc3339
 from jobd.work.accounts import Account, Refused
 from jobd.work.scratch import Scratch
@@ -42,9 +43,16 @@ def variables(order: Order, account: Account, runtime_dir: str, scratch: Scratch
         env["JOBD_SLOT"] = rfc3339(order.slot)
     if len("JOBD_PAYLOAD=") + len(order.payload.encode(errors="surrogateescape")) < _LONGEST_STRING:
         env["JOBD_PAYLOAD"] = order.payload
+    if order.parents:
+        first = parents.read(order.parents)[0]
+        env["JOBD_PARENT_RUN"] = str(first.run)
+        env["JOBD_PARENT_JOB"] = first.job
+        env["JOBD_PARENT_STATE"] = first.state
     if scratch is not None:
         env["JOBD_PAYLOAD_FILE"] = scratch.payload_file
         env["JOBD_RESULT_FILE"] = scratch.result_file
+        if scratch.parents_file is not None:
+            env["JOBD_PARENT_RESULT_FILE"] = scratch.parents_file
     return env
 
 

@@ -12,7 +12,7 @@ from jobd.work.accounts import Account
 
 RESULT_MAX_BYTES = 1024 * 1024
 RESULT_MAX_DEPTH = 32
-_PAYLOAD, _RESULT = "payload.json", "result.json"
+_PAYLOAD, _RESULT, _PARENTS = "payload.json", "result.json", "parents.json"
 _OPEN_DIR = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _WAYS_ON = {"retry_in": "retry", "snooze_in": "snooze", "cancel": "cancel", "discard": "discard"}
 
@@ -20,13 +20,17 @@ _WAYS_ON = {"retry_in": "retry", "snooze_in": "snooze", "cancel": "cancel", "dis
 class Scratch:
     """`runtime_dir/attempts/RUN.ATTEMPT`, mode 0700 and owned by the user of the job."""
 
-    def __init__(self, runtime_dir: str, key: AttemptKey, payload: str, account: Account) -> None:
+    def __init__(
+        self, runtime_dir: str, key: AttemptKey, payload: str, account: Account, parents: str | None = None
+    ) -> None:
+        """`payload` and `parents` (what the runs before it came to) are JSON texts."""
         self._parent = f"{runtime_dir}/attempts"
         self._name = str(key)
         self._account = account
         self.path = f"{self._parent}/{self._name}"
         self.payload_file = f"{self.path}/{_PAYLOAD}"
         self.result_file = f"{self.path}/{_RESULT}"
+        self.parents_file = f"{self.path}/{_PARENTS}" if parents is not None else None
         try:
             os.mkdir(self.path, 0o700)
         except FileExistsError:
@@ -35,15 +39,20 @@ class Scratch:
         except FileNotFoundError:
             prepare(runtime_dir)
             os.mkdir(self.path, 0o700)
-        self._fill(payload)
+        self._write(self.payload_file, payload)
+        if self.parents_file is not None and parents is not None:
+            self._write(self.parents_file, parents)
+        if account.differs:
+            os.chown(self.path, account.uid, account.gid, follow_symlinks=False)
 
-    def _fill(self, payload: str) -> None:
-        fd = os.open(self.payload_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    def _write(self, path: str, text: str) -> None:
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         try:
-            os.write(fd, payload.encode(errors="surrogateescape"))
+            left = memoryview(text.encode(errors="surrogateescape"))
+            while left:
+                left = left[os.write(fd, left) :]
             if self._account.differs:
                 os.fchown(fd, self._account.uid, self._account.gid)
-                os.chown(self.path, self._account.uid, self._account.gid, follow_symlinks=False)
         finally:
             os.close(fd)
 
@@ -85,6 +94,8 @@ class Scratch:
         """Remove the directory and whatever the job put into it."""
         try:
             os.unlink(self.payload_file)
+            if self.parents_file is not None:
+                os.unlink(self.parents_file)
             os.rmdir(self.path)
         except OSError:
             _remove_tree(self._parent, self._name)

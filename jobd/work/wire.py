@@ -59,6 +59,8 @@ class Order:
     allow_background: bool = False
     output_max_bytes: int = 1024 * 1024
     output_on_limit: Literal["truncate", "kill"] = "truncate"
+    parents: str = ""
+    """JSON text for `core.parents.read`; empty where the run waited for none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +200,7 @@ def order_of(
     queue: str | None = None,
     max_attempts: int = 1,
     timeout_seconds: float | None = None,
+    parents: str = "",
 ) -> Order:
     """The order for one attempt of a run of `job`; `payload` is JSON text, None takes what the job says."""
     return Order(
@@ -209,6 +212,7 @@ def order_of(
         slot=slot,
         max_attempts=max_attempts,
         payload=payload,
+        parents=parents,
         timeout_seconds=job.timeout_seconds if timeout_seconds is None else timeout_seconds,
         kill_after_seconds=job.kill_after_seconds,
         success_exit_status=job.success_exit_status,

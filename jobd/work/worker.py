@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
+from jobd.core import parents
 from jobd.core.model import AttemptKey, Ending, Finished, Python, Usage
 from jobd.core.states import Outcome
 from jobd.work import background, cgroup, tree
@@ -136,7 +137,8 @@ class Worker:
 
     def _scratch(self, order: Order, account: Account) -> Scratch:
         try:
-            return Scratch(self._place.runtime_dir, order.key, order.payload, account)
+            results = parents.results_text(order.parents)
+            return Scratch(self._place.runtime_dir, order.key, order.payload, account, results)
         except OSError as problem:
             raise Refused(f"its directory could not be made: {problem}", spent=False, retryable=True) from None
 

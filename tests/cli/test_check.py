@@ -55,7 +55,7 @@ def test_slots_closer_than_past_runs_took_are_warned_of_where_a_daemon_knows(
     known = {"job": "slow", "runs": 9, "median_seconds": 600.0}
     daemon.gets("/v1/workload", {"items": [known], "next_cursor": None})
     said = ctl("check", str(file))
-    assert (said.code, f"{file}:2:1: warning: jobs.slow.schedule: has slots 5m apart" in said.out) == (0, True)
+    assert (said.code, f"{file}:2:29: warning: jobs.slow.schedule: has slots 5m apart" in said.out) == (0, True)
     daemon.gets("/v1/workload", {"items": [known | {"runs": 2}], "next_cursor": None})
     assert ctl("check", str(file)).out == ""
 

@@ -68,11 +68,11 @@ def test_what_this_host_does_not_have_is_a_warning(tmp_path: Path) -> None:
     verdict = check([str(tmp_path)])
     assert not verdict.problems
     assert [str(warning).removeprefix(f"{tmp_path}/") for warning in verdict.warnings] == [
-        'a.yaml:3:1: jobs.a.command: there is no program "no-such" on this host',
-        'a.yaml:4:1: jobs.a.user: there is no user "nobody-knows" on this host',
-        'a.yaml:5:1: jobs.a.group: there is no group "nor-this" on this host',
-        "a.yaml:6:1: jobs.a.cwd: there is no directory /no/where on this host",
-        "a.yaml:7:1: jobs.a.success_exit_status: does not list 0, so that exit status 0 counts as a failure",
+        'a.yaml:3:5: jobs.a.command: there is no program "no-such" on this host',
+        'a.yaml:4:5: jobs.a.user: there is no user "nobody-knows" on this host',
+        'a.yaml:5:5: jobs.a.group: there is no group "nor-this" on this host',
+        "a.yaml:6:5: jobs.a.cwd: there is no directory /no/where on this host",
+        "a.yaml:7:5: jobs.a.success_exit_status: does not list 0, so that exit status 0 counts as a failure",
         "c.yaml.d: is not read because there is no c.yaml",
         "my job.yaml: is not read because of its name (letters, digits, '.', '_', '-', '+', '@', then .yaml)",
     ]

@@ -60,6 +60,19 @@ HOT: dict[str, str | None] = {
     "choose_dead": "dead_letter_open",
     "list_dead": "dead_letter_open",
     "deaths": "dead_letter_of_run",
+    "open_edges": "edge_open",
+    "release": "edge_awaited",
+    "decide_edge": "PRIMARY KEY",
+    "broken_edges": "PRIMARY KEY",
+    "reopen_edges": "PRIMARY KEY",
+    "pass_blame": "edge_of_child",
+    "waive_edges": "edge_of_child",
+    "parents_of": "edge_of_child",
+    "edges_into": "edge_of_child",
+    "edges_among": "PRIMARY KEY",
+    "relatives": "edge_of_child",
+    "block_again": "INTEGER PRIMARY KEY",
+    "skip_run": "INTEGER PRIMARY KEY",
     "link_slot": "PRIMARY KEY",
     "list_slots_of_job": "PRIMARY KEY",
     "next_slots_of_job": "PRIMARY KEY",
@@ -94,6 +107,11 @@ SORTS_ALLOWED = {
     "active_runs",
     # Sorts at most as many rows as there are seats (each lane gives at most :most), never the backlog.
     "reserve",
+    # Sort the few runs that hang together with one, for a person to look at.
+    "relatives",
+    "edges_among",
+    "parents_of",
+    "edges_into",
 }
 
 

@@ -32,6 +32,13 @@ OPTIONS = [
     click.option("--max-attempts", metavar="N", type=click.IntRange(1), help="All attempts counted."),
     click.option("--timeout", metavar="D", help="Per attempt, in place of the job's own; 0 is none."),
     click.option("--expires", metavar="D", help="Not started so long after it might have: it never starts."),
+    click.option(
+        "--depends-on",
+        "depends_on",
+        metavar="RUN[:ON]",
+        multiple=True,
+        help="Wait for a run's success (or :failure, or :always); may be given several times.",
+    ),
     click.option("--wait", "waits", is_flag=True, help="Wait for the end; exit with the job's code."),
     click.option("--follow", "follows", is_flag=True, help="As --wait, and show the output as it comes."),
 ]
@@ -51,6 +58,7 @@ class Wish:
     max_attempts: int | None
     timeout: str | None
     expires: str | None
+    depends_on: tuple[str, ...]
     waits: bool
     follows: bool
 
@@ -64,6 +72,7 @@ class Wish:
             "max_attempts": self.max_attempts,
             "timeout": _checked("--timeout", seconds, self.timeout),
             "expires": _checked("--expires", seconds, self.expires),
+            "depends_on": [_checked("--depends-on", dependency, one) for one in self.depends_on] or None,
         }
         made = {name: value for name, value in values.items() if value is not None}
         if self.payload is not None or self.pairs:
@@ -180,6 +189,14 @@ def payload_of(text: str | None, pairs: tuple[str, ...]) -> Any:
             raise click.BadParameter(f"{pair!r} is not K=V", param_hint="-p")
         value[key.removesuffix(":")] = _json("-p", shown) if key.endswith(":") else shown
     return value
+
+
+def dependency(text: str) -> dict[str, Any]:
+    """`42` or `42:failure` as the API takes it."""
+    run, colon, on = text.partition(":")
+    if not run.isdecimal():
+        raise ValueError(f"{text!r} does not begin with the id of a run (try 42 or 42:always)")
+    return {"run": int(run), "on": on if colon else "success"}
 
 
 def _read(text: str) -> str:

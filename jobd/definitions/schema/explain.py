@@ -77,7 +77,7 @@ def _keys_at(model: type[BaseModel], steps: Sequence[str | int]) -> Iterable[str
         field = model.model_fields.get(str(step))
         if field is not None:
             model = _model_in(field.annotation) or model
-    return model.model_fields
+    return [field.alias or name for name, field in model.model_fields.items()]
 
 
 def _model_in(annotation: Any) -> type[BaseModel] | None:

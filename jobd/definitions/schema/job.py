@@ -6,13 +6,14 @@ from typing import Any
 
 from jobd.core import names
 from jobd.core.model import Job
+from jobd.definitions.schema.flow import Flow
 from jobd.definitions.schema.how import Data, Execution, Queueing, Retrying
 from jobd.definitions.schema.kinds import shown
 from jobd.definitions.schema.what import ACTIONS, Identity, What
 from jobd.definitions.schema.when import When
 
 
-class JobWords(Data, Execution, Retrying, Queueing, When, What, Identity):
+class JobWords(Flow, Data, Execution, Retrying, Queueing, When, What, Identity):
     """A job as it is written in YAML; also what `defaults` may say."""
 
     def job(self, name: str) -> Job:
@@ -50,6 +51,7 @@ class JobWords(Data, Execution, Retrying, Queueing, When, What, Identity):
             payload=self.payload,
             output_max_bytes=self.output.max,
             output_on_limit=self.output.on_limit,
+            workflow=self.workflow(),
         )
 
 

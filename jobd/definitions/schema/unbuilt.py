@@ -21,11 +21,6 @@ _WORDS = {
     "watchdog": "use timeout",
     "payload_schema": "check the payload in the job",
     "secrets": "let the command read the file",
-    "then": "start the next job in the command with jobd-ctl run",
-    "catch": "start the next job in the command with jobd-ctl run",
-    "finally": "start the next job in the command with jobd-ctl run",
-    "chain": "start the next job in the command with jobd-ctl run",
-    "needs": "start the next job in the command with jobd-ctl run",
     "notify": "watch the metrics instead",
     "expect": "watch jobd_job_last_success_timestamp_seconds instead",
 }

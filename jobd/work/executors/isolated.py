@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TextIO
 
+from jobd.core import parents
 from jobd.core.model import Directive, Ending, Json, Python
 from jobd.core.states import Outcome
 from jobd.work.executors.python import Answer, Context, call
@@ -27,12 +28,13 @@ def body(order: Order, env: dict[str, str], answer: int) -> Callable[[], int]:
         os.environ.clear()
         os.environ.update(env)
         sys.stdout, sys.stderr = _text_on(1), _text_on(2)
-        context = Context(order.key.run, order.key.attempt, order.job, lambda _fraction, _text: None)
-        given = call(order, order.action.target, context)
+        given = parents.read(order.parents)
+        context = Context(order.key.run, order.key.attempt, order.job, lambda _fraction, _text: None, given)
+        answered = call(order, order.action.target, context)
         sys.stdout.flush()
         sys.stderr.flush()
-        _write(answer, given)
-        return given.exit_code
+        _write(answer, answered)
+        return answered.exit_code
 
     return run
 

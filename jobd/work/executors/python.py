@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from jobd.core.model import Directive, Json
+from jobd.core.parents import Parent
 from jobd.core.states import Outcome
 from jobd.core.verdicts import Cancel, Discard, Retry, Snooze, Verdict
 from jobd.work.scratch import RESULT_MAX_BYTES, RESULT_MAX_DEPTH, is_too_deep
@@ -40,6 +41,8 @@ class Context:
     attempt: int
     job: str
     _progress: Callable[[float, str], None]
+    parents: tuple[Parent, ...] = ()
+    """The runs this one waited for, with their results."""
 
     def progress(self, fraction: float, text: str = "") -> None:
         """Say how far the work is, from 0 to 1; anything outside is taken as the nearer end."""

@@ -6,6 +6,7 @@ import resource
 import signal
 import time
 
+from jobd.core import parents
 from jobd.core.model import Ending, Python, Usage
 from jobd.core.states import Outcome
 from jobd.work import tree
@@ -131,7 +132,7 @@ def _context(order: Order, interruption: _Interruption, line: Line) -> Context:
         with interruption:
             line.progress(order.key, fraction, text)
 
-    return Context(order.key.run, order.key.attempt, order.job, progress)
+    return Context(order.key.run, order.key.attempt, order.job, progress, parents.read(order.parents))
 
 
 def _clear_up(order: Order) -> int:
