@@ -31,7 +31,8 @@ class Drain:
         self._keeper = keeper
         self._asked = asyncio.Event()
         self._at_once = asyncio.Event()
-        self._reloads: set[asyncio.Task[None]] = set()
+        self._reloading: asyncio.Task[None] | None = None
+        self._is_reload_wanted = False
 
     def listen(self) -> None:
         """Take SIGTERM and SIGINT as the wish to end, SIGHUP as the wish to reload."""
@@ -48,15 +49,18 @@ class Drain:
     def _reload(self) -> None:
         if self._asked.is_set():
             return
-        task = asyncio.get_running_loop().create_task(self._reload_now())
-        self._reloads.add(task)
-        task.add_done_callback(self._reloads.discard)
+        self._is_reload_wanted = True
+        if self._reloading is None or self._reloading.done():
+            self._reloading = asyncio.get_running_loop().create_task(self._reload_all())
 
-    async def _reload_now(self) -> None:
-        try:
-            await self._keeper.reload()
-        except JobdError as error:
-            self._keeper.journal.note(f"the reload failed: {error}")
+    async def _reload_all(self) -> None:
+        """Reload, and once more where that was asked for meanwhile: a storm of signals makes no queue of reloads."""
+        while self._is_reload_wanted:
+            self._is_reload_wanted = False
+            try:
+                await self._keeper.reload()
+            except JobdError as error:
+                self._keeper.journal.note(f"the reload failed: {error}")
 
     async def done(self) -> None:
         """Wait for the wish to end, and until nothing is left to wait for."""

@@ -36,6 +36,7 @@ _CHECKPOINT_SECONDS = 5.0
 _WAL_TRUNCATED_AT = 64 * 1024 * 1024
 _WAL_CHECKPOINTED_AT = 4 * 1024 * 1024
 _TICK_LATE_SECONDS = 65.0
+_SETTLE_SECONDS = 1.0
 _PRUNE_PAUSE_SECONDS = 0.01
 
 
@@ -134,9 +135,21 @@ class Keeper:
         """Read every definition that changed, now, and put it in force."""
         self.systemd.reloading()
         try:
-            return await self.adopt(self.library.load())
+            return await self.adopt(await self._read())
         finally:
             self.systemd.ready(self.status_line())
+
+    async def _read(self) -> Catalog:
+        """The catalog of what is there, once files that are being written have settled or a second has passed.
+
+        Everything else goes on meanwhile: no slot and no client waits for an editor.
+        """
+        give_up_at = time.monotonic() + _SETTLE_SECONDS
+        catalog = self.library.rescan()
+        while (wait := self.library.wait_seconds) is not None and time.monotonic() < give_up_at:
+            await asyncio.sleep(wait + 0.001)
+            catalog = self.library.rescan()
+        return catalog
 
     async def adopt(self, catalog: Catalog) -> Change:
         """Put a catalog in force; answered when that is durable."""
