@@ -91,3 +91,24 @@ def test_a_file_that_is_not_there_is_not_found(ctl: Ctl) -> None:
 @pytest.mark.parametrize("line", [("--system", "f"), ("-u", "../x"), ("f", "--from", "soon")])
 def test_bad_usage_is_told(ctl: Ctl, line: tuple[str, ...]) -> None:
     assert ctl("import", "crontab", *line).code == 2
+
+
+def test_timers_of_a_directory_are_taken_over(tmp_path: Path, ctl: Ctl, settings_of_the_test: Path) -> None:
+    units = tmp_path / "units"
+    units.mkdir()
+    (units / "a.timer").write_text("[Timer]\nOnCalendar=*-*-* 01:30\n")
+    (units / "a.service").write_text("[Service]\nExecStart=/bin/true\nPrivateTmp=yes\n")
+    said = ctl("--json", "import", "timers", str(units), "--tz", "America/New_York", "--write")
+    answer = json.loads(said.out)
+    assert said.code == 0
+    assert [job["definition"]["schedule"] for job in answer["jobs"]] == ["30 1 * * *"]
+    assert "a.service:3:1: PrivateTmp=yes" in answer["jobs"][0]["problems"][0]
+    assert answer["diff"] == []
+    assert check([str(settings_of_the_test)]).problems == ()
+    assert [path.name for path in settings_of_the_test.iterdir()] == ["a.yaml"]
+
+
+def test_a_unit_that_does_not_exist_is_told(ctl: Ctl) -> None:
+    said = ctl("import", "timers", "no-such-thing-at-all")
+    assert "no such unit" in said.err
+    assert ctl("import", "timers", "/nowhere/x.timer").code == 4

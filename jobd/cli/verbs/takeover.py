@@ -24,7 +24,7 @@ _FIVE_YEARS = timedelta(days=5 * 366)
 
 @click.group(
     name="import",
-    epilog="\b\nExamples:\n  jobd-ctl import crontab --system\n  jobd-ctl import crontab /etc/cron.d/sysstat --write",
+    epilog="\b\nExamples:\n  jobd-ctl import crontab --system\n  jobd-ctl import timers logrotate.timer --write",
 )
 def takeover() -> None:
     """Take over from cron or systemd timers: print definitions, and where their fires differ from the old ones.
@@ -160,4 +160,46 @@ def _moment(option: str, text: str | None, now: datetime) -> datetime | None:
         raise click.BadParameter(str(error), param_hint=option) from None
 
 
+@verb(
+    example="jobd-ctl import timers\njobd-ctl import timers logrotate.timer --write\njobd-ctl import timers ./units",
+    name="timers",
+)
+@click.argument("units", metavar="[UNIT|FILE|DIR]...", nargs=-1)
+@click.option("--all", "takes_all", is_flag=True, help="Also the timers that nothing has enabled.")
+@_options
+def timers(session: Session, units: tuple[str, ...], takes_all: bool, **options: Any) -> Exit:
+    """Take over systemd timers with their services: UNIT by name, a FILE, all in a DIR, or else all that are enabled.
+
+    Drop-ins count. Prints definitions and, as comments below them, every instant of the next seven days and of the
+    next change of the clock at which systemd and jobd would not fire the same. What cannot be said exactly is named
+    above each job and on stderr.
+    """
+    from jobd.cli import imported
+    from jobd.definitions.importers import timers as importer
+    from jobd.definitions.importers import unitfiles
+
+    request = _request(session, options)
+    asked = [_timers(unit) for unit in units] or [(unitfiles.timers(enabled=not takes_all), unitfiles.SEARCH)]
+    batches = []
+    for names, search in asked:
+        for name in names:
+            file = f"{name.removesuffix('.timer').replace('@', '-')}.yaml"
+            batches.append((file, importer.batch([name], request.zone, search)))
+    return imported.show(session, request, batches, [], old="systemd")
+
+
+def _timers(unit: str) -> tuple[list[str], tuple[str, ...]]:
+    """The names of the timers that an argument stands for, and where to look for units."""
+    from jobd.definitions.importers import timers as importer
+    from jobd.definitions.importers import unitfiles
+
+    if "/" in unit or os.path.exists(unit):
+        if not os.path.exists(unit):
+            raise NotFound(f"there is no {unit}")
+        return importer.at_path(unit)
+    name = unit if unit.endswith(".timer") else f"{unit.removesuffix('.service')}.timer"
+    return [name], unitfiles.SEARCH
+
+
 takeover.add_command(crontab)
+takeover.add_command(timers)

@@ -86,7 +86,8 @@ def _of_job(job: Imported, over: Sequence[Window], host_zone: str, most: int) ->
     new: list[datetime] = []
     is_cut = False
     for window in over:
-        before = list(islice(merge(*(rule.fires(window.after, window.until) for rule in job.old)), most + 1))
+        rows = (rule.fires(window.after, window.until, over[0].after) for rule in job.old)
+        before = list(islice(merge(*rows), most + 1))
         after = new_rule.fires(window, most + 1)
         ends = [found[most - 1] for found in (before, after) if len(found) > most]
         if ends:

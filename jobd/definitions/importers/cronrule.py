@@ -28,7 +28,7 @@ class CronRule:
     times: Times
     zone: str
 
-    def fires(self, after: datetime, until: datetime) -> Iterator[datetime]:
+    def fires(self, after: datetime, until: datetime, anchor: datetime) -> Iterator[datetime]:  # noqa: ARG002 - by the clock
         if self.times.at_boot or self.times.is_random:
             return
         first = (after - EPOCH) // timedelta(seconds=1) + 1

@@ -14,8 +14,11 @@ from jobd.definitions.problems import Place, Problem
 class OldRule(Protocol):
     """When the old scheduler fires, worked out by its own rule and nothing that jobd believes."""
 
-    def fires(self, after: datetime, until: datetime) -> Iterator[datetime]:
-        """The UTC instants after one and not after another, in order; one that fires twice at once comes twice."""
+    def fires(self, after: datetime, until: datetime, anchor: datetime) -> Iterator[datetime]:
+        """The UTC instants after one and not after another, in order; one that fires twice at once comes twice.
+
+        What is counted from an event, such as a start of the host, is counted from `anchor`.
+        """
 
 
 @dataclass(frozen=True, slots=True)

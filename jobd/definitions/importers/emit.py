@@ -42,26 +42,27 @@ def _value(value: Any, indent: str) -> str:
         kept = "" if value.endswith("\n") else "-"
         body = lines[:-1] if value.endswith("\n") else lines
         return f" |{kept}\n" + "\n".join(f"{indent}  {line}" if line else "" for line in body)
-    flow = _flow(value)
-    if isinstance(value, list | dict) and value and len(indent) + len(flow) > _WIDTH - 20:
+    on_one_line = flow(value)
+    if isinstance(value, list | dict) and value and len(indent) + len(on_one_line) > _WIDTH - 20:
         return "\n" + (
             mapping(value, indent + "  ") if isinstance(value, dict) else _items(value, indent + "  ")
         ).rstrip("\n")
-    return f" {scalar(value)}" if not isinstance(value, list | dict) else f" {flow}"
+    return f" {scalar(value)}" if not isinstance(value, list | dict) else f" {on_one_line}"
 
 
 def _items(values: Sequence[Any], indent: str) -> str:
     return "".join(
-        f"{indent}- {scalar(value) if not isinstance(value, list | dict) else _flow(value)}\n" for value in values
+        f"{indent}- {scalar(value) if not isinstance(value, list | dict) else flow(value)}\n" for value in values
     )
 
 
-def _flow(value: Any) -> str:
+def flow(value: Any) -> str:
+    """A value on one line, as it may stand inside brackets."""
     match value:
         case dict():
-            return "{" + ", ".join(f"{_key(key)}: {_flow(inner)}" for key, inner in value.items()) + "}"
+            return "{" + ", ".join(f"{_key(key)}: {flow(inner)}" for key, inner in value.items()) + "}"
         case list() | tuple():
-            return "[" + ", ".join(map(_flow, value)) + "]"
+            return "[" + ", ".join(map(flow, value)) + "]"
         case str():
             return value if _is_plain(value, _PLAIN_IN_FLOW) else _quoted(value)
         case _:

@@ -89,7 +89,7 @@ def _take_out(words: dict[str, Any], path: str) -> Any:
 
 
 def _shown(value: Any) -> str:
-    return emit.scalar(value) if not isinstance(value, list | dict) else str(value)
+    return emit.flow(value)
 
 
 def text(jobs: Sequence[Imported], head: str = "") -> str:
@@ -112,5 +112,5 @@ def _common(jobs: Sequence[Imported]) -> dict[str, Any]:
 def _remarks(job: Imported) -> list[str]:
     return [
         f"from {job.place.file}:{job.place.line}",
-        *(f"not the same: {problem.message}" for problem in job.problems),
+        *(f"not the same: {problem.place.file}:{problem.place.line}: {problem.message}" for problem in job.problems),
     ]
