@@ -45,10 +45,15 @@ class Agenda:
         self._drop_stale()
         return self._heap[0][0] if self._heap else None
 
-    def due(self, now: datetime) -> list[str]:
-        """The jobs whose instant has come, earliest first. They stay on until they are set anew."""
+    def recall(self, at: datetime) -> None:
+        """Make an instant the next of every job on it."""
+        self._at = dict.fromkeys(self._at, at)
+        self._heap = [(at, name) for name in self._at]
+
+    def due(self, now: datetime, most: int) -> list[str]:
+        """The first jobs whose instant has come, earliest first. They stay on until they are set anew."""
         found: dict[str, datetime] = {}
-        while self._heap and self._heap[0][0] <= now:
+        while self._heap and self._heap[0][0] <= now and len(found) < most:
             at, name = heappop(self._heap)
             if self._at.get(name) == at:
                 found[name] = at

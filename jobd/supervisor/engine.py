@@ -27,6 +27,8 @@ from jobd.work.pool import Seat
 from jobd.work.wire import Order
 
 LONGEST_SLEEP_SECONDS = 60.0
+MOST_PLANNED = 250
+"""Jobs planned in one tick at most: where more are due at once, whoever asks for something has a turn in between."""
 _RETRY_SECONDS = 1.0
 _DEPTH = 32
 """Orders at a worker at most, where they are quick."""
@@ -103,8 +105,10 @@ class Engine:
         self._stepped = timedelta(0)
         """What the wall clock was set by and no commit has dealt with yet."""
         self.go_on_from(clock.read())
+        self._is_corrected = False
+        """The clock turned out to be wrong by hours, and not every job has been looked at since."""
         self._looked_at = self._last_reading.boottime
-        """When the last tick was that left no step undone."""
+        """When the last tick was that left no step undone and no due job unplanned."""
 
     # What others call.
 
@@ -151,21 +155,30 @@ class Engine:
         self.last_tick_at = self._clock.monotonic()
         reading = self._clock.read()
         now, moment = reading.wall, self._moment(reading)
-        if self._has_work(now, moment):
-            self._commit(now, moment)
-        elif self._wanted and not self.draining:
+        has_work = self._has_work(now, moment)
+        is_settled = not has_work or self._commit(now, moment)
+        if is_settled and len(moment.due) < MOST_PLANNED:
+            self._looked_at, self._is_corrected = reading.boottime, False
+        if not has_work and self._wanted and not self.draining:
             self._workers.want(self._wanted)  # what could not be hired when it was asked for
         self._sleep()
 
     def _moment(self, reading: Reading) -> Moment:
         self._note_step(reading)
-        # A clock that was set moves what is due next: every job is looked at again.
-        names = self.agenda.names() if self._stepped else self.agenda.due(reading.wall)
-        since = reading.wall - timedelta(seconds=reading.boottime - self._looked_at)
-        if not self._stepped:
-            self._looked_at = reading.boottime
-        room = self._workers.room() > 0
-        return Moment(names, self._workers.seats(), self._places, room, self.draining, self._stepped, since)
+        if self._stepped:
+            # A clock that was set moves what is due next: every job is looked at again.
+            self.agenda.recall(reading.wall)
+            self._is_corrected |= abs(self._stepped) > due.CORRECTION
+        return Moment(
+            due=self.agenda.due(reading.wall, MOST_PLANNED),
+            seats=self._workers.seats(),
+            places=self._places,
+            hiring=self._workers.room() > 0,
+            draining=self.draining,
+            stepped=self._stepped,
+            corrected=self._is_corrected,
+            since=reading.wall - timedelta(seconds=reading.boottime - self._looked_at),
+        )
 
     def _note_step(self, reading: Reading) -> None:
         last, self._last_reading = self._last_reading, reading
@@ -190,7 +203,8 @@ class Engine:
         reservable = self._waiting and moment.seats and not self.draining
         return bool(self.inbox or moment.due or moment.stepped or promoted or reservable)
 
-    def _commit(self, now: datetime, moment: Moment) -> None:
+    def _commit(self, now: datetime, moment: Moment) -> bool:
+        """One tick's transaction and what it sets off; False where there was none, and all is to be tried again."""
         batch = self.inbox.batch()
         began, changes = time.perf_counter(), self._writer.total_changes()
         try:
@@ -198,18 +212,19 @@ class Engine:
                 after = tick(tx, self.rules, batch, moment)
         except StorageFailed as error:
             self._storage_failed(now, str(error))
-            return
+            return False
         except Unkept as fault:
             if fault.instead in batch.reports:
                 raise  # it was replaced already: the fault is not the job's
             self.inbox.replace(fault.instead)
-            return
+            return False
         self.inbox.drop(batch)
         self._stepped = timedelta(0)
         self._storage_works(now)
         seconds, changed = time.perf_counter() - began, self._writer.total_changes() - changes
         self._publish(events.StoreCommitted(now, seconds, changed))
         self._carry_out(after)
+        return True
 
     def _carry_out(self, after: Aftermath) -> None:
         """Set off what is durable now; orders first, since somebody's latency hangs on them."""

@@ -18,15 +18,12 @@ from jobd.supervisor.cancel import cancel_run
 from jobd.supervisor.catalogs import Host, InForce, standing_of
 
 
-def carry(
-    tx: Transaction, stepped: timedelta, names: Iterable[str], in_force: Mapping[str, InForce], host: Host
-) -> None:
+def carry(tx: Transaction, stepped: timedelta, in_force: Mapping[str, InForce], host: Host) -> None:
     """Let what keeps its pace in real time keep it over a wall clock that was set: `every`, retries, attempts."""
     recovery.shift_clock(tx, stepped)
     runs.carry(tx, stepped)
-    for name in names:
-        job = in_force.get(name)
-        if job is None or job.timetable is None or not job.timetable.goes_by_real_time:
+    for name, job in in_force.items():
+        if job.timetable is None or not job.timetable.goes_by_real_time:
             continue
         timing = jobs.timing(tx, job.ref.job, name)
         moved = timing and due.carried(job.timetable, standing_of(timing, host), stepped)

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from jobd.core import due
 from jobd.store import runs, versions
 from jobd.store.connection import Transaction
 from jobd.supervisor import apply, catalogs
@@ -38,7 +37,7 @@ class Moment:
     """What is true as a tick begins, beside what has come in."""
 
     due: Sequence[str]
-    """Jobs that have an undecided slot."""
+    """Jobs that have an undecided slot: all of them, or as many as one tick plans."""
     seats: Sequence[Seat]
     """Workers that can take an order now."""
     places: Places
@@ -48,13 +47,10 @@ class Moment:
     """Nothing is reserved any more."""
     stepped: timedelta
     """How far the wall clock was set since the last tick; zero where it was not."""
+    corrected: bool
+    """The clock turned out to be wrong by hours when the jobs that are due were looked at last."""
     since: datetime
-    """When the last tick was, as the clock is now."""
-
-    @property
-    def corrected(self) -> bool:
-        """The clock was wrong by hours."""
-        return abs(self.stepped) > due.CORRECTION
+    """When that was, as the clock is now."""
 
 
 def tick(tx: Transaction, rules: Rules, batch: Batch, moment: Moment) -> Aftermath:
@@ -67,7 +63,7 @@ def tick(tx: Transaction, rules: Rules, batch: Batch, moment: Moment) -> Afterma
     finalize(tx, batch, rules.specs, after)
     answer(tx, rules, batch, after)
     if moment.stepped:
-        carry(tx, moment.stepped, moment.due, rules.in_force, rules.host)
+        carry(tx, moment.stepped, rules.in_force, rules.host)
     is_in_time = expire(tx, after)
     follow(tx, after)
     names = dict.fromkeys((*moment.due, *stirred(after.events, rules.in_force)))
