@@ -27,7 +27,7 @@ from jobd.work.pool import Seat
 from jobd.work.wire import Order
 
 LONGEST_SLEEP_SECONDS = 60.0
-MOST_PLANNED = 250
+MOST_PLANNED = 100
 """Jobs planned in one tick at most: where more are due at once, whoever asks for something has a turn in between."""
 _RETRY_SECONDS = 1.0
 _DEPTH = 32
