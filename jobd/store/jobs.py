@@ -85,11 +85,15 @@ class Stored:
 
     job: Job | None
     file: str
+    ref: JobRef
 
 
 def in_force(tx: Transaction) -> dict[str, Stored]:
     """The jobs the last supervisor left in force, as they were then."""
-    return {name: Stored(_read(text), file) for name, file, text in tx.rows("jobs_in_force")}
+    return {
+        name: Stored(_read(text), file, JobRef(job, spec_id))
+        for name, file, text, job, spec_id in tx.rows("jobs_in_force")
+    }
 
 
 def _read(text: str) -> Job | None:

@@ -38,7 +38,8 @@ UPDATE job SET removed_at = :now WHERE name = :name AND removed_at IS NULL;
 
 -- name: jobs_in_force
 -- Every job in force with its file and the text of its definition, as the last supervisor left them.
-SELECT job.name, job.file, job_spec.text FROM job JOIN job_spec ON job_spec.id = job.spec WHERE job.removed_at IS NULL;
+SELECT job.name, job.file, job_spec.text, job.id, job.spec FROM job JOIN job_spec ON job_spec.id = job.spec
+WHERE job.removed_at IS NULL;
 
 -- name: timing
 -- What planning needs to know of one job.

@@ -141,7 +141,7 @@ def _load(keeper: Keeper) -> ZoneWatch:
     with keeper.writer.transaction(datetime.now(UTC)) as tx:
         stored = jobs.in_force(tx)
         catalog = keeper.library.remember(catalogs.last_good(catalog, stored))
-        change = catalogs.adopt(tx, catalog, {}, {name: one.job for name, one in stored.items()}, rules.host)
+        change = catalogs.adopt(tx, catalog, {}, rules.host, stored=stored)
         worked_out_by = versions.known(tx)
         versions.note(tx, zone_watch.versions)
     rules.in_force = change.in_force

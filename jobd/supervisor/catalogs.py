@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping
+from collections.abc import Collection, Container, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Protocol
 
 from jobd.core import due, spec
 from jobd.core.model import Job
@@ -56,6 +57,21 @@ class InForce:
     def job(self) -> Job:
         return self.defined.job
 
+    @property
+    def file(self) -> str:
+        return self.defined.file
+
+
+class Known(Protocol):
+    """A job that was in force until now: by this supervisor, or by the last one."""
+
+    @property
+    def job(self) -> Job | None: ...
+    @property
+    def file(self) -> str: ...
+    @property
+    def ref(self) -> JobRef: ...
+
 
 @dataclass(frozen=True, slots=True)
 class Change:
@@ -70,10 +86,15 @@ class Change:
     moved: tuple[Moved, ...] = ()
 
 
-def compare(old: Mapping[str, Job | None], new: Mapping[str, Job]) -> tuple[list[str], list[str], list[str]]:
+def compare(old: Mapping[str, Known], new: Mapping[str, Defined]) -> tuple[list[str], list[str], list[str]]:
     """The names added, changed and removed between two sets of jobs."""
     added = [name for name in new if name not in old]
-    changed = [name for name, job in new.items() if name in old and old[name] != job]
+    # What was not read anew is the same object, and need not be looked into.
+    changed = [
+        name
+        for name, defined in new.items()
+        if name in old and (before := old[name].job) is not defined.job and before != defined.job
+    ]
     removed = [name for name in old if name not in new]
     return added, changed, removed
 
@@ -111,33 +132,42 @@ def adopt(
     tx: Transaction,
     catalog: Catalog,
     before: Mapping[str, InForce],
-    stored: Mapping[str, Job | None],
     host: Host,
     *,
+    stored: Mapping[str, Known] | None = None,
     anew: bool = False,
 ) -> Change:
-    """Write down a catalog: `before` is in force now, `stored` in the store (the same but at boot).
+    """Write down a catalog: `before` is in force now, and at boot `stored` by the last supervisor.
 
-    `anew`: what was worked out of the zone database holds no more.
+    `anew`: what was worked out of the zone database holds no more. What did not change costs next to nothing.
     """
-    new = {name: defined.job for name, defined in catalog.jobs.items()}
-    added, changed, removed = compare(stored, new)
+    old: Mapping[str, Known] = before if stored is None else stored
+    added, changed, removed = compare(old, catalog.jobs)
     for name in removed:
         jobs.remove(tx, name)
     touched = set(added) | set(changed)
     in_force = {}
     for name, defined in catalog.jobs.items():
         known = before.get(name)
-        if known is not None and name not in touched and not anew:
-            in_force[name] = InForce(defined, known.ref, known.timetable)
-        else:
-            afresh = name in touched and starts_afresh(stored.get(name), defined.job)
-            ref = jobs.adopt(tx, defined.job, defined.file, starts_afresh=afresh, boot_id=host.boot_id)
-            in_force[name] = InForce(defined, ref, timetable(defined.job, host.zone))
+        if known is not None and known.defined is defined and not anew:
+            in_force[name] = known
+            continue
+        ref = _ref(tx, defined, old.get(name), host, is_touched=name in touched)
+        is_as_before = known is not None and name not in touched and not anew
+        slots = known.timetable if known and is_as_before else timetable(defined.job, host.zone)
+        in_force[name] = InForce(defined, ref, slots)
     wanted = {name for name in in_force if anew or name in touched or name not in before}
     planned, moved = _next_slots(tx, in_force, wanted, touched, host)
     gone = [(name, None) for name in removed]
     return Change(catalog, in_force, tuple(added), tuple(changed), tuple(removed), (*planned, *gone), tuple(moved))
+
+
+def _ref(tx: Transaction, defined: Defined, known: Known | None, host: Host, *, is_touched: bool) -> JobRef:
+    """Where a job stands in the store, written down where it is not there as it is now."""
+    if known is not None and not is_touched and known.file == defined.file:
+        return known.ref
+    afresh = is_touched and starts_afresh(known.job if known else None, defined.job)
+    return jobs.adopt(tx, defined.job, defined.file, starts_afresh=afresh, boot_id=host.boot_id)
 
 
 def timetable(job: Job, zone: str) -> Timetable | None:
@@ -156,15 +186,24 @@ def standing_of(timing: jobs.Timing, host: Host) -> due.Standing:
     )
 
 
+def _timings(tx: Transaction, in_force: Mapping[str, InForce], names: Collection[str]) -> Iterator[jobs.Timing]:
+    """Up to where the slots of the named jobs are decided: one look for each where they are few, one for all else."""
+    if len(names) * 8 > len(in_force):
+        yield from (timing for timing in jobs.timings(tx) if timing.name in names)
+        return
+    for name in names:
+        timing = jobs.timing(tx, in_force[name].ref.job, name)
+        if timing is not None:
+            yield timing
+
+
 def _next_slots(
-    tx: Transaction, in_force: Mapping[str, InForce], names: Container[str], touched: Container[str], host: Host
+    tx: Transaction, in_force: Mapping[str, InForce], names: Collection[str], touched: Container[str], host: Host
 ) -> tuple[list[tuple[str, datetime | None]], list[Moved]]:
     """When each named job is to be planned next, and the unchanged ones among them whose next slot is another."""
     planned: list[tuple[str, datetime | None]] = []
     moved: list[Moved] = []
-    for timing in jobs.timings(tx):
-        if timing.name not in names:
-            continue
+    for timing in _timings(tx, in_force, names):
         slots, standing = in_force[timing.name].timetable, standing_of(timing, host)
         at = _next_slot(tx, slots, standing, timing.job)
         if at != timing.next_slot:

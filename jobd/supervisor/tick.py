@@ -81,9 +81,8 @@ def answer(tx: Transaction, rules: Rules, batch: Batch, after: Aftermath) -> Non
     for question in batch.questions:
         match question.intent:
             case AdoptCatalog(catalog, releases):
-                stored = {name: job.job for name, job in rules.in_force.items()}
                 anew = releases is not None
-                after.change = catalogs.adopt(tx, catalog, rules.in_force, stored, rules.host, anew=anew)
+                after.change = catalogs.adopt(tx, catalog, rules.in_force, rules.host, anew=anew)
                 if releases is not None:
                     versions.note(tx, releases)
                 after.answers.append((question, after.change))

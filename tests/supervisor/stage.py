@@ -157,8 +157,7 @@ class Stage:
         self.close()
         self._open()
         with self.writer.transaction(self.clock.now()) as tx:
-            stored = {name: one.job for name, one in jobs.in_force(tx).items()}
-            change = self.change = catalogs.adopt(tx, self.catalog, {}, stored, self.host)
+            change = self.change = catalogs.adopt(tx, self.catalog, {}, self.host, stored=jobs.in_force(tx))
         self.engine.rules.in_force = change.in_force
         for name, at in change.next_slots:
             self.engine.agenda.set(name, at)

@@ -1,4 +1,4 @@
-"""Many jobs due at once are planned a slice at a time: none is lost or late in the rules, and others have their turn."""
+"""Many jobs due at once are planned a slice at a time: none is lost, and others have their turn."""
 
 from __future__ import annotations
 
