@@ -407,6 +407,19 @@ FROM leading JOIN slot ON slot.job = leading.id AND slot.at IN (
 JOIN job ON job.id = slot.job LEFT JOIN run ON run.id = slot.run
 ORDER BY slot.at DESC, slot.job DESC LIMIT :limit;
 
+-- name: list_slots_of_disposition
+-- Those slots of all jobs or of one that one thing became of, newest first, in a span of time that is read whole.
+SELECT job.name, slot.at, slot.disposition, slot.run, slot.reason, slot.job, run.state, run.outcome, run.exit_code
+FROM job CROSS JOIN slot ON slot.job = job.id AND slot.at >= :start AND slot.at < min(:end, :at + (job.id < :job_id))
+LEFT JOIN run ON run.id = slot.run
+WHERE slot.disposition = :disposition AND (:job IS NULL OR job.name = :job)
+ORDER BY slot.at DESC, slot.job DESC LIMIT :limit;
+
+-- name: extent_of_slots
+-- The oldest and the newest slot there are, of all jobs or of one.
+SELECT min((SELECT min(at) FROM slot WHERE slot.job = job.id)), max((SELECT max(at) FROM slot WHERE slot.job = job.id))
+FROM job WHERE :job IS NULL OR job.name = :job;
+
 -- name: list_slots_of_job
 -- The same for one job, along its slots.
 SELECT job.name, slot.at, slot.disposition, slot.run, slot.reason, slot.job, run.state, run.outcome, run.exit_code

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from jobd.core.records import SlotRecord
 from jobd.core.spans import from_micros, micros
@@ -14,8 +15,9 @@ Ask = Callable[[str, Any], list[tuple[Any, ...]]]
 """The rows of a named statement with its bindings."""
 
 _NO_CURSOR = 2**62
-_PAGE, _MOST_PAGES = 1000, 20
-"""Slots that are looked at to find those of one disposition: so many at a time, and so often before answering."""
+_STEP = 6 * 3600 * 1_000_000
+"""Microseconds of history that are read first for slots of one disposition; each step back is twice as long."""
+_PATIENCE_SECONDS = 0.1
 
 
 def page(
@@ -28,34 +30,54 @@ def page(
     disposition: Disposition | None,
 ) -> tuple[list[SlotRecord], str | None]:
     """The slots of a page, newest first, and the cursor of the next. Raises ValueError for a bad cursor."""
-    if disposition is None:
-        rows = _rows(ask, job, start, end, limit + 1, cursor)
-        return [record(row) for row in rows[:limit]], _cursor(rows[limit - 1]) if len(rows) > limit else None
-    found: list[tuple[Any, ...]] = []
-    for _ in range(_MOST_PAGES):
-        rows = _rows(ask, job, start, end, _PAGE, cursor)
-        found += [row for row in rows if row[2] == disposition]
-        if len(found) >= limit:
-            return [record(row) for row in found[:limit]], _cursor(found[limit - 1])
-        if len(rows) < _PAGE:
-            return [record(row) for row in found], None
-        cursor = _cursor(rows[-1])
-    return [record(row) for row in found], cursor
-
-
-def _rows(
-    ask: Ask, job: str | None, start: datetime | None, end: datetime | None, limit: int, cursor: str | None
-) -> list[tuple[Any, ...]]:
     at, job_id = (int(part) for part in cursor.split("-")) if cursor else (_NO_CURSOR, _NO_CURSOR)
-    bindings = {
-        "start": 0 if start is None else micros(start),
-        "end": _NO_CURSOR if end is None else micros(end),
-        "at": at,
-        "limit": limit,
-    }
+    first, last = 0 if start is None else micros(start), _NO_CURSOR if end is None else micros(end)
+    span = _Span(first, last, at, job_id)
+    if disposition is not None:
+        return _of_disposition(ask, job, span, limit, disposition)
+    bindings = span._asdict() | {"limit": limit + 1}
     if job is None:
-        return ask("list_slots", bindings | {"job_id": job_id})
-    return ask("list_slots_of_job", bindings | {"job": job})
+        rows = ask("list_slots", bindings)
+    else:
+        del bindings["job_id"]
+        rows = ask("list_slots_of_job", bindings | {"job": job})
+    return _page(rows, limit)
+
+
+class _Span(NamedTuple):
+    """Slots from `start` up to before `end`, and before the slot at `at` of `job_id` in the order of the list."""
+
+    start: int
+    end: int
+    at: int
+    job_id: int
+
+
+def _of_disposition(
+    ask: Ask, job: str | None, span: _Span, limit: int, disposition: Disposition
+) -> tuple[list[SlotRecord], str | None]:
+    """A page of those slots that one thing became of: time is read backwards, in steps, for no longer than others can
+    wait. Such a page may be short, and yet have a next one."""
+    ((oldest, newest),) = ask("extent_of_slots", {"job": job})
+    if oldest is None:
+        return [], None
+    found: list[tuple[Any, ...]] = []
+    lowest, end, step = max(span.start, oldest), min(span.end, span.at + 1, newest + 1), _STEP
+    gives_up_at = time.perf_counter() + _PATIENCE_SECONDS
+    while lowest < end:
+        start = max(lowest, end - step)
+        bindings = span._replace(start=start, end=end)._asdict() | {"limit": limit + 1 - len(found), "job": job}
+        found += ask("list_slots_of_disposition", bindings | {"disposition": disposition})
+        if len(found) > limit:
+            return _page(found, limit)
+        end, step = start, step * 2
+        if time.perf_counter() > gives_up_at and lowest < end:
+            return _page(found, limit)[0], f"{end}-0"
+    return _page(found, limit)
+
+
+def _page(rows: list[tuple[Any, ...]], limit: int) -> tuple[list[SlotRecord], str | None]:
+    return [record(row) for row in rows[:limit]], _cursor(rows[limit - 1]) if len(rows) > limit else None
 
 
 def _cursor(row: tuple[Any, ...]) -> str:

@@ -8,7 +8,7 @@ import pytest
 
 from jobd.core.records import SlotRecord
 from jobd.core.states import Disposition, Outcome, RunState
-from jobd.store import jobs, runs
+from jobd.store import jobs, runs, slots
 from tests.store.builders import NOW, Store, scheduled
 
 MINUTE = timedelta(minutes=1)
@@ -66,6 +66,19 @@ def test_slots_of_one_disposition_are_found_among_all_others(store: Store) -> No
     assert [one.job for one in walk(store, 1, disposition=Disposition.MISSED)] == ["seldom", "seldom"]
     assert len(walk(store, 3, "odd", Disposition.SKIPPED)) == 20
     assert walk(store, 3, "odd", Disposition.MISSED) == []
+    assert walk(store, 3, "nope", Disposition.MISSED) == []
+
+
+def test_a_search_that_takes_long_stops_for_others_and_goes_on_where_it_was(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decide(store, "rare", (0, Disposition.MISSED), *((n * 1440, Disposition.STARTED) for n in range(1, 9)))
+    assert [one.slot for one in walk(store, 5, disposition=Disposition.MISSED)] == [NOW]
+    monkeypatch.setattr(slots, "_PATIENCE_SECONDS", 0.0)
+    page, cursor = store.history.slots(None, None, None, 5, None, Disposition.MISSED)
+    assert page == [] and cursor is not None
+    assert [one.slot for one in walk(store, 5, disposition=Disposition.MISSED)] == [NOW]
+    assert len(walk(store, 3, "rare", Disposition.STARTED)) == 8
 
 
 def test_a_slot_tells_how_its_run_stands(store: Store) -> None:
