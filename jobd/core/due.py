@@ -16,7 +16,7 @@ from jobd.core.occasions import after_slot, due_by
 from jobd.core.overlap import Active, Go, Skip, meet
 from jobd.core.schedule import Timetable
 from jobd.core.spans import rfc3339, show_seconds
-from jobd.core.standing import CORRECTION, Standing, anchor, carried, re_anchored, step
+from jobd.core.standing import CORRECTION, Standing, anchor, carried, current, re_anchored, step
 from jobd.core.states import Disposition, Trigger
 
 __all__ = [
@@ -28,6 +28,7 @@ __all__ = [
     "Standing",
     "anchor",
     "carried",
+    "current",
     "next_at",
     "open_to_all",
     "plan",

@@ -73,3 +73,13 @@ def carried(timetable: Timetable, standing: Standing, stepped: timedelta) -> Sta
         last_slot=since if standing.last_slot else None,
         ended_at=ended_at,
     )
+
+
+def current(timetable: Timetable, standing: Standing, now: datetime) -> Standing:
+    """Where a job stands although nobody saw the clock being set (while the host was off), or it was set to and fro."""
+    ahead = standing.watermark - now
+    if ahead > timedelta(0) and timetable.is_interval:
+        return carried(timetable, standing, -ahead) or standing
+    if standing.watermark < standing.first_seen_at <= now:
+        return replace(standing, watermark=standing.first_seen_at)
+    return standing

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Mapping
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 from jobd.core import due, events
 from jobd.core.model import RunRequest
 from jobd.core.retry import default_max_attempts
-from jobd.core.schedule import Timetable
 from jobd.store import jobs, recovery, runs
 from jobd.store.connection import Transaction
 from jobd.supervisor.accept import Families, accept, accept_family
@@ -74,7 +72,7 @@ def _plan_job(
     corrected: bool,
 ) -> None:
     assert job.timetable is not None
-    standing = _current(job.timetable, standing_of(timing, host), tx.now)
+    standing = due.current(job.timetable, standing_of(timing, host), tx.now)
     plan = _planned(tx, job, standing, since=since, corrected=corrected)
     if len(plan.slots) > 1 and (decided := jobs.decided(tx, job.ref.job, plan.slots[0].slot)):
         plan = _planned(tx, job, standing, since=since, corrected=corrected, decided=decided)
@@ -105,16 +103,6 @@ def _planned(
         decided=decided,
         since=since,
     )
-
-
-def _current(timetable: Timetable, standing: due.Standing, now: datetime) -> due.Standing:
-    """Where a job stands although nobody saw the clock being set (while the host was off), or it was set to and fro."""
-    ahead = standing.watermark - now
-    if ahead > timedelta(0) and timetable.is_interval:
-        return due.carried(timetable, standing, -ahead) or standing
-    if standing.watermark < standing.first_seen_at <= now:
-        return replace(standing, watermark=standing.first_seen_at)
-    return standing
 
 
 def _decide(
