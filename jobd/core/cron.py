@@ -79,30 +79,8 @@ class Cron:
         """The days of a month on which it is due, as a mask of the days 1 to 31."""
         if not self.months >> month & 1:
             return 0
-        first, length = date(year, month, 1).toordinal() % 7, _length(year, month)
-        by_day, by_weekday = self._by_day(first, length), self._by_weekday(first, length)
-        days = by_day & by_weekday if self.needs_both_days else by_day | by_weekday
-        return days & (2 << length) - 2
-
-    def _by_day(self, first: int, length: int) -> int:
-        """The days of the field day of month, in a month that begins on weekday `first`."""
-        days = self.days
-        if days >> LAST_DAY & 1:
-            days |= 1 << length
-        if days >> LAST_WORKDAY & 1:
-            weekday = (first + length - 1) % 7
-            days |= 1 << length - {_SATURDAY: 1, _SUNDAY: 2}.get(weekday, 0)
-        return days
-
-    def _by_weekday(self, first: int, length: int) -> int:
-        """The days of the field day of week, in a month that begins on weekday `first`."""
-        every = self.weekdays & 127
-        days = _EVERY_SEVENTH * ((every >> first | every << 7 - first) & 127) << 1
-        for bit in _bits(self.weekdays >> 7):
-            week, weekday = divmod(bit, 7)
-            day = 1 + (weekday - first) % 7 + 7 * week
-            days |= 1 << (day if week + 1 < LAST_WEEK else day - 7 * ((day - length + 6) // 7))
-        return days
+        first, length = _shape(year, month)
+        return _matching_days(self.days, self.weekdays, self.needs_both_days, first, length)
 
     def _first_minute(self, start: int) -> int | None:
         """The first matching local minute at or after one, both counted from 1970."""
@@ -230,6 +208,40 @@ def _possible(cron: Cron) -> Cron:
     raise ValueError(f'"{cron.text}" can never be due: no such day is in those months')
 
 
+# What days a month has depends on 28 shapes of months alone, and few expressions are picky about days.
+@lru_cache(maxsize=16384)
+def _matching_days(days: int, weekdays: int, both: bool, first: int, length: int) -> int:
+    """The days, as a mask of the days 1 to 31, of a month with so many days that begins on weekday `first`."""
+    by_day, by_weekday = _by_day(days, first, length), _by_weekday(weekdays, first, length)
+    return (by_day & by_weekday if both else by_day | by_weekday) & (2 << length) - 2
+
+
+def _by_day(days: int, first: int, length: int) -> int:
+    if days >> LAST_DAY & 1:
+        days |= 1 << length
+    if days >> LAST_WORKDAY & 1:
+        weekday = (first + length - 1) % 7
+        days |= 1 << length - {_SATURDAY: 1, _SUNDAY: 2}.get(weekday, 0)
+    return days
+
+
+def _by_weekday(weekdays: int, first: int, length: int) -> int:
+    every = weekdays & 127
+    days = _EVERY_SEVENTH * ((every >> first | every << 7 - first) & 127) << 1
+    for bit in range(7, weekdays.bit_length()):
+        if weekdays >> bit & 1:
+            week, weekday = divmod(bit, 7)
+            day = 1 + (weekday - first) % 7
+            days |= 1 << day + 7 * (week - 1 if week < LAST_WEEK else (length - day) // 7)
+    return days
+
+
+@lru_cache(maxsize=4096)
+def _shape(year: int, month: int) -> tuple[int, int]:
+    """The weekday a month begins on (0 is Sunday), and how many days it has."""
+    return date(year, month, 1).toordinal() % 7, _length(year, month)
+
+
 def _length(year: int, month: int) -> int:
     if month == 2 and year % 4 == 0 and (year % 100 or year % 400 == 0):
         return 29
@@ -238,7 +250,3 @@ def _length(year: int, month: int) -> int:
 
 def _lowest(mask: int) -> int:
     return (mask & -mask).bit_length() - 1
-
-
-def _bits(mask: int) -> list[int]:
-    return [n for n in range(mask.bit_length()) if mask >> n & 1]

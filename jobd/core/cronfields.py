@@ -48,7 +48,7 @@ _NEVER = (
     (re.compile(r"\d+w|w\d+"), "W (the nearest weekday) is not taken"),
     (re.compile(r"h(\(.*\))?(/.*)?"), "H is written H, H/15, H(9-17) or H(0-29)/10"),
     (re.compile(r"l|lw"), "L and LW (the last day) go into the day of month; of the week it is 5L or FRIL"),
-    (re.compile(r"l.+|.+l"), "L is written L or LW in the day of month, 5L or FRIL in the day of week"),
+    (re.compile(r"l[-/].*|.*-l|\w+l"), "L is written L or LW in the day of month, 5L or FRIL in the day of week"),
     (re.compile(r".*#.*"), "# is written 1#2 (the second Monday; 1 to 5), in the day of week"),
 )
 
@@ -137,7 +137,16 @@ def _expand(index: int, text: str) -> list[int | str]:
 
 def _checked(item: str, field: Field) -> str:
     """One item of a field's list, as croniter is to read it. Raises ValueError for what it would read surprisingly."""
-    _refuse_words(item, field)
+    try:
+        return _rewritten(item, field)
+    except ValueError:
+        for pattern, why in _NEVER:
+            if pattern.fullmatch(item):
+                raise ValueError(f'"{item}" in the {field.name}: {why}') from None
+        raise
+
+
+def _rewritten(item: str, field: Field) -> str:
     match = _ITEM.fullmatch(item)
     if not match or (match["low"] == "*" and match["high"]):
         raise ValueError(f'"{item}" is not a {field.name} (try *, 5, 1-5, */10 or a list of them)')
@@ -148,14 +157,6 @@ def _checked(item: str, field: Field) -> str:
     if match["high"] is None:
         return _from_one(item, low, match["step"], field)
     return _range(item, low, value(match["high"], field), match["step"], field)
-
-
-def _refuse_words(item: str, field: Field) -> None:
-    if item in field.names:
-        return
-    for pattern, why in _NEVER:
-        if pattern.fullmatch(item):
-            raise ValueError(f'"{item}" in the {field.name}: {why}')
 
 
 def _from_one(item: str, low: int, step: str | None, field: Field) -> str:
