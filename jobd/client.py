@@ -139,6 +139,10 @@ class Client:
                 break
         return found
 
+    def tree(self, run: int) -> dict[str, Any]:
+        """The runs that hang together with a run (`items`), and what waits for what (`edges`)."""
+        return self._get(f"/v1/runs/{run:d}/tree")
+
     def attempts(self, run: int) -> list[dict[str, Any]]:
         return self._items(f"/v1/runs/{run:d}/attempts")
 

@@ -17,6 +17,7 @@ from jobd.core.records import (
     DeadLetter,
     Death,
     JobStanding,
+    Kinship,
     QueueFigures,
     RunFilter,
     RunRecord,
@@ -115,6 +116,10 @@ class Reads(Protocol):
         ...
 
     def attempts(self, run: int) -> list[AttemptRecord]: ...
+    def kin(self, run: int) -> Kinship:
+        """The runs that hang together with a run by what waits for what; none where there is no such run."""
+        ...
+
     def durations(self, job: str) -> list[float]:
         """The seconds that the job's last successful runs took."""
         ...

@@ -219,6 +219,12 @@ class Relative:
     started_at: datetime | None
     finished_at: datetime | None
 
+    @property
+    def duration_seconds(self) -> float | None:
+        if self.started_at is None or self.finished_at is None:
+            return None
+        return (self.finished_at - self.started_at).total_seconds()
+
 
 @dataclass(frozen=True, slots=True)
 class Kinship:

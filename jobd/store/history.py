@@ -15,15 +15,17 @@ from jobd.core.records import (
     DeadLetter,
     Death,
     JobStanding,
+    Kinship,
     QueueFigures,
     Remembered,
     RunFilter,
     RunRecord,
     SlotRecord,
+    Wait,
 )
 from jobd.core.spans import from_micros, micros
 from jobd.core.states import Disposition, Outcome, RunState, Trigger
-from jobd.store import dead, slots
+from jobd.store import dead, kin, slots
 from jobd.store.connection import Connection
 from jobd.store.retention import FINISHED_BUCKET
 
@@ -118,6 +120,17 @@ class History:
     def deaths(self, run: int) -> list[Death]:
         """Every time a run became a dead letter, first to last."""
         return [_death(row) for row in self._rows("deaths", {"run": run})]
+
+    def waits(self, run: int) -> tuple[Wait, ...]:
+        """The runs that a run waits for, or waited for."""
+        return kin.waits(self._rows("edges_into", {"child": run}))
+
+    def kin(self, run: int, most: int = 500) -> Kinship:
+        """The runs that hang together with a run, itself among them, and what waits for what; none where it is not."""
+        found = kin.relatives(self._rows("relatives", {"run": run, "most": most + 1}))
+        near = tuple(sorted(found[:most], key=lambda one: one.id))
+        links = kin.links(self._rows("edges_among", {"runs": json.dumps([one.id for one in near])}))
+        return Kinship(near, links, is_cut=len(near) < len(found))
 
     def slots(
         self,

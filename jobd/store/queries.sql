@@ -618,7 +618,7 @@ WHERE edge.child = :child ORDER BY parent.id;
 
 -- name: edges_into
 -- What a run waits for, or waited for.
-SELECT edge.parent, edge.child, edge.condition, edge.decision, (SELECT name FROM job WHERE job.id = parent.job), parent.state
+SELECT edge.parent, edge.condition, edge.decision, (SELECT name FROM job WHERE job.id = parent.job), parent.state
 FROM edge INDEXED BY edge_of_child CROSS JOIN run AS parent ON parent.id = edge.parent
 WHERE edge.child = :child ORDER BY edge.parent;
 
@@ -633,7 +633,7 @@ WITH RECURSIVE relative (id) AS (
 )
 SELECT run.id, job.name, run.state, run.outcome, run.exit_code, run.error, run.owner, run.attempt, run.run_at,
        run.started_at, run.finished_at
-FROM relative CROSS JOIN run ON run.id = relative.id CROSS JOIN job ON job.id = run.job ORDER BY run.id;
+FROM relative CROSS JOIN run ON run.id = relative.id CROSS JOIN job ON job.id = run.job;
 
 -- name: edges_among
 -- The edges between runs.

@@ -65,7 +65,7 @@ class Reasons:
         job = None if run.adhoc else keeper.in_force.get(run.job)
         host = self._host(None)
         if run.state is not RunState.QUEUED:
-            return runs.RunFacts(host, run, worker=self._worker_of(run.id))
+            return runs.RunFacts(host, run, worker=self._worker_of(run.id), waits=history.waits(run.id))
         limit = job.job.running_limit if job else None
         return runs.RunFacts(
             host,

@@ -108,7 +108,6 @@ SORTS_ALLOWED = {
     # Sorts at most as many rows as there are seats (each lane gives at most :most), never the backlog.
     "reserve",
     # Sort the few runs that hang together with one, for a person to look at.
-    "relatives",
     "edges_among",
     "parents_of",
     "edges_into",

@@ -13,16 +13,37 @@ from jobd.cli.verbs.status import job_lines
 from jobd.core.errors import NotPermitted
 
 
-@verb(example="jobd-ctl show nightly-backup\njobd-ctl show 42")
+@verb(
+    example="jobd-ctl show nightly-backup\njobd-ctl show 42\njobd-ctl show 42 --tree\n"
+    "jobd-ctl show 42 --format dot | dot -Tsvg > 42.svg"
+)
 @click.argument("what", metavar="JOB|RUN")
-def show(session: Session, what: str) -> Exit:
+@click.option("--tree", "wants_tree", is_flag=True, help="The runs that hang together with this one.")
+@click.option("--format", "drawing", type=click.Choice(["tree", "dot", "mermaid"]), help="How to draw them.")
+def show(session: Session, what: str, wants_tree: bool, drawing: str | None) -> Exit:
     """Everything about one job, or (a number) about one run."""
+    if wants_tree or drawing:
+        return _show_tree(session, what, drawing or "tree")
     path = f"/v1/runs/{what}" if what.isdecimal() else f"/v1/jobs/{session.path(what)}"
     found = session.get(path)
     if session.wants_json:
         session.emit(found)
         return Exit.OK
     for line in run_lines(found, session.now) if what.isdecimal() else job_lines(session, found):
+        session.say(line)
+    return Exit.OK
+
+
+def _show_tree(session: Session, run: str, drawing: str) -> Exit:
+    if not run.isdecimal():
+        raise click.UsageError("--tree takes the id of a run (jobd-ctl runs lists them)")
+    found = session.get(f"/v1/runs/{run}/tree")
+    if session.wants_json:
+        session.emit(found)
+        return Exit.OK
+    from jobd.cli.picture import FORMATS
+
+    for line in FORMATS[drawing](found, session.now):
         session.say(line)
     return Exit.OK
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from jobd.core.names import counted
-from jobd.core.records import RunRecord
+from jobd.core.records import RunRecord, Wait
 from jobd.core.states import Outcome, RunState
 from jobd.observe.why.findings import (
     Blocker,
@@ -36,6 +37,8 @@ class RunFacts:
     job_running: tuple[int, ...] = ()
     ahead: int | None = 0
     """Runs of its lane that are served before it; None for more than were counted."""
+    waits: tuple[Wait, ...] = ()
+    """The runs that it waits for, or waited for."""
 
 
 def why(facts: RunFacts) -> Finding:
@@ -101,7 +104,21 @@ def _retrying(facts: RunFacts) -> Finding | None:
 def _blocked(facts: RunFacts) -> Finding | None:
     if facts.run.state is not RunState.BLOCKED:
         return None
-    return Finding("blocked", "it waits for other runs to end")
+    waits = [wait for wait in facts.waits if wait.decision is None]
+    blockers = tuple(Blocker("run", wait.parent, f"{wait.job} {_stands(wait)}") for wait in waits[:100])
+    told = _listed([f"the {wait.on} of run {wait.parent} ({wait.job}, which {_stands(wait)})" for wait in waits])
+    return Finding("blocked", f"it waits for {told}", blockers)
+
+
+def _stands(wait: Wait) -> str:
+    return f"is {wait.state}"
+
+
+def _listed(items: Sequence[str], most: int = 5) -> str:
+    """A list as a sentence has it, cut where it gets long."""
+    if len(items) > most:
+        items = [*items[: most - 1], f"{len(items) - most + 1} more"]
+    return " and ".join(filter(None, [", ".join(items[:-1]), *items[-1:]])) or "other runs to end"
 
 
 def _draining(facts: RunFacts) -> Finding | None:
