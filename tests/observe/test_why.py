@@ -14,7 +14,7 @@ from jobd.core.states import Disposition, Outcome, RunState, Trigger
 from jobd.core.wall import Meant
 from jobd.core.zones import zone
 from jobd.observe.why import jobs, runs, slots
-from jobd.observe.why.findings import Finding, Host, shape
+from jobd.observe.why.findings import Finding, Hold, Host, shape
 from jobd.observe.why.recorded import SlotFacts
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -48,6 +48,16 @@ def ended(state: RunState, **more: Any) -> dict[str, Any]:
             "queue default is full, 3/3: #12 #13 #14",
         ),
         ({"queue_limit": 3, "queue_running": (12, 13)}, "starting", ""),
+        (
+            {"holds": (Hold("queue", "email", by="ann"),)},
+            "paused",
+            "queue email is paused by ann until somebody resumes",
+        ),
+        (
+            {"run": {"expires_at": NOW + HOUR}},
+            "starting",
+            "it expires at 2026-03-01 13:00:00 +0000 if it has not started",
+        ),
         ({"job_limit": 1, "job_running": (7,)}, "job_full", "job backup is at its limit, 1/1: #7"),
         ({"host": replace(HOST, workers_busy=4)}, "no_idle_worker", "4 of 4"),
         ({"host": replace(HOST, draining=True)}, "draining", "shutting down"),
@@ -97,7 +107,7 @@ def slot(disposition: Disposition = Disposition.STARTED, at: datetime = NOW - HO
 
 
 BY_ANN = 'paused by ann at 2026-03-01 11:00:00 +0000 until 2026-03-01 14:00:00 +0000 ("migration")'
-PAUSE = jobs.Hold("job", "backup", by="ann", note="migration", since=NOW - HOUR, until=NOW + 2 * HOUR)
+PAUSE = Hold("job", "backup", by="ann", note="migration", since=NOW - HOUR, until=NOW + 2 * HOUR)
 
 
 @pytest.mark.parametrize(
@@ -111,7 +121,7 @@ PAUSE = jobs.Hold("job", "backup", by="ann", note="migration", since=NOW - HOUR,
         ({"holds": (PAUSE,)}, "paused", BY_ANN),
         ({"holds": (replace(PAUSE, until=None),)}, "paused", "until somebody resumes it"),
         ({"holds": (replace(PAUSE, kind="queue", name="email"),)}, "paused", "queue email is paused"),
-        ({"holds": (replace(PAUSE, reason="circuit"),)}, "circuit", "circuit is open"),
+        ({"holds": (replace(PAUSE, reason="circuit"),)}, "circuit", "circuit of job backup is open"),
         ({"job": replace(JOB, schedule=Schedule())}, "no_schedule", "jobd-ctl run backup"),
         ({"next_at": None}, "never_due", "nothing of its schedule is ahead: 0 * * * *"),
         ({"next_at": None, "on_boot": True}, "on_boot", "once at each start of the host; it had none before"),

@@ -47,6 +47,20 @@ class Host:
     workers_max: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """A pause of a job or of a queue, or an open circuit."""
+
+    kind: str
+    """`job` or `queue`."""
+    name: str
+    reason: str = "paused"
+    by: str = ""
+    note: str = ""
+    since: datetime | None = None
+    until: datetime | None = None
+
+
 def first(checks: Iterable[Check[Facts]], facts: Facts) -> Finding | None:
     """The first reason that holds."""
     return next((found for check in checks if (found := check(facts)) is not None), None)
@@ -84,6 +98,26 @@ def storage(host: Host) -> Finding | None:
         return None
     blocker = Blocker("daemon", None, host.storage_problem)
     return Finding("storage", f"the store cannot be written, so nothing can start: {host.storage_problem}", (blocker,))
+
+
+def held(hold: Hold, host: Host) -> Finding:
+    """What is said of a pause or of an open circuit."""
+    what = (
+        f"the circuit of job {hold.name} is open after failures in a row"
+        if hold.reason == "circuit"
+        else _paused(hold, host)
+    )
+    until = f" until {clock(hold.until, host.zone)}" if hold.until else " until somebody resumes it"
+    note = f' ("{hold.note}")' if hold.note else ""
+    blocker = Blocker(hold.kind, hold.name, f"{hold.reason}{until}")
+    return Finding(hold.reason, f"{what}{until}{note}", (blocker,), hold.until)
+
+
+def _paused(hold: Hold, host: Host) -> str:
+    since = f" at {clock(hold.since, host.zone)}" if hold.since else ""
+    by = f" by {hold.by}" if hold.by else ""
+    what = "everything is" if hold.name == "*" else f"{hold.kind} {hold.name} is"
+    return f"{what} paused{by}{since}" if by or since else f"{what} paused"
 
 
 def clock(at: datetime, zone: Zone) -> str:

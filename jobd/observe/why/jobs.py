@@ -14,29 +14,17 @@ from jobd.observe.why.findings import (
     Blocker,
     Check,
     Finding,
+    Hold,
     Host,
     clock,
     draining,
     first,
+    held,
     numbered,
     span,
     storage,
     together,
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Hold:
-    """A pause of a job or of a queue, or an open circuit."""
-
-    kind: str
-    """`job` or `queue`."""
-    name: str
-    reason: str = "paused"
-    by: str = ""
-    note: str = ""
-    since: datetime | None = None
-    until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,22 +89,6 @@ def _disabled(facts: JobFacts) -> Finding | None:
 
 def _held(facts: JobFacts) -> Finding | None:
     return held(facts.holds[0], facts.host) if facts.holds else None
-
-
-def held(hold: Hold, host: Host) -> Finding:
-    """What is said of a pause or of an open circuit."""
-    what = "its circuit is open after failures in a row" if hold.reason == "circuit" else _paused(hold, host)
-    until = f" until {clock(hold.until, host.zone)}" if hold.until else " until somebody resumes it"
-    note = f' ("{hold.note}")' if hold.note else ""
-    blocker = Blocker(hold.kind, hold.name, f"{hold.reason}{until}")
-    return Finding(hold.reason, f"{what}{until}{note}", (blocker,), hold.until)
-
-
-def _paused(hold: Hold, host: Host) -> str:
-    since = f" at {clock(hold.since, host.zone)}" if hold.since else ""
-    by = f" by {hold.by}" if hold.by else ""
-    what = "it is" if hold.kind == "job" else f"queue {hold.name} is" if hold.name != "*" else "everything is"
-    return f"{what} paused{by}{since}" if by or since else f"{what} paused"
 
 
 def _broken(facts: JobFacts) -> Finding | None:

@@ -11,8 +11,7 @@ from jobd.core.records import RunRecord, SlotRecord
 from jobd.core.spans import rfc3339, show_seconds
 from jobd.core.states import Disposition
 from jobd.core.wall import Meant
-from jobd.observe.why.findings import Blocker, Finding, Host, clock
-from jobd.observe.why.jobs import Hold
+from jobd.observe.why.findings import Blocker, Finding, Hold, Host, clock
 from jobd.observe.why.runs import ended
 
 _ON_TIME_SECONDS = 1.0

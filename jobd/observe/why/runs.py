@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from jobd.core.names import counted
 from jobd.core.records import RunRecord, Wait
-from jobd.core.states import Outcome, RunState
+from jobd.core.states import WAITING, Outcome, RunState
 from jobd.observe.why.findings import (
     Blocker,
     Check,
     Finding,
+    Hold,
     Host,
     clock,
     draining,
     first,
+    held,
     numbered,
     span,
     storage,
@@ -39,11 +41,18 @@ class RunFacts:
     """Runs of its lane that are served before it; None for more than were counted."""
     waits: tuple[Wait, ...] = ()
     """The runs that it waits for, or waited for."""
+    holds: tuple[Hold, ...] = ()
+    """Pauses of its job and of its queue, and the open circuit of its job."""
 
 
 def why(facts: RunFacts) -> Finding:
     """How a run stands and why: a waiting one with all that keeps it from starting."""
-    return first(_STANDING, facts) or together(OBSTACLES, facts) or _starting(facts)
+    found = first(_STANDING, facts) or together(OBSTACLES, facts) or _starting(facts)
+    expires_at = facts.run.expires_at if facts.run.state in WAITING else None
+    if expires_at is None:
+        return found
+    when = clock(expires_at, facts.host.zone)
+    return replace(found, detail=f"{found.detail}; it expires at {when} if it has not started by then")
 
 
 def _final(facts: RunFacts) -> Finding | None:
@@ -129,6 +138,10 @@ def _storage(facts: RunFacts) -> Finding | None:
     return storage(facts.host)
 
 
+def _held(facts: RunFacts) -> Finding | None:
+    return held(facts.holds[0], facts.host) if facts.holds else None
+
+
 def _queue_full(facts: RunFacts) -> Finding | None:
     return _full("queue_full", f"queue {facts.run.queue} is full", facts.queue_limit, facts.queue_running)
 
@@ -167,5 +180,5 @@ def _starting(_facts: RunFacts) -> Finding:
 
 
 _STANDING: tuple[Check[RunFacts], ...] = (_final, _running, _blocked, _scheduled, _retrying)
-OBSTACLES: tuple[Check[RunFacts], ...] = (_draining, _storage, _queue_full, _job_full, _no_worker, _behind)
+OBSTACLES: tuple[Check[RunFacts], ...] = (_draining, _storage, _held, _queue_full, _job_full, _no_worker, _behind)
 """What may keep a queued run from starting; the first that holds is the reason, the others are told beside it."""

@@ -6,8 +6,7 @@ from datetime import datetime
 
 from jobd.core.reasons import in_words, word_of
 from jobd.core.spans import rfc3339
-from jobd.observe.why.findings import Blocker, Check, Finding, first, span
-from jobd.observe.why.jobs import held
+from jobd.observe.why.findings import Blocker, Check, Finding, first, held, span
 from jobd.observe.why.recorded import SlotFacts, not_started, started
 
 _SHARED = "share this row"
