@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import deque
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 from jobd.core import calendars, cron, once, zones
@@ -18,6 +18,8 @@ from jobd.core.spans import EPOCH, seconds, show_seconds
 _SECOND = timedelta(seconds=1)
 _LONGEST_CHAIN = 10_000
 """Slots that are worked out one after the other at most: a quarter of a second."""
+_LAST = (datetime(9900, 1, 1, tzinfo=UTC) - EPOCH) // _SECOND
+"""From here on the calendar is too short to look 50 years ahead."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,9 +29,12 @@ class Every:
     text: str
     period: timedelta
 
-    def next_after(self, instant: datetime, anchor: datetime) -> datetime:
-        """The first `anchor + k * period`, k at least 1, after `instant`."""
-        return anchor + max((instant - anchor) // self.period + 1, 1) * self.period
+    def next_after(self, instant: datetime, anchor: datetime) -> datetime | None:
+        """The first `anchor + k * period`, k at least 1, after `instant`; None where it is after the year 9999."""
+        try:
+            return anchor + max((instant - anchor) // self.period + 1, 1) * self.period
+        except OverflowError:
+            return None
 
     def count(self, after: datetime, until: datetime, anchor: datetime) -> int:
         """How many of them lie after `after` and not after `until`."""
@@ -118,13 +123,15 @@ class Timetable:
 
     def next_after(self, instant: datetime, anchor: datetime) -> datetime | None:
         """The first instant due after `instant`, never `instant` itself; None if nothing comes within 50 years."""
-        found = [every.next_after(instant, anchor) for every in self._everies]
+        found: list[datetime | None] = [every.next_after(instant, anchor) for every in self._everies]
         if self._clockworks:
             second = (instant - EPOCH) // _SECOND + 1 - self._jitter
-            for clockwork in self._clockworks:
-                if (at := clockwork.next_from(second)) is not None:
-                    found.append(EPOCH + timedelta(seconds=at + self._jitter))
-        return min(found, default=None)
+            found += [self._next_of(clockwork, second) for clockwork in self._clockworks]
+        return min((at for at in found if at is not None), default=None)
+
+    def _next_of(self, clockwork: Clockwork, second: int) -> datetime | None:
+        at = clockwork.next_from(second) if second < _LAST else None
+        return None if at is None else EPOCH + timedelta(seconds=at + self._jitter)
 
     def bar(self, instant: datetime) -> str | None:
         """Why a slot starts nothing: the calendar that holds its day in the job's zone; None where none does."""

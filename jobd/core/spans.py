@@ -25,7 +25,10 @@ def seconds(text: str | float) -> float:
     """
     if isinstance(text, bool):
         raise ValueError(f"{text!r} is not a duration (try 30s or 5m)")
-    if isinstance(text, int | float) or _NUMBER.fullmatch(text):
+    total: float
+    if isinstance(text, int | float):
+        total = text  # compared before it is a float: an integer may be too large for one
+    elif _NUMBER.fullmatch(text):
         total = float(text)
     elif _DURATION.fullmatch(text):
         total = sum(float(number) * _UNITS[unit] for number, unit in _PART.findall(text))
@@ -33,7 +36,7 @@ def seconds(text: str | float) -> float:
         raise ValueError(f'"{text}" is not a duration (try 30s or 5m)')
     if not 0 <= total <= _LONGEST_SECONDS:
         raise ValueError(f"{text} is out of range for a duration (0 to 100 years)")
-    return total
+    return float(total)
 
 
 def show_seconds(total: float) -> str:

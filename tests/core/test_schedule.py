@@ -195,3 +195,10 @@ def test_a_day_of_a_calendar_bars_its_slots_in_the_jobs_own_zone() -> None:
     assert table.bar(evening + timedelta(days=15)) is None
     assert table.bar(datetime(2026, 1, 2, 1, tzinfo=UTC)) == "excluded: bank"
     assert table.remark(evening + timedelta(days=1)) == "excluded: holidays"
+
+
+@pytest.mark.parametrize("expression", ["* * * * *", "0 0 29 2 *", "every 36500d"])
+@pytest.mark.parametrize("year", [9950, 9999])
+def test_what_no_calendar_reaches_is_never_due(expression: str, year: int) -> None:
+    end = datetime(year, 12, 31, 23, 59, 59, tzinfo=UTC)
+    assert Timetable(Schedule((expression,), "America/New_York"), "UTC").next_after(end, end) is None
