@@ -45,6 +45,7 @@ VERBS = {
         "takeover",
         "Take over from cron or systemd timers: definitions, and what would fire otherwise.",
     ),
+    "export": ("export", "export", "A job as systemd units: the way back."),
     "health": ("health", "health", "Settings, queues and their last 24 hours."),
     "version": ("about", "version", "The versions of jobd-ctl and of the daemon."),
     "completion": ("about", "completion", "Shell code that completes jobd-ctl."),

@@ -112,3 +112,18 @@ def test_a_unit_that_does_not_exist_is_told(ctl: Ctl) -> None:
     said = ctl("import", "timers", "no-such-thing-at-all")
     assert "no such unit" in said.err
     assert ctl("import", "timers", "/nowhere/x.timer").code == 4
+
+
+def test_a_job_of_the_files_goes_out_as_units(tmp_path: Path, ctl: Ctl, settings_of_the_test: Path) -> None:
+    (settings_of_the_test / "a.yaml").write_text(
+        "jobs: {a: {command: [/bin/true], schedule: '30 2 * * *', tags: [t]}}\n"
+    )
+    config = ("--config", str(tmp_path / "jobd.yaml"))
+    said = ctl("export", "systemd", "a", *config)
+    assert said.code == 0
+    assert "OnCalendar=*-*-* 02:30:00" in said.out
+    assert "tags" in said.err and "# not the same: tags" in said.out
+    assert ctl("export", "systemd", "a", *config, "--write", str(tmp_path / "units")).code == 0
+    assert sorted(path.name for path in (tmp_path / "units").iterdir()) == ["a.service", "a.timer"]
+    assert ctl("export", "systemd", "a", *config, "--write", str(tmp_path / "units")).code == 1
+    assert ctl("export", "systemd", "nope", *config).code == 4

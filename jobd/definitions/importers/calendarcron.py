@@ -34,8 +34,8 @@ def _dates(calendar: Calendar) -> Iterable[tuple[str, str, str]]:
     months = field(calendar.months, 1, 12)
     if not calendar.from_end:
         return [(field(calendar.days, 1, 31), months, by_weekday)]
-    if calendar.days == {1} and by_weekday == "*":
-        return [("L", months, "*")]
+    if calendar.days == {1}:
+        return [("L", months, by_weekday)]
     if calendar.days == _LAST_WEEK and by_weekday != "*":
         return [("*", months, ",".join(f"{day}L" for day in weekdays))]
     if 2 in calendar.months:

@@ -11,6 +11,7 @@ from calendar import monthrange
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from heapq import merge
 
 from jobd.core import zones
 from jobd.core.spans import EPOCH
@@ -22,36 +23,41 @@ _MICROSECOND = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
-class CalendarRule:
-    """One OnCalendar= of a timer on a host in a time zone."""
+class TimerRule:
+    """All the times of a timer on a host in a time zone."""
 
-    calendar: Calendar
+    calendars: tuple[Calendar, ...]
     zone: str
-
-    def fires(self, after: datetime, until: datetime, anchor: datetime) -> Iterator[datetime]:  # noqa: ARG002 - by the calendar
-        zone = zones.zone(self.calendar.timezone or self.zone)
-        first, last = (after - EPOCH) // _MICROSECOND + 1, (until - EPOCH) // _MICROSECOND
-        while first <= last:
-            span = zone.span(first // MICRO)
-            low, end = first + span.offset * MICRO, min(span.end * MICRO, last + 1) + span.offset * MICRO
-            if span.before > span.offset:
-                low = max(low, (span.start + span.before) * MICRO)
-            for wall in _walls(self.calendar, low, end):
-                yield EPOCH + timedelta(microseconds=wall - span.offset * MICRO)
-            first = span.end * MICRO
-
-
-@dataclass(frozen=True, slots=True)
-class IntervalRule:
-    """OnUnitActiveSec= and OnUnitInactiveSec=: counted from `anchor`, runs taken to last no time."""
-
-    period: timedelta
+    period: timedelta | None = None
+    """OnUnitActiveSec= or OnUnitInactiveSec=, the shorter: after the last time of any kind, runs taking no time."""
 
     def fires(self, after: datetime, until: datetime, anchor: datetime) -> Iterator[datetime]:
-        at = anchor + self.period * max((after - anchor) // self.period + 1, 1)
-        while at <= until:
-            yield at
-            at += self.period
+        by_calendar = merge(*(elapses(calendar, self.zone, after, until) for calendar in self.calendars))
+        upcoming = next(by_calendar, None)
+        at, last = after, anchor
+        while True:
+            while upcoming is not None and upcoming <= at:
+                upcoming = next(by_calendar, None)
+            due = [] if self.period is None else [last + self.period * max((at - last) // self.period + 1, 1)]
+            found = min([*due, *([] if upcoming is None else [upcoming])], default=None)
+            if found is None or found > until:
+                return
+            yield found
+            at = last = found
+
+
+def elapses(calendar: Calendar, host_zone: str, after: datetime, until: datetime) -> Iterator[datetime]:
+    """The instants of one OnCalendar= after one instant and not after another, in order."""
+    zone = zones.zone(calendar.timezone or host_zone)
+    first, last = (after - EPOCH) // _MICROSECOND + 1, (until - EPOCH) // _MICROSECOND
+    while first <= last:
+        span = zone.span(first // MICRO)
+        low, end = first + span.offset * MICRO, min(span.end * MICRO, last + 1) + span.offset * MICRO
+        if span.before > span.offset:
+            low = max(low, (span.start + span.before) * MICRO)
+        for wall in _walls(calendar, low, end):
+            yield EPOCH + timedelta(microseconds=wall - span.offset * MICRO)
+        first = span.end * MICRO
 
 
 def _walls(calendar: Calendar, low: int, end: int) -> Iterator[int]:

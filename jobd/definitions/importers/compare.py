@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from heapq import merge
@@ -109,19 +109,20 @@ class _NewRule:
     def fires(self, window: Window, most: int) -> list[datetime]:
         if self._timetable is None:
             return []
-        found = self._timetable.between(window.after, window.until, most, self._anchor)
-        if self._timetable.after is not None:
-            series = islice(every(self._timetable.after, self._anchor, window.after, window.until), most)
-            found = sorted({*found, *series})[:most]
+        found: list[datetime] = []
+        at, anchor = window.after, self._anchor
+        while len(found) < most and (due := self._next(at, anchor)) is not None and due <= window.until:
+            found.append(due)
+            at = anchor = due
         return found
 
-
-def every(period: timedelta, anchor: datetime, after: datetime, until: datetime) -> Iterator[datetime]:
-    """`anchor` plus the period once, twice and so on: those after one instant and not after another."""
-    at = anchor + period * max((after - anchor) // period + 1, 1)
-    while at <= until:
-        yield at
-        at += period
+    def _next(self, at: datetime, anchor: datetime) -> datetime | None:
+        assert self._timetable is not None
+        due, span = self._timetable.next_after(at, anchor), self._timetable.after
+        if span is None:
+            return due
+        ended = anchor + span * max((at - anchor) // span + 1, 1)
+        return ended if due is None else min(due, ended)
 
 
 def differences(found: Iterable[Fires]) -> list[Difference]:

@@ -18,6 +18,7 @@ _LONGEST_COMMAND = 998
 _SETTING = re.compile(r"""[ \t]*("[^"]*"|'[^']*'|[^ \t=]*)[ \t]*=[ \t]*(.*)""", re.DOTALL)
 _QUOTED = re.compile(r"""(?:"([^"]*)"|'([^']*)')[ \t]*""", re.DOTALL)
 _USER = re.compile(r"[^ \t]+")
+_BLANKS = re.compile(r"[ \t]+")
 _OPTION = re.compile(r"-[A-Za-z]\S*[ \t]+")
 
 
@@ -93,7 +94,7 @@ class _Reader:
             self._comment.append(text.lstrip("#").strip())
             return
         comment, self._comment = self._comment, []
-        if not text.strip():
+        if not text.strip(" \t\r"):
             return
         place = Place(self._file, number, 1)
         if (setting := _setting(line)) is not None:
@@ -148,20 +149,20 @@ def _setting(line: str) -> tuple[str, str] | None:
 
 
 def _times(text: str) -> tuple[Times, str]:
-    if "=" in text.split(None, 1)[0]:
-        raise ValueError("cron takes neither an empty value without quotes nor unbalanced quotes for a setting")
     count = 1 if text.startswith("@") else 5
-    words = text.split(None, count)
+    words = _BLANKS.split(text, count)
+    if "=" in words[0]:
+        raise ValueError("cron takes neither an empty value without quotes nor unbalanced quotes for a setting")
     if len(words) <= count:
-        raise ValueError(
-            "there is no command" if len(words) == count else f"five time fields are needed, not {text[:40]!r}"
-        )
+        is_command = len(words) == count
+        raise ValueError("there is no command" if is_command else f"five time fields are needed, not {text[:40]!r}")
     return crontimes.read(words[:count]), words[count]
 
 
 def _user(rest: str) -> tuple[str, str]:
     match = _USER.match(rest)
-    assert match is not None
+    if match is None:
+        raise ValueError("there is no user and no command")
     after = rest[match.end() :].lstrip(" \t")
     if not after.strip():
         raise ValueError("there is no command after the user (is this the crontab of a user, without user names?)")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 import shlex
 from typing import Any
@@ -122,12 +123,18 @@ def _action(reading: Reading) -> None:
         reading.problems.append(Problem(place, "", f"{reading.unit.name} has no ExecStart that can be run"))
         return
     if len(main) == 1 and not before and not after and main[0].is_literal and not main[0].ignores_failure:
-        reading.words["command"] = list(main[0].words)
+        reading.words |= _alone(main[0])
         return
     steps = [*before, *map(_step, main), *after]
     lines = [*(["set -f"] if any("$" in step for step in steps) else []), *steps]
     lines[-1] = lines[-1].removesuffix(" || exit")
     reading.words["shell"] = "\n".join(lines) + "\n" if len(lines) > 1 else lines[0]
+
+
+def _alone(call: Call) -> dict[str, Any]:
+    words = list(call.words)
+    is_shell = len(words) == 3 and words[:2] == ["/bin/sh", "-c"] and words[2].strip()
+    return {"shell": words[2]} if is_shell else {"command": words}
 
 
 def _step(call: Call) -> str:
@@ -170,10 +177,10 @@ def _surroundings(reading: Reading) -> None:
     if group := reading.text("Service", "Group"):
         words["group"] = group
     folder = reading.text("Service", "WorkingDirectory", "/")
-    if folder.startswith("-"):
+    if folder.startswith("-") and folder != "-~":
         reading.tell(reading.all("Service", "WorkingDirectory")[-1], "the directory has to be there for the job")
         folder = folder[1:]
-    if folder != "~":
+    if folder not in ("~", "-~"):
         words["cwd"] = folder
     if env := _environment(reading):
         words["env"] = env
@@ -284,11 +291,21 @@ def _output(reading: Reading) -> None:
         for setting in reading.all("Service", key)[-1:]:
             if setting.value not in _PLAIN_OUTPUT:
                 reading.tell(setting, "jobd keeps the output itself: jobd-ctl logs")
+    data = "".join(one.value for one in reading.all("Service", "StandardInputData"))
+    if data:
+        reading.words["stdin"] = _decoded(data)
     given = reading.all("Service", "StandardInputText")
     if given:
         reading.words["stdin"] = "".join(_unescape(reading.filled(one.value, one)) + "\n" for one in given)
     if (found := reading.all("Service", "StandardInput")) and found[-1].value not in ("null", "data"):
         reading.tell(found[-1], "the job's input is empty")
+
+
+def _decoded(data: str) -> str:
+    try:
+        return base64.b64decode("".join(data.split())).decode("utf-8", "replace")
+    except ValueError:
+        return ""
 
 
 def _unescape(text: str) -> str:

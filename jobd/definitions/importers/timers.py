@@ -6,13 +6,13 @@ import math
 import os
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
 from jobd.definitions.importers import calendarcron, oncalendar, services, timespans, unitfiles
-from jobd.definitions.importers.calendarrule import CalendarRule, IntervalRule
-from jobd.definitions.importers.drafts import Batch, Draft, OldRule
+from jobd.definitions.importers.calendarrule import TimerRule
+from jobd.definitions.importers.drafts import Batch, Draft
 from jobd.definitions.importers.oncalendar import Calendar
 from jobd.definitions.importers.services import Reading
 from jobd.definitions.importers.unitfiles import Setting, Unit
@@ -23,6 +23,7 @@ _SILENT = re.compile(
     r"|RefuseManualSt(?:art|op)|After|Before|Wants"
 )
 _STARTS = ("OnBootSec", "OnStartupSec", "OnActiveSec")
+_REPEATS = {"OnUnitActiveSec": "every", "OnUnitInactiveSec": "after"}
 _EVER = "52w"
 """systemd makes up for a missed time however long ago it was."""
 _AS_SYSTEMD = {"gap": "skip", "overlap": "first"}
@@ -58,16 +59,20 @@ class _Schedule:
     """What the times of a timer come to, all of one time zone."""
 
     timezone: str | None
-    expressions: list[str]
-    old: list[OldRule]
-    has_calendar: bool = False
+    expressions: list[str] = field(default_factory=list)
+    calendars: list[Calendar] = field(default_factory=list)
+    period: timedelta | None = None
+
+    @property
+    def has_calendar(self) -> bool:
+        return bool(self.calendars)
 
 
 def _drafts(timer: Unit, zone: str, search: Sequence[str]) -> list[Draft]:
     reading = Reading(timer)
     service = reading.text("Timer", "Unit") or f"{timer.name.rpartition('.')[0]}.service"
     words, problems = _service(service, search)
-    schedules = _schedules(reading, zone)
+    schedules = _schedules(reading)
     around = _around(reading, any(one.has_calendar for one in schedules))
     reading.rest("Unit", "Timer", silent=_SILENT)
     if description := reading.unit.text("Unit", "Description"):
@@ -77,7 +82,13 @@ def _drafts(timer: Unit, zone: str, search: Sequence[str]) -> list[Draft]:
             Problem(timer.place, "", f"its times are in {len(schedules)} time zones, and become as many jobs")
         )
     told = (*reading.problems, *problems)
-    return [Draft((_stem(timer),), timer.place, words | _when(one) | around, tuple(one.old), told) for one in schedules]
+    return [
+        Draft((_stem(timer),), timer.place, words | _when(one) | around, (_rule(one, zone),), told) for one in schedules
+    ]
+
+
+def _rule(one: _Schedule, zone: str) -> TimerRule:
+    return TimerRule(tuple(one.calendars), zone, one.period)
 
 
 def _stem(timer: Unit) -> str:
@@ -93,7 +104,7 @@ def _service(name: str, search: Sequence[str]) -> tuple[dict[str, Any], list[Pro
         return {}, list(malformed.problems)
 
 
-def _schedules(reading: Reading, zone: str) -> list[_Schedule]:
+def _schedules(reading: Reading) -> list[_Schedule]:
     """The schedules of a timer, one for each time zone that its calendar expressions name."""
     found: dict[str | None, _Schedule] = {}
     for setting in reading.all("Timer", "OnCalendar"):
@@ -102,16 +113,15 @@ def _schedules(reading: Reading, zone: str) -> list[_Schedule]:
         except ValueError as error:
             reading.tell(setting, f"is left out: {error}")
             continue
-        one = found.setdefault(calendar.timezone, _Schedule(calendar.timezone, [], []))
-        _calendar(reading, setting, calendar, one, zone)
-    first = next(iter(found.values())) if found else found.setdefault(None, _Schedule(None, [], []))
+        one = found.setdefault(calendar.timezone, _Schedule(calendar.timezone))
+        _calendar(reading, setting, calendar, one)
+    first = next(iter(found.values())) if found else found.setdefault(None, _Schedule(None))
     _events(reading, first)
     return list(found.values())
 
 
-def _calendar(reading: Reading, setting: Setting, calendar: Calendar, one: _Schedule, zone: str) -> None:
-    one.old.append(CalendarRule(calendar, zone))
-    one.has_calendar = True
+def _calendar(reading: Reading, setting: Setting, calendar: Calendar, one: _Schedule) -> None:
+    one.calendars.append(calendar)
     try:
         one.expressions += calendarcron.expressions(calendar)
     except ValueError as error:
@@ -120,7 +130,10 @@ def _calendar(reading: Reading, setting: Setting, calendar: Calendar, one: _Sche
 
 def _events(reading: Reading, one: _Schedule) -> None:
     """The times that count from an event: a start of the host, the last start of the work, its last end."""
-    starts = [setting for key in _STARTS for setting in reading.all("Timer", key)]
+    periods = {setting.value for key in _REPEATS for setting in reading.all("Timer", key)}
+    # A first time that comes as late as each next one is what `every` and `after` do by themselves.
+    starts = [one for key in _STARTS for one in reading.all("Timer", key) if one.value not in periods]
+    has_first = any(reading.all("Timer", key) for key in _STARTS)
     for setting in starts:
         span = _span(reading, setting)
         if span:
@@ -129,14 +142,15 @@ def _events(reading: Reading, one: _Schedule) -> None:
             reading.tell(setting, "becomes @boot: once for each start of the host")
     if starts:
         one.expressions.insert(0, "@boot")
-    for key, word in (("OnUnitActiveSec", "every"), ("OnUnitInactiveSec", "after")):
+    for key, word in _REPEATS.items():
         for setting in reading.all("Timer", key):
             span = _span(reading, setting)
             if span is None or math.isinf(span):
                 continue
             one.expressions.append(f"{word} {timespans.shown(span)}")
-            one.old.append(IntervalRule(timedelta(seconds=span)))
-            if not starts and not one.has_calendar:
+            period = timedelta(seconds=span)
+            one.period = period if one.period is None else min(one.period, period)
+            if not has_first and not one.has_calendar:
                 reading.tell(
                     setting, f"counts from a first start that systemd leaves to others; {word} begins by itself"
                 )

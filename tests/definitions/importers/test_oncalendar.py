@@ -13,8 +13,7 @@ import pytest
 
 from jobd.core.model import Schedule
 from jobd.core.schedule import Timetable
-from jobd.definitions.importers import calendarcron, oncalendar
-from jobd.definitions.importers.calendarrule import CalendarRule
+from jobd.definitions.importers import calendarcron, calendarrule, oncalendar
 
 ANALYZE = shutil.which("systemd-analyze")
 _LINE = re.compile(r"\s*(Next elapse|Iter\. #\d+|\(in UTC\)): (?:\w+ )?(\d+-\d+-\d+ \d+:\d+:\d+)\S* (\S+)")
@@ -25,8 +24,8 @@ def expressions(text: str) -> tuple[str, ...]:
 
 
 def elapses(text: str, zone: str, base: datetime, count: int) -> list[datetime]:
-    rule = CalendarRule(oncalendar.parse(text), zone)
-    return list(islice(rule.fires(base, base + timedelta(days=3000), base), count))
+    calendar = oncalendar.parse(text)
+    return list(islice(calendarrule.elapses(calendar, zone, base, base + timedelta(days=3000)), count))
 
 
 def of_systemd(text: str, zone: str, base: datetime, count: int) -> list[datetime] | None:
@@ -57,6 +56,7 @@ def of_systemd(text: str, zone: str, base: datetime, count: int) -> list[datetim
         ("Mon..Fri *-*-* 09:00", ("0 9 * * 1-5",)),
         ("Mon..Fri,Sun 8:0", ("0 8 * * 0-5",)),
         ("*-*~1 23:30", ("30 23 L * *",)),
+        ("Mon..Fri *-*~1 12:00", ("0 12 L * 1-5",)),
         ("Mon *-*~07/1", ("0 0 * * 1L",)),
         ("*-4,5~2 1:00", ("0 1 29 4 *", "0 1 30 5 *")),
         ("Mon *-*-01..07", ("0 0 1-7 * 1",)),

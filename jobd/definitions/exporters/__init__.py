@@ -1,0 +1,1 @@
+"""The way out: jobs as what other schedulers read."""
