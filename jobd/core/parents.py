@@ -28,8 +28,9 @@ class Parent:
 
 
 def to_text(parents: Iterable[ParentRecord]) -> str:
-    """JSON for `read`; results are put in as they are kept."""
-    return "[" + ",".join(_one(parent) for parent in parents) + "]"
+    """JSON for `read`, empty for none; results are put in as they are kept."""
+    texts = [_one(parent) for parent in parents]
+    return f"[{','.join(texts)}]" if texts else ""
 
 
 def _one(parent: ParentRecord) -> str:

@@ -50,6 +50,8 @@ class Ended:
     has_key: bool
     is_dead: bool
     """An open dead letter of it waits for somebody."""
+    is_awaited: bool = False
+    """A run that waits is to be handed its result."""
 
 
 @dataclass(slots=True)
@@ -64,6 +66,6 @@ class Pruned:
 def is_old(run: Ended, policy: Retention, now: datetime) -> bool:
     """Whether the history may forget a run, were it not among the last of its job."""
     span = policy.of(run.state)
-    if run.finished_at is None or span is None or run.is_dead or now - run.finished_at < span:
+    if run.finished_at is None or span is None or run.is_dead or run.is_awaited or now - run.finished_at < span:
         return False
     return not (run.has_key and now - run.created_at < KEY_HELD)

@@ -518,7 +518,9 @@ SELECT reason, died_at, attempts, queue, acted_at, action, acted_by FROM dead_le
 
 -- name: next_ended
 -- The next runs above a cursor, oldest first, that were made before an instant: what retention looks at.
-SELECT run.id, run.job, run.state, run.created_at, run.finished_at, run.attempt, run.key IS NOT NULL, dead.id IS NOT NULL
+SELECT run.id, run.job, run.state, run.created_at, run.finished_at, run.attempt, run.key IS NOT NULL, dead.id IS NOT NULL,
+       EXISTS (SELECT 1 FROM edge CROSS JOIN run AS child ON child.id = edge.child
+               WHERE edge.parent = run.id AND child.finished_at IS NULL)
 FROM run LEFT JOIN dead_letter AS dead ON dead.run = run.id AND dead.acted_at IS NULL
 WHERE run.id > :cursor AND run.created_at < :before ORDER BY run.id LIMIT :most;
 

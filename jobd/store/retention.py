@@ -31,8 +31,9 @@ def ended(tx: Transaction, cursor: int, before: datetime, most: int) -> list[End
             attempts=attempts,
             has_key=bool(has_key),
             is_dead=bool(is_dead),
+            is_awaited=bool(is_awaited),
         )
-        for run, job, state, created_at, finished_at, attempts, has_key, is_dead in rows
+        for run, job, state, created_at, finished_at, attempts, has_key, is_dead, is_awaited in rows
     ]
 
 

@@ -25,6 +25,7 @@ RUN = Ended(1, 7, RunState.SUCCEEDED, NOON - 31 * DAY, NOON - 30 * DAY, 1, has_k
         pytest.param(replace(RUN, state=RunState.FAILED, finished_at=NOON - 90 * DAY), True, id="but not for ever"),
         pytest.param(replace(RUN, finished_at=None), False, id="not ended"),
         pytest.param(replace(RUN, is_dead=True), False, id="a dead letter waits for somebody"),
+        pytest.param(replace(RUN, is_awaited=True), False, id="a run that waits is to be handed its result"),
         pytest.param(replace(RUN, has_key=True), True, id="its key has run out"),
     ],
 )

@@ -215,7 +215,7 @@ def record(run: int, name: str, result: str | None) -> ParentRecord:
 def test_one_result_is_handed_on_as_it_is_and_several_by_name(
     parents: list[ParentRecord], expected: str | None
 ) -> None:
-    text = to_text(parents) if parents else ""
+    text = to_text(parents)
     assert results_text(text) == expected
     if parents:
         assert read(text)[0] == Parent(7, "dump", "succeeded", "succeeded", None, read(text)[0].result)
