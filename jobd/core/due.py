@@ -112,7 +112,8 @@ def plan(
     slots = sorted({*clock[-kept:], *occasions} - set(clock[:-kept]))
     open_slots = [slot for slot in slots if slot not in decided]
     decisions = _decide(open_slots, schedule, now, active, _either(bar, timetable.bar), corrected)
-    if len(clock) > kept and (newer := [one for one in decisions if one.slot > clock[0]]):
+    # Where the oldest row is there already the clock has been here before, and all older ones with it.
+    if len(clock) > kept and clock[0] not in decided and (newer := [one for one in decisions if one.slot > clock[0]]):
         count = timetable.about(standing.watermark, clock[0], origin)
         decisions.append(_summed_up(clock[0], count, standing.watermark, now, newer[0], schedule))
         decisions.sort(key=lambda decision: decision.slot)

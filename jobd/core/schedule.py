@@ -158,7 +158,7 @@ class Timetable:
 
         The cost depends on `count` and hardly on how many there are.
         """
-        if self._everies and self._clockworks:
+        if len(self._everies) + bool(self._clockworks) > 1 and self._everies:
             return self._newest_of_a_chain(after, until, count, anchor)
         found = self.between(after, until, count + 1, anchor)
         if len(found) <= count:
@@ -174,7 +174,7 @@ class Timetable:
         return self.between(until - many, until, 100 * count, anchor)[-count:]
 
     def _newest_of_a_chain(self, after: datetime, until: datetime, count: int, anchor: datetime) -> list[datetime]:
-        """The same where intervals count from slots of the calendar, so that each slot follows from the one before.
+        """The same where intervals count from slots of other expressions: each slot follows from the one before.
 
         Of very many the oldest are passed over: the first slot of the calendar puts the intervals right again.
         """

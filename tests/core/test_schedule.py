@@ -124,9 +124,12 @@ def test_the_newest_are_the_end_of_all(expressions: tuple[str, ...], count: int)
     assert table.about(start, NOON, start) == len(everything)
 
 
+@pytest.mark.parametrize("expressions", [("every 90s", "*/5 * * * *"), ("every 90s", "every 61s", "every 2m")])
 @pytest.mark.parametrize("span", [timedelta(seconds=8026), timedelta(days=3)])
-def test_the_newest_are_the_end_of_all_where_intervals_count_from_slots_of_cron(span: timedelta) -> None:
-    mixed = timetable("every 90s", "*/5 * * * *")
+def test_the_newest_are_the_end_of_all_where_intervals_count_from_other_slots(
+    expressions: tuple[str, ...], span: timedelta
+) -> None:
+    mixed = timetable(*expressions)
     everything = mixed.between(NOON, NOON + span, 100_000, NOON)
     assert mixed.newest(NOON, NOON + span, 61, NOON) == everything[-61:]
     assert len(mixed.newest(NOON - 900 * span, NOON, 61, NOON - 900 * span)) == 61

@@ -85,7 +85,7 @@ class Life(RuleBasedStateMachine):
         self.fresh: set[int] = set()  # runs of slots that never started
         self.last_run = 0
         self.paused = False
-        self.since = START
+        self.passed = timedelta(0)  # in real time, since the last look
         self.clock_was_set = False
         self.next_at = due.next_at(self.timetable, self.standing, self.now)
         self.look()
@@ -113,7 +113,7 @@ class Life(RuleBasedStateMachine):
             bar=lambda _: "paused" if self.paused else None,
             corrected=corrected,
             decided=self.rows if self.clock_was_set else (),
-            since=self.since,
+            since=self.now - self.passed,
         )
         self.check(before, plan, active, corrected=corrected)
         self.take_down(plan)
@@ -123,7 +123,7 @@ class Life(RuleBasedStateMachine):
             last_slot=plan.last_slot or self.standing.last_slot,
             boot_pending=False,
         )
-        self.next_at, self.since = plan.next_at, self.now
+        self.next_at, self.passed = plan.next_at, timedelta(0)
         return plan
 
     def take_down(self, plan: Plan) -> None:
@@ -170,7 +170,8 @@ class Life(RuleBasedStateMachine):
         summed_up = next((one.slot for one in plan.slots if "share this row" in one.reason), None)
         if len(expected) < COUNTED:
             missing = [slot for slot in expected if slot not in decided]
-            assert all(summed_up is not None and slot < summed_up for slot in missing), missing[:3]
+            lived_again = self.clock_was_set and any(slot in self.rows for slot in expected)
+            assert lived_again or all(summed_up and slot < summed_up for slot in missing), missing[:3]
         of_events = {decision.slot for decision in plan.slots} - set(expected)
         if len(expected) < COUNTED:
             assert len(of_events) <= int(before.boot_pending) + int(self.timetable.after is not None)
@@ -211,20 +212,24 @@ class Life(RuleBasedStateMachine):
 
     # Time
 
+    def let_pass(self, span: timedelta) -> None:
+        self.now += span
+        self.passed += span
+
     @rule(span=SHORT)
     def time_passes_and_the_engine_is_there(self, span: timedelta) -> None:
         """It wakes at each slot, and at the end."""
         until = self.now + span
         while self.next_at is not None and self.next_at <= until:
-            self.now = max(self.now, self.next_at)
+            self.let_pass(max(self.next_at - self.now, timedelta(0)))
             plan = self.look()
             assert plan.slots or self.clock_was_set, "it was woken for a slot"
-        self.now = until
+        self.let_pass(until - self.now)
         assert not self.look().slots
 
     @rule(span=LONG)
     def the_host_sleeps(self, span: timedelta) -> None:
-        self.now += span
+        self.let_pass(span)
         self.look()
 
     @rule(step=st.one_of(SMALL_STEP, LARGE_STEP))
@@ -255,7 +260,7 @@ class Life(RuleBasedStateMachine):
     @rule()
     def the_host_restarts(self) -> None:
         self.standing = replace(self.standing, boot_pending=True)
-        self.now += 40 * SECOND
+        self.let_pass(40 * SECOND)
         plan = self.look()
         if self.timetable.has_boot:
             newest = plan.slots[-1]
