@@ -68,7 +68,10 @@ def tick(tx: Transaction, rules: Rules, batch: Batch, moment: Moment) -> Afterma
     follow(tx, after)
     names = dict.fromkeys((*moment.due, *stirred(after.events, rules.in_force)))
     plan(tx, names, rules.in_force, rules.host, after, since=moment.since, corrected=moment.corrected)
+    told = len(after.events)
     follow(tx, after)
+    plan_again = stirred(after.events[told:], rules.in_force)
+    plan(tx, plan_again, rules.in_force, rules.host, after, since=moment.since, corrected=moment.corrected)
     runs.promote(tx)
     if is_in_time and not moment.draining:
         rules.reservation.reserve(tx, moment.seats, moment.places, rules.specs, after, hiring=moment.hiring)

@@ -76,11 +76,22 @@ def test_the_shipped_file_is_accepted_and_says_what_is_default_anyway(tmp_path: 
 
 def test_what_the_shipped_file_shows_as_comments_is_accepted_too(tmp_path: Path) -> None:
     lines = (ROOT / "etc" / "jobd.yaml").read_text().splitlines()
-    keys = ("jobs_dirs:", "state_dir:", "runtime_dir:", "defaults:", "queues:", "  default:", "python_path:")
+    keys = (
+        "jobs_dirs:",
+        "state_dir:",
+        "runtime_dir:",
+        "defaults:",
+        "queues:",
+        "  default:",
+        "python_path:",
+        "calendars:",
+        "  holidays:",
+    )
     shown = [line.removeprefix("# ") if line.removeprefix("# ").startswith(keys) else line for line in lines]
     assert shown != lines
     found = read(tmp_path, "\n".join(shown))
     assert found.queues == {"default": 8}
+    assert [calendar.name for calendar in found.calendars] == ["holidays"]
     assert found.template().schedule.timezone == "Europe/Madrid"
 
 
