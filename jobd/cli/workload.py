@@ -57,6 +57,7 @@ def _work(item: Mapping[str, Any], assumed: float, *, by_p95: bool) -> Work:
         item["max_running"],
         item["running_limit"],
         _after(timetable),
+        schedule.start_deadline_seconds,
     )
     return Work(load, timetable, seconds is None, instant(item["next_at"]) if item["next_at"] else None)
 
@@ -76,6 +77,7 @@ def from_jobs(jobs: Sequence[Job], limits: Limits, zone: str, *, assumed: float)
                 job.max_running,
                 job.running_limit,
                 _after(timetable),
+                job.schedule.start_deadline_seconds,
             )
             works.append(Work(load, timetable, is_assumed=True))
     return Workload(works, limits)

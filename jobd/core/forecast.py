@@ -8,7 +8,7 @@ from typing import Literal
 
 from jobd.core.overlap import Policy
 
-Kind = Literal["skipped", "coalesced", "replaced", "waited"]
+Kind = Literal["skipped", "coalesced", "replaced", "waited", "expired"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +26,8 @@ class Load:
     running_limit: int | None = None
     after_seconds: float | None = None
     """It is due again so long after the end of its last run."""
+    deadline_seconds: float | None = None
+    """A run that has not started so long after its slot never does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,7 @@ class Tally:
     skipped: int = 0
     coalesced: int = 0
     replaced: int = 0
+    expired: int = 0
     waited: int = 0
     longest_wait: float = 0.0
 

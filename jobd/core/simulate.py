@@ -36,6 +36,7 @@ class _Run:
     index: int
     at: float
     ends_at: float = 0.0
+    started: bool = False
     is_over: bool = False
     was_parked: bool = False
 
@@ -120,6 +121,9 @@ class _Host:
         run = _Run(self._ids, index, at)
         self._work[index].waiting[run.id] = run
         self._make_ready(run)
+        deadline = self._loads[index].deadline_seconds
+        if deadline is not None:
+            heappush(self._ends, (at + deadline, run.id, run))
 
     def _make_ready(self, run: _Run) -> None:
         load = self._loads[run.index]
@@ -163,7 +167,7 @@ class _Host:
         load, work = self._loads[run.index], self._work[run.index]
         tally = self._tallies[load.name]
         work.running[run.id] = work.waiting.pop(run.id)
-        run.ends_at = at + load.seconds
+        run.ends_at, run.started = at + load.seconds, True
         heappush(self._ends, (run.ends_at, run.id, run))
         crowd.enter(at)
         self._host.enter(at)
@@ -171,19 +175,31 @@ class _Host:
         if at > run.at:
             tally.waited += 1
             tally.longest_wait = max(tally.longest_wait, at - run.at)
-            reason = "job" if run.was_parked else self._held.get(load.queue, "queue")
-            self._note(Incident(run.at, load.name, "waited", reason, at - run.at))
+            self._note(Incident(run.at, load.name, "waited", self._why_held(run), at - run.at))
 
     def _finish(self) -> None:
-        """End the run whose end comes first, and start what waited for its place."""
+        """End the run whose end, or last chance to start, comes first, and start what waited for its place."""
         at, _, run = heappop(self._ends)
-        if run.is_over:
+        if run.is_over or (run.started and at < run.ends_at):
+            return
+        if not run.started:
+            self._expire(run, at)
             return
         self._leave(run)
         after = self._loads[run.index].after_seconds
         if after is not None and at + after <= self._until:
             heappush(self._later, (at + after, run.index))
         self.reserve(at)
+
+    def _expire(self, run: _Run, at: float) -> None:
+        load = self._loads[run.index]
+        run.is_over = True
+        del self._work[run.index].waiting[run.id]
+        self._tallies[load.name].expired += 1
+        self._note(Incident(run.at, load.name, "expired", self._why_held(run), at - run.at))
+
+    def _why_held(self, run: _Run) -> str:
+        return "job" if run.was_parked else self._held.get(self._loads[run.index].queue, "queue")
 
     def _leave(self, run: _Run) -> None:
         run.is_over = True

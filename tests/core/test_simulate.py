@@ -34,6 +34,10 @@ def minutely(count: int, index: int = 0) -> list[tuple[float, int]]:
             {"seconds": 150, "overlap": "queue", "running_limit": 1},
             Tally(slots=4, started=3, coalesced=1, waited=2, longest_wait=120),
         ),
+        (
+            {"seconds": 150, "overlap": "allow", "running_limit": 1, "deadline_seconds": 100},
+            Tally(slots=4, started=2, expired=2, waited=1, longest_wait=90),
+        ),
         ({"seconds": 90, "overlap": "replace", "running_limit": 1}, Tally(slots=4, started=4, replaced=3)),
     ],
 )

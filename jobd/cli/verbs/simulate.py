@@ -173,7 +173,10 @@ def _time(second: float) -> str:
 
 def _show(session: Session, shape: dict[str, Any]) -> None:
     now, jobs = session.now, shape["jobs"]
-    sums = {key: sum(job[key] for job in jobs) for key in ("started", "skipped", "coalesced", "replaced", "waited")}
+    sums = {
+        key: sum(job[key] for job in jobs)
+        for key in ("started", "skipped", "coalesced", "replaced", "expired", "waited")
+    }
     span = f"{clock(instant(shape['from']), now)} to {clock(instant(shape['to']), now)}"
     session.say(f"{span}: {counted(shape['slots'], 'slot')} of {counted(len(jobs), 'job')}")
     session.say(", ".join(f"{count} {word}" for word, count in sums.items()))
@@ -208,7 +211,7 @@ def _show_jobs(session: Session, jobs: list[dict[str, Any]]) -> None:
     if not jobs:
         return
     session.say()
-    counts = ("slots", "skipped", "coalesced", "replaced", "waited")
+    counts = ("slots", "skipped", "coalesced", "replaced", "expired", "waited")
     rows: list[list[Cell | str]] = [
         [
             job["job"],
@@ -218,7 +221,7 @@ def _show_jobs(session: Session, jobs: list[dict[str, Any]]) -> None:
         ]
         for job in jobs
     ]
-    titles = "JOB TAKES SLOTS SKIPPED COALESCED REPLACED WAITED LONGEST"
+    titles = "JOB TAKES SLOTS SKIPPED COALESCED REPLACED EXPIRED WAITED LONGEST"
     session.table(*filled(columns(titles, right=titles.split()[1:]), rows))
 
 
