@@ -1,7 +1,8 @@
 """What a host would do with the slots of some time: which start, wait or are skipped, given how long runs take.
 
 It goes by the rules that the daemon goes by (overlap, limits of job, queue and host, priority), over plain numbers:
-instants and spans are seconds. Nobody submits anything, nothing fails, and the host is always there.
+instants and spans are seconds. Nobody submits anything, nothing fails, the host is always there, and a run that is
+replaced is gone at once.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ def simulate(
     `until` bounds the slots that come of `after_seconds`.
     """
     host = _Host(loads, limits, most_incidents, until)
-    for at, indices in host.batches(slots):
+    for at, indices in host.moments(slots):
         for index in indices:
             host.meet(at, index)
         host.reserve(at)
@@ -68,21 +69,22 @@ class _Host:
         self._last_queue = ""
         self._held: dict[str, str] = {}
 
-    def batches(self, slots: Iterable[tuple[float, int]]) -> Iterator[tuple[float, list[int]]]:
-        """The slots that are due at the same instant, and in between the ends of runs, until nothing is left."""
+    def moments(self, slots: Iterable[tuple[float, int]]) -> Iterator[tuple[float, list[int]]]:
+        """Every instant at which something happens, with the slots due then, until nothing is left.
+
+        What ends then has ended before the slots are met, as in a tick of the daemon.
+        """
         rest = iter(slots)
         following = next(rest, None)
         while following or self._later or self._ends:
-            at = min(slot[0] for slot in (following, *self._later[:1]) if slot) if following or self._later else None
-            if self._ends and (at is None or self._ends[0][0] <= at):
+            at = min(first[0] for first in (following, *self._later[:1], *self._ends[:1]) if first)
+            while self._ends and self._ends[0][0] <= at:
                 self._finish()
-                continue
-            assert at is not None
             batch: list[int] = []
-            while following and following[0] == at:
+            while following and following[0] <= at:
                 batch.append(following[1])
                 following = next(rest, None)
-            while self._later and self._later[0][0] == at:
+            while self._later and self._later[0][0] <= at:
                 batch.append(heappop(self._later)[1])
             yield at, batch
 
@@ -178,7 +180,7 @@ class _Host:
             self._note(Incident(run.at, load.name, "waited", self._why_held(run), at - run.at))
 
     def _finish(self) -> None:
-        """End the run whose end, or last chance to start, comes first, and start what waited for its place."""
+        """End the run whose end, or last chance to start, comes first."""
         at, _, run = heappop(self._ends)
         if run.is_over or (run.started and at < run.ends_at):
             return
@@ -189,7 +191,6 @@ class _Host:
         after = self._loads[run.index].after_seconds
         if after is not None and at + after <= self._until:
             heappush(self._later, (at + after, run.index))
-        self.reserve(at)
 
     def _expire(self, run: _Run, at: float) -> None:
         load = self._loads[run.index]

@@ -27,8 +27,8 @@ def minutely(count: int, index: int = 0) -> list[tuple[float, int]]:
         ({"seconds": 90, "overlap": "allow"}, Tally(slots=4, started=4)),
         ({"seconds": 200, "overlap": "allow", "max_running": 2}, Tally(slots=4, started=2, skipped=2)),
         (
-            {"seconds": 90, "overlap": "queue", "running_limit": 1},
-            Tally(slots=4, started=4, waited=3, longest_wait=90),
+            {"seconds": 80, "overlap": "queue", "running_limit": 1},
+            Tally(slots=4, started=4, waited=3, longest_wait=60),
         ),
         (
             {"seconds": 150, "overlap": "queue", "running_limit": 1},

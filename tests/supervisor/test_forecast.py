@@ -15,7 +15,7 @@ from jobd.core.simulate import simulate
 from jobd.core.states import Outcome, RunState
 from tests.supervisor.stage import NOON, Stage, job, stage
 
-MINUTE, SLOTS = timedelta(minutes=1), 8
+SECOND, MINUTE, SLOTS = timedelta(seconds=1), timedelta(minutes=1), 8
 CASES: list[tuple[int, dict[str, int | None], list[tuple[int, dict[str, Any], dict[str, Any]]]]] = [
     # Workers, limits of queues, and of each job: seconds a run takes, words of its schedule, other words.
     (4, {}, [(97, {}, {}), (31, {}, {})]),
@@ -37,8 +37,8 @@ class Life:
         self.began: dict[int, datetime] = {}
         self.ends: dict[AttemptKey, datetime] = {}
         slots = [NOON + n * MINUTE for n in range(1, SLOTS + 1)]
-        deadlines = {timedelta(seconds=one.schedule.start_deadline_seconds or 0) for one in jobs}
-        self.events = {slot + deadline for slot in slots for deadline in deadlines}
+        deadlines = {timedelta(seconds=one.schedule.start_deadline_seconds or 0) for one in jobs} | {timedelta(0)}
+        self.events = {slot + deadline for slot in slots for deadline in deadlines} | {slots[-1] + SECOND}
         engine.adopt(*jobs)
 
     def live(self) -> None:
