@@ -217,6 +217,15 @@ def _write(
         own = jobs[at : at + len(batch.drafts)]
         at += len(batch.drafts)
         if own:
-            files[name] = text(own, _head(batch.problems))
+            files[_free(name, files)] = text(own, _head(batch.problems))
     for path in write(files, directory, force=force):
         session.remark(f"wrote {path}")
+
+
+def _free(name: str, files: dict[str, str]) -> str:
+    """The name of a file that none of these has: /etc/crontab and /etc/cron.d/crontab would have the same."""
+    found, count = name, 1
+    while found in files:
+        count += 1
+        found = f"{name.removesuffix('.yaml')}-{count}.yaml"
+    return found

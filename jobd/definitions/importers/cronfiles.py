@@ -37,7 +37,7 @@ class Source:
     @property
     def file(self) -> str:
         """The name of a file of definitions for it."""
-        base = os.path.basename(self.path) or "crontab"
+        base = "crontab" if self.path.startswith("crontab -l") else os.path.basename(self.path)
         stem = (
             f"crontab-{self.owner}"
             if self.owner

@@ -171,17 +171,9 @@ def _conditions(reading: Reading) -> list[str]:
 
 
 def _surroundings(reading: Reading) -> None:
+    _account(reading)
+    _folder(reading)
     words = reading.words
-    if reading.user is not None:
-        words["user"] = reading.user
-    if group := reading.text("Service", "Group"):
-        words["group"] = group
-    folder = reading.text("Service", "WorkingDirectory", "/")
-    if folder.startswith("-") and folder != "-~":
-        reading.tell(reading.all("Service", "WorkingDirectory")[-1], "the directory has to be there for the job")
-        folder = folder[1:]
-    if folder not in ("~", "-~"):
-        words["cwd"] = folder
     if env := _environment(reading):
         words["env"] = env
     files = [reading.filled(one.value, one).lstrip("-") for one in reading.all("Service", "EnvironmentFile")]
@@ -194,10 +186,29 @@ def _surroundings(reading: Reading) -> None:
     if io := reading.text("Service", "IOSchedulingClass"):
         level = reading.text("Service", "IOSchedulingPriority")
         words["ionice"] = {"class": _IO_CLASSES.get(io, io)} | ({"level": int(level)} if level.isdecimal() else {})
-    if reading.text("Service", "KillMode") in ("process", "none"):
+    if reading.text("Service", "KillMode") in ("process", "none") or reading.text("Service", "Type") == "forking":
         words["allow_background"] = True
-    if reading.text("Service", "Type") == "forking":
-        words["allow_background"] = True
+
+
+def _account(reading: Reading) -> None:
+    """Who does the work; where only systemd could make them up, nobody does it unasked."""
+    if reading.user is not None:
+        reading.words["user"] = reading.user
+    if group := reading.text("Service", "Group"):
+        reading.words["group"] = group
+    for setting in reading.all("Service", "DynamicUser")[-1:]:
+        if timespans.is_true(setting.value):
+            reading.words["enabled"] = False
+            reading.tell(setting, "the job is not enabled: give it a user of its own first")
+
+
+def _folder(reading: Reading) -> None:
+    folder = reading.text("Service", "WorkingDirectory", "/")
+    if folder.startswith("-") and folder != "-~":
+        reading.tell(reading.all("Service", "WorkingDirectory")[-1], "the directory has to be there for the job")
+        folder = folder[1:]
+    if folder not in ("~", "-~"):
+        reading.words["cwd"] = folder
 
 
 def _environment(reading: Reading) -> dict[str, str]:

@@ -20,6 +20,8 @@ from jobd.definitions.problems import Malformed, Problem
 _STEP = re.compile(r"\.([A-Za-z0-9_-]+)|\[(\d+)\]", re.ASCII)
 _SHARED = ("timezone", "user", "cwd", "env", "timeout", "catch_up", "catch_up_window", "overlap", "allow_background")
 _ROUNDS = 64
+_VITAL = ("user", "group", "timezone")
+"""Without these a job would do its work as somebody else, or at another time: it is not enabled then."""
 
 
 def settle(drafts: Iterable[Draft], rules: Rules, taken: Container[str] = ()) -> tuple[Imported, ...]:
@@ -51,6 +53,8 @@ def _settled(draft: Draft, name: str, rules: Rules) -> Imported:
         for problem in judged:
             value = _take_out(words, problem.path.removeprefix(f"jobs.{name}"))
             key = problem.path.removeprefix(f"jobs.{name}").lstrip(".") or "the job"
+            if key in _VITAL:
+                words["enabled"] = False
             problems.append(
                 Problem(draft.place, f"jobs.{name}", f"{key}: {_shown(value)} is left out: {problem.message}")
             )

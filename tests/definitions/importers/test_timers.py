@@ -159,6 +159,14 @@ def test_words_that_this_jobd_lacks_are_left_out_and_named(units: Path) -> None:
     assert "NoSuchSetting" in told and "nice: 99 is left out" in told
 
 
+def test_work_that_would_lose_its_user_is_not_enabled(units: Path) -> None:
+    assert draft(units, service="[Service]\nExecStart=/bin/a\nDynamicUser=yes\n").words["enabled"] is False
+    found = batch(units, "x", "[Timer]\nOnCalendar=daily\n", "[Service]\nExecStart=/bin/a\nUser=ann\n")
+    (job,) = settle.settle(found.drafts, Rules(run_as_allowed=("bob",)))
+    assert job.words["enabled"] is False
+    assert "run_as_allowed" in str(job.problems)
+
+
 def test_a_unit_that_is_not_there_or_masked_gives_a_problem(units: Path) -> None:
     (units / "m.timer").symlink_to("/dev/null")
     found = timers.batch(["m.timer", "n.timer"], "UTC", (str(units),))
