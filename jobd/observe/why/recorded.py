@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 
 from jobd.core.model import Job
@@ -11,7 +11,7 @@ from jobd.core.records import RunRecord, SlotRecord
 from jobd.core.spans import rfc3339, show_seconds
 from jobd.core.states import Disposition
 from jobd.core.wall import Meant
-from jobd.observe.why.findings import Blocker, Finding, Hold, Host, clock
+from jobd.observe.why.findings import Blocker, Finding, Host, clock
 from jobd.observe.why.runs import ended
 
 _ON_TIME_SECONDS = 1.0
@@ -42,10 +42,9 @@ class SlotFacts:
     next_due: datetime | None = None
     """The slots of its schedule before and after the instant."""
     bar: str | None = None
-    """Why the slot is going to be kept back, by the calendars."""
+    """Why the slot is going to be kept back, by what is known now."""
     remark: str = ""
     """What a moved clock or jitter has to do with the slot."""
-    holds: tuple[Hold, ...] = field(default=())
 
     def clock(self, at: datetime) -> str:
         return clock(at, self.host.zone)

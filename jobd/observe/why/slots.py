@@ -6,7 +6,7 @@ from datetime import datetime
 
 from jobd.core.reasons import in_words, word_of
 from jobd.core.spans import rfc3339
-from jobd.observe.why.findings import Blocker, Check, Finding, first, held, span
+from jobd.observe.why.findings import Blocker, Check, Finding, first, span
 from jobd.observe.why.recorded import SlotFacts, not_started, started
 
 _SHARED = "share this row"
@@ -67,16 +67,11 @@ def _disabled(facts: SlotFacts) -> Finding | None:
     return Finding("disabled", f"it is disabled (enabled: false in {facts.place})", (blocker,))
 
 
-def _excluded(facts: SlotFacts) -> Finding | None:
+def _kept_back(facts: SlotFacts) -> Finding | None:
     if facts.bar is None:
         return None
-    return Finding(word_of(facts.bar) or "excluded", in_words(facts.bar))
-
-
-def _held(facts: SlotFacts) -> Finding | None:
-    assert facts.due is not None
-    holds = [hold for hold in facts.holds if hold.until is None or facts.due < hold.until]
-    return held(holds[0], facts.host) if holds else None
+    blocker = Blocker("job", facts.job.name, facts.bar)
+    return Finding(word_of(facts.bar) or "kept_back", in_words(facts.bar), (blocker,))
 
 
 def _disabled_now(facts: SlotFacts) -> Finding | None:
@@ -145,7 +140,7 @@ def _after(facts: SlotFacts) -> datetime | None:
     return min((at for at in (row, facts.next_due) if at is not None), default=None)
 
 
-_KEEPS: tuple[Check[SlotFacts], ...] = (_disabled, _excluded, _held)
+_KEEPS: tuple[Check[SlotFacts], ...] = (_disabled, _kept_back)
 CHECKS: tuple[Check[SlotFacts], ...] = (
     started,
     not_started,
