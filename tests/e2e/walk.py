@@ -51,16 +51,22 @@ class Model:
         missed = [slot for slot in kept if slot not in self.decided]
         if not missed:
             return
-        if kept[0] - self.period > self.watermark:
-            self.decided.add(kept[0] - self.period)  # the row that all older ones share
+        shared = self._shared_row(kept)
         late = [slot for slot in missed if at - slot >= MINUTE + _SLACK]
         edge = [slot for slot in missed if MINUTE - _SLACK <= at - slot < MINUTE + _SLACK]
         prompt = [slot for slot in missed if at - slot < MINUTE - _SLACK]
         self.must.update(prompt)
         self.may.update(edge)
         self._catch_up(late, at, is_correction=by > CORRECTION, newer=bool(prompt), unsure=bool(edge))
-        self.decided.update(missed)
+        self.must -= shared
+        self.may |= shared
+        self.decided.update(missed, shared)
         self.watermark = at
+
+    def _shared_row(self, kept: list[datetime]) -> set[datetime]:
+        """Where the row stands that all older slots share: it depends on whether the next minute began meanwhile."""
+        around = {kept[0] - self.period, kept[0], kept[0] + self.period}
+        return around if kept[0] - self.period > self.watermark else set()
 
     def _catch_up(self, late: list[datetime], at: datetime, *, is_correction: bool, newer: bool, unsure: bool) -> None:
         if self.policy == "skip" or not late or (newer and (self.policy == "latest" or is_correction)):
