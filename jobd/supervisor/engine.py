@@ -266,12 +266,17 @@ class Engine:
         instants = [at for at in (self._next_due, self.agenda.next_at()) if at is not None]
         wait = LONGEST_SLEEP_SECONDS
         if instants:
-            wait = min(wait, max(0.0, (min(instants) - self._clock.now()).total_seconds()))
+            wait = min(wait, max(0.0, (min(instants) - self._believed()).total_seconds()))
         if self.storage_problem is not None:
             wait = max(wait, _RETRY_SECONDS)
             if self.inbox:
                 wait = _RETRY_SECONDS
         self._timer = self._loop.call_later(wait, self.wake)
+
+    def _believed(self) -> datetime:
+        """The time as this tick knows it: a clock that is set in its midst must not make the sleep a long one."""
+        last = self._last_reading
+        return last.wall + timedelta(seconds=self._clock.boottime() - last.boottime)
 
     def _storage_failed(self, now: datetime, detail: str) -> None:
         if self.storage_problem is None:
