@@ -348,11 +348,11 @@ def test_next_asks_for_a_range_and_tells_what_is_to_be_known_of_a_slot(daemon: D
 
 
 def test_why_says_the_reason_as_a_word_and_a_sentence(daemon: Daemon, ctl: Ctl) -> None:
-    blockers = [{"kind": "run", "id": run, "detail": "is running\x1b[2J"} for run in range(100, 130)]
+    blockers = [{"kind": "run", "id": run, "detail": "is running\x1b[2J\n"} for run in range(100, 130)]
     found = {"subject": "run 42", "reason": "queue_full", "detail": "full, 30/30", "blockers": blockers, "until": None}
     daemon.gets("/v1/runs/42/why", found)
     lines = ctl("why", "42").out.splitlines()
-    assert lines[:3] == ["run 42: queue_full", "  full, 30/30", "  run 100: is running\\x1b[2J"]
+    assert lines[:3] == ["run 42: queue_full", "  full, 30/30", "  run 100: is running\\x1b[2J\\n"]
     assert lines[-1] == "  and 10 more (--json has them all)"
     assert json.loads(ctl("--json", "why", "42").out)["blockers"] == blockers
     assert ctl("why", "42", "--at", "02:30").code == 2

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from jobd.core.wall import meant
+from jobd.core.wall import at_wall, meant
 from jobd.core.zones import zone
 
 NOON = datetime(2026, 3, 20, 12, 0, tzinfo=UTC)
@@ -45,3 +48,31 @@ def test_a_text_means_an_instant(text: str, name: str, at: str, clock: str) -> N
 def test_what_is_no_instant_is_refused_with_a_hint(text: str) -> None:
     with pytest.raises(ValueError, match="is no instant"):
         meant(text, zone("Pacific/Kiritimati"), NOON)
+
+
+ZONES = [
+    "America/New_York",
+    "Europe/London",
+    "Australia/Lord_Howe",
+    "America/Havana",
+    "Pacific/Apia",
+    "Africa/Casablanca",
+]
+
+
+@given(
+    st.datetimes(datetime(2005, 1, 1), datetime(2030, 1, 1)).map(lambda at: at.replace(microsecond=0)),
+    st.sampled_from(ZONES),
+)
+def test_every_local_time_is_found_as_the_zone_database_has_it(wall: datetime, name: str) -> None:
+    found, info = at_wall(wall, zone(name)), ZoneInfo(name)
+    passes = {wall.replace(tzinfo=info, fold=fold).astimezone(UTC) for fold in (0, 1)}
+    real = sorted(at for at in passes if at.astimezone(info).replace(tzinfo=None, fold=0) == wall)
+    assert found.clock == ("gap", "", "repeated")[len(real)]
+    assert found.at == real[0] if real else passes_the_gap(found.at, wall, info)
+
+
+def passes_the_gap(at: datetime, wall: datetime, info: ZoneInfo) -> bool:
+    """Whether the clock jumps over a local time just before an instant."""
+    before = (at - timedelta(seconds=1)).astimezone(info).replace(tzinfo=None)
+    return before < wall < at.astimezone(info).replace(tzinfo=None)

@@ -6,7 +6,7 @@ import click
 
 from jobd.cli.exits import Exit
 from jobd.cli.session import Session, verb
-from jobd.cli.terminal import Tone
+from jobd.cli.terminal import Tone, safe_line
 from jobd.cli.times import told
 
 _SHOWN = 20
@@ -34,10 +34,10 @@ def why(session: Session, what: str, at: str | None) -> Exit:
         session.emit(found)
         return Exit.OK
     session.paint(f"{found['subject']}: {found['reason']}", Tone.TITLE)
-    session.say(f"  {found['detail']}")
+    session.say(f"  {safe_line(found['detail'])}")
     for blocker in found["blockers"][:_SHOWN]:
         name = "" if blocker["id"] is None else f" {blocker['id']}"
-        session.say(f"  {blocker['kind']}{name}: {blocker['detail']}")
+        session.say(safe_line(f"  {blocker['kind']}{name}: {blocker['detail']}"))
     if len(found["blockers"]) > _SHOWN:
         session.say(f"  and {len(found['blockers']) - _SHOWN} more (--json has them all)")
     if found["until"]:
