@@ -125,7 +125,7 @@ def _emit(
 
 def _counts(one: Fires) -> dict[str, Any]:
     return {
-        "old": len(one.old),
+        "old": len(one.old) if one.is_known else None,
         "new": len(one.new),
         "next_old": [rfc3339(at) for at in one.old[:_MOST_NEXT]],
         "next_new": [rfc3339(at) for at in one.new[:_MOST_NEXT]],
@@ -167,7 +167,13 @@ def _comparison(
     spans = " and ".join(f"{_local(window.after, request)} to {_local(window.until, request)}" for window in over)
     lines = [f"Fires of {old} and of jobd, {spans} ({request.zone}):"]
     rows: list[list[str]] = [
-        [one.name, str(len(one.old)), str(len(one.new)), "+" if one.is_cut else "", _next(one, request)]
+        [
+            one.name,
+            str(len(one.old)) if one.is_known else "?",
+            str(len(one.new)),
+            "+" if one.is_cut else "",
+            _next(one, request),
+        ]
         for one in fires
     ]
     shown = columns(f"JOB {old.upper()} JOBD MORE NEXT", right=(old.upper(), "JOBD"))

@@ -47,10 +47,8 @@ class Fires:
     new: tuple[datetime, ...]
     is_cut: bool
     """There were more than are compared."""
-
-    @property
-    def differ(self) -> bool:
-        return self.old != self.new
+    is_known: bool = True
+    """The old side can be told; a random time cannot, and is no difference."""
 
 
 def windows(now: datetime, zone_names: Iterable[str]) -> tuple[Window, ...]:
@@ -95,7 +93,7 @@ def _of_job(job: Imported, over: Sequence[Window], host_zone: str, most: int) ->
             before, after = ([at for at in found[:most] if at <= min(ends)] for found in (before, after))
         old += before
         new += after
-    return Fires(job.name, tuple(old), tuple(new), is_cut)
+    return Fires(job.name, tuple(old), tuple(new), is_cut, is_known=bool(job.old))
 
 
 class _NewRule:
@@ -130,6 +128,8 @@ def differences(found: Iterable[Fires]) -> list[Difference]:
     old: dict[datetime, list[str]] = {}
     new: dict[datetime, list[str]] = {}
     for one in found:
+        if not one.is_known:
+            continue
         before, after = Counter(one.old), Counter(one.new)
         for at in before.keys() | after.keys():
             if before[at] != after[at]:

@@ -63,7 +63,8 @@ def draft(entry: Entry, about: Circumstances) -> Draft:
         remarks.append("cron never runs this line: no day of any year is like that")
     problems = tuple(Problem(entry.place, "", remark) for remark in remarks)
     hints = (about.stem, naming.purpose(entry.command))
-    return Draft(hints, entry.place, words | _AS_CRON, (CronRule(entry.times, zone),), problems)
+    rules = () if entry.times.is_random else (CronRule(entry.times, zone),)
+    return Draft(hints, entry.place, words | _AS_CRON, rules, problems)
 
 
 def drafts(entry: Entry, about: Circumstances, *, splits: bool) -> tuple[Draft, ...]:

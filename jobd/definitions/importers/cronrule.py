@@ -29,7 +29,7 @@ class CronRule:
     zone: str
 
     def fires(self, after: datetime, until: datetime, anchor: datetime) -> Iterator[datetime]:  # noqa: ARG002 - by the clock
-        if self.times.at_boot or self.times.is_random:
+        if self.times.at_boot:
             return
         first = (after - EPOCH) // timedelta(seconds=1) + 1
         last = (until - EPOCH) // timedelta(seconds=1)

@@ -30,6 +30,7 @@ class Draft:
     place: Place
     words: Mapping[str, Any]
     old: tuple[OldRule, ...]
+    """None where nobody can say when it fires."""
     problems: tuple[Problem, ...] = ()
     """What cannot be said, or not exactly; their paths are empty until the job has a name."""
 

@@ -18,8 +18,8 @@ _WRAPPERS = re.compile(
     r"exec|nice|ionice|timeout|sudo|env|chronic|flock|nohup|setsid|systemd-cat|time|chrt|runuser|su|su-exec|gosu"
 )
 _INTERPRETERS = re.compile(r"(?:ba|da|z|k)?sh|python[0-9.]*|perl|php|ruby|node")
-_QUOTED = re.compile(r"""'[^']*'|"[^"]*"|\.""", re.DOTALL)
-_NO_NAME = re.compile(r"[-+0-9].*|.*[=$<>&\"'`*?].*", re.DOTALL)
+_QUOTED = re.compile(r"""'[^']*'|"[^"]*"|\\.""", re.DOTALL)
+_NO_NAME = re.compile(r"[-+0-9].*|.*\.(?:lock|pid)|.*[=$<>&\"'`*?].*", re.DOTALL)
 _SUFFIX = re.compile(r"\.(?:sh|py|pl|rb|php|js|bash)$")
 _LONGEST = 100
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jobd.definitions.importers import compare, cronfiles, emit, settle
+from jobd.definitions.importers import compare, cronfiles, emit, naming, settle
 from jobd.definitions.importers.cronfiles import Source
 from jobd.definitions.importers.drafts import Imported
 from jobd.definitions.interpret import Rules, interpret
@@ -66,6 +66,23 @@ def test_names_tell_the_file_and_the_program() -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("command", "name"),
+    [
+        ("cd /srv/app && bin/console cache:clear --env=prod", "console"),
+        ("/usr/bin/flock -n /tmp/x.lock /usr/local/bin/backup.sh --full", "backup"),
+        ("cd /srv && FOO=1 nice -n 10 python3 -m app.jobs run", "app.jobs"),
+        ("/opt/x/bin/php -f /var/www/cron.php", "cron"),
+        ("sh -c 'a && b'", "sh"),
+        ('echo "$GREETING" in $(pwd); cat', "cat"),
+        ("(sleep 5 & echo $!)", "job"),
+        ("é && ü", "job"),
+    ],
+)
+def test_a_name_is_that_of_the_program_and_not_of_what_is_around_it(command: str, name: str) -> None:
+    assert naming.name(["", naming.purpose(command)], ()) == name
+
+
 def test_plain_words_need_no_shell_and_all_else_gets_one() -> None:
     assert job_of("* * * * * /usr/bin/x -a b=c").words["command"] == ["/usr/bin/x", "-a", "b=c"]
     for line in ("a && b", "A=1 x", "echo $HOME", "cd /", "x > y", "x &", "echo 'a b'", "x ~", "x *", ". /etc/x"):
@@ -92,6 +109,15 @@ def test_cron_tz_becomes_the_time_zone_and_debians_cron_is_said_to_ignore_it() -
         ((), ("x",)),
         (("x",), ()),
     ]
+
+
+def test_a_random_time_is_drawn_once_and_no_difference() -> None:
+    job = job_of("5~40 3 * * * x")
+    assert job.words["schedule"] == "H(5-40) 3 * * *"
+    assert "random" in str(job.problems)
+    (one,) = compare.fires([job], (compare.Window(NOW, NOW + timedelta(days=3)),), "UTC")
+    assert (one.is_known, len(one.new)) == (False, 3)
+    assert compare.differences([one]) == []
 
 
 def test_what_cannot_be_said_is_named_in_the_yaml() -> None:
