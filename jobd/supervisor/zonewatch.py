@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from jobd.core import events, zones
 from jobd.core.names import several
 from jobd.definitions.watch import RESCAN_SECONDS
+from jobd.observe.sentences import Priority
 from jobd.supervisor import zonefiles
 from jobd.supervisor.catalogs import AdoptCatalog, Change
 from jobd.supervisor.keeper import Keeper
@@ -41,6 +42,7 @@ class ZoneWatch:
         return self._files.changed({one.zone.name for one in timetables if one is not None})
 
     async def _renew(self) -> None:
+        self.keeper.journal.note("The files of time zones in use changed: they are read anew", Priority.NOTICE)
         zones.forget()
         before, self.versions = self.versions, zonefiles.versions(self.keeper.engine.rules.host.zone)
         change: Change = await self.keeper.engine.adopt(AdoptCatalog(self.keeper.library.catalog, self.versions))

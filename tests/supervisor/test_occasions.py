@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from jobd.core.model import AttemptKey, Calendar, Job
+from jobd.core.model import AttemptKey, Calendar, Dependency, Job
 from jobd.core.states import Outcome, RunState, Trigger
 from jobd.supervisor.catalogs import Host
-from tests.supervisor.stage import NOON, Stage, every_minute
+from tests.supervisor.stage import NOON, Stage, every_minute, job
 
 SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)
 
@@ -109,6 +109,18 @@ def test_after_keeps_its_pace_in_real_time_when_the_clock_is_set_back(engine: St
         engine.pass_by(SECOND + timedelta(milliseconds=2))
         assert len(engine.workers.given) == count + 1, back
         engine.report(engine.workers.given[-1])
+
+
+def test_a_run_that_a_workflow_lets_go_counts_as_the_last_one(engine: Stage) -> None:
+    first, rest = job("first"), after_15m()
+    engine.adopt(first, rest)
+    (parent,) = engine.submit(first, max_attempts=1)
+    (child,) = engine.submit(rest, depends_on=(Dependency(parent),))
+    assert due(engine, "rest") is None
+    engine.pass_by(HOUR)
+    engine.report(engine.workers.given[0], Outcome.FAILED)
+    assert engine.run(child).state is RunState.CANCELLED
+    assert due(engine, "rest") == NOON + 75 * MINUTE
 
 
 # Days of rest
