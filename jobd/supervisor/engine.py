@@ -235,7 +235,8 @@ class Engine:
             self._workers.stop(key, outcome)
         if after.change is not None:
             self.rules.in_force = after.change.in_force
-            after.planned += after.change.next_slots
+            for name, at in after.change.next_slots:
+                self.agenda.set(name, at)
         for name, at in after.planned:
             self.agenda.set(name, at)
         for question, said in after.answers:

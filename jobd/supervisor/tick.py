@@ -60,18 +60,21 @@ def tick(tx: Transaction, rules: Rules, batch: Batch, moment: Moment) -> Afterma
     be committed is simply tried again.
     """
     after = Aftermath()
+    if moment.stepped:
+        # First of all: what follows is written down by the clock as it is now.
+        carry(tx, moment.stepped, rules.in_force, rules.host)
     finalize(tx, batch, rules.specs, after)
     answer(tx, rules, batch, after)
-    if moment.stepped:
-        carry(tx, moment.stepped, rules.in_force, rules.host)
+    # What was adopted just now holds for the slots of this tick already.
+    in_force = after.change.in_force if after.change is not None else rules.in_force
     is_in_time = expire(tx, after)
     follow(tx, after)
-    names = dict.fromkeys((*moment.due, *stirred(after.events, rules.in_force)))
-    plan(tx, names, rules.in_force, rules.host, after, since=moment.since, corrected=moment.corrected)
+    names = dict.fromkeys((*moment.due, *stirred(after.events, in_force)))
+    plan(tx, names, in_force, rules.host, after, since=moment.since, corrected=moment.corrected)
     told = len(after.events)
     follow(tx, after)
-    plan_again = stirred(after.events[told:], rules.in_force)
-    plan(tx, plan_again, rules.in_force, rules.host, after, since=moment.since, corrected=moment.corrected)
+    plan_again = stirred(after.events[told:], in_force)
+    plan(tx, plan_again, in_force, rules.host, after, since=moment.since, corrected=moment.corrected)
     runs.promote(tx)
     if is_in_time and not moment.draining:
         rules.reservation.reserve(tx, moment.seats, moment.places, rules.specs, after, hiring=moment.hiring)

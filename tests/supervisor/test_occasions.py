@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from jobd.core.model import AttemptKey, Calendar, Dependency, Job
 from jobd.core.states import Outcome, RunState, Trigger
 from jobd.supervisor.catalogs import Host
-from tests.supervisor.stage import NOON, Stage, every_minute, job
+from tests.supervisor.stage import NOON, MakeStage, Stage, every_minute, job
 
 SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)
 
@@ -144,3 +144,24 @@ def test_a_slot_that_replaces_never_runs_beside_the_old_run_whatever_the_limit(e
     engine.report(old, Outcome.CANCELLED)
     assert engine.run(old.run).state is RunState.CANCELLED
     assert len(engine.workers.given) == 2
+
+
+# A reload in the very tick
+
+
+def test_a_reload_in_the_tick_that_ends_a_run_forgets_no_slot(make_stage: MakeStage) -> None:
+    engine = make_stage(seats=0)
+    work = replace(after_15m(), expires_seconds=60.0)
+    engine.adopt(work)
+    engine.submit(work)
+    engine.clock.pass_by(MINUTE)
+    engine.adopt(replace(work, priority=7))
+    assert engine.run(1).state is RunState.EXPIRED
+    assert due(engine, "rest") == NOON + 16 * MINUTE
+
+
+def test_a_schedule_that_changes_in_the_tick_of_its_slot_is_due_by_the_new_one(engine: Stage) -> None:
+    engine.adopt(every_minute())
+    engine.clock.pass_by(MINUTE)
+    engine.adopt(every_minute("minutely", "*/10 * * * *"))
+    assert (engine.slots("minutely"), due(engine)) == ([], NOON + 10 * MINUTE)
