@@ -89,6 +89,11 @@ def block_again(tx: Transaction, run: int) -> bool:
     return bool(tx.changed())
 
 
+def renew(tx: Transaction, child: int) -> None:
+    """Let a run that waits or is tried again heed how those parents end that are tried again themselves."""
+    tx.run("renew_edges", {"child": child})
+
+
 def waive(tx: Transaction, child: int) -> None:
     """Let what a run's parents came to stand in its way no more."""
     tx.run("waive_edges", {"child": child})

@@ -288,7 +288,8 @@ UPDATE run SET cancelling = 1, error = :error WHERE id = :run AND state = 'runni
 -- Queue a run again that ended failed or cancelled, with one attempt more if none is left; it still waits for parents
 -- that have not ended.
 UPDATE run SET run_at = :now, finished_at = NULL, cancelling = 0, expires_at = NULL,
-  state = iif(EXISTS (SELECT 1 FROM edge INDEXED BY edge_awaited WHERE child = run.id AND decision IS NULL),
+  state = iif(EXISTS (SELECT 1 FROM edge INDEXED BY edge_of_child CROSS JOIN run AS parent ON parent.id = edge.parent
+                      WHERE edge.child = run.id AND edge.decision IS NOT 'waived' AND parent.finished_at IS NULL),
               'blocked', 'queued'),
   max_attempts = max(max_attempts, attempt - given_back + 1)
 WHERE id = :run AND state IN ('failed', 'cancelled') RETURNING state;
@@ -605,6 +606,11 @@ RETURNING parent;
 -- Let a cancelled run wait for its parents again.
 UPDATE run SET state = 'blocked', finished_at = NULL, outcome = NULL, exit_code = NULL, error = NULL, cancelling = 0
 WHERE id = :run AND state = 'cancelled';
+
+-- name: renew_edges
+-- Leave open again what was decided by parents that are to end once more.
+UPDATE edge SET decision = NULL WHERE child = :child AND decision IN ('holds', 'fails', 'cancels')
+  AND EXISTS (SELECT 1 FROM run WHERE run.id = edge.parent AND run.finished_at IS NULL);
 
 -- name: waive_edges
 -- Let a run go that an operator wants tried again, whatever its parents came to.

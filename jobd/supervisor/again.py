@@ -35,6 +35,7 @@ def _run_again(tx: Transaction, run: int, intent: RetryRun | RetryDead) -> RunSt
     dead.settle(tx, run, "retried", intent.actor.user)
     if intent.replaces_payload:
         runs.replace_payload(tx, run, intent.payload)
+    edges.renew(tx, run)
     edges.waive(tx, run)
     reopen(tx, run)
     return state

@@ -49,4 +49,5 @@ def reopen(tx: Transaction, run: int) -> None:
     while again:
         for child in edges.reopen(tx, again.pop()):
             if edges.pass_blame(tx, child) is None and edges.block_again(tx, child):
+                edges.renew(tx, child)
                 again.append(child)

@@ -67,6 +67,7 @@ HOT: dict[str, str | None] = {
     "reopen_edges": "PRIMARY KEY",
     "pass_blame": "edge_of_child",
     "waive_edges": "edge_of_child",
+    "renew_edges": "edge_of_child",
     "parents_of": "edge_of_child",
     "edges_into": "edge_of_child",
     "edges_among": "PRIMARY KEY",
