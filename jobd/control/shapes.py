@@ -8,6 +8,7 @@ from datetime import datetime, tzinfo
 from typing import Any
 
 from jobd.control.ports import Coming, DefinedJob, Overview, QueueLimits, Reloaded
+from jobd.core.model import Workflow
 from jobd.core.records import (
     AttemptRecord,
     DeadFigures,
@@ -112,6 +113,7 @@ def job(defined: DefinedJob, standing: JobStanding | None) -> dict[str, Any]:
         "schedule": list(made.schedule.expressions),
         "timezone": defined.timezone,
         "next_at": time(defined.next_at),
+        "workflow": _workflow(made.workflow),
         "queue": made.queue,
         "priority": made.priority,
         "max_running": made.max_running,
@@ -126,6 +128,18 @@ def job(defined: DefinedJob, standing: JobStanding | None) -> dict[str, Any]:
         "last_success_at": time(standing.last_success_at) if standing else None,
         "last_failure_at": time(standing.last_failure_at) if standing else None,
     }
+
+
+def _workflow(flow: Workflow) -> dict[str, list[str]]:
+    """The jobs whose runs come with a run, by the words of the YAML; only the words that are used."""
+    named = {
+        "needs": flow.needs,
+        "then": flow.then,
+        "chain": flow.chain,
+        "catch": flow.catch,
+        "finally": flow.finally_,
+    }
+    return {word: list(names) for word, names in named.items() if names}
 
 
 def definition(defined: DefinedJob) -> dict[str, Any]:

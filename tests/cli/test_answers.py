@@ -97,6 +97,32 @@ def test_show_tells_a_number_from_a_name(daemon: Daemon, ctl: Ctl) -> None:
     assert "a.yaml:2" in ctl("show", "backup").out
 
 
+def test_show_names_the_jobs_that_come_along(daemon: Daemon, ctl: Ctl) -> None:
+    daemon.gets("/v1/jobs/backup", job() | {"workflow": {"needs": ["a", "b"], "finally": ["c"]}})
+    lines = [line.split(maxsplit=1) for line in ctl("show", "backup").out.splitlines()]
+    assert ["needs", "a, b"] in lines
+    assert ["finally", "c"] in lines
+
+
+def test_a_tree_is_of_a_run(daemon: Daemon, ctl: Ctl) -> None:
+    nodes = [
+        run() | {"id": 42, "job": "backup"},
+        run() | {"id": 43, "job": "verify", "state": "blocked", "duration": None},
+    ]
+    edges = [{"parent": 42, "child": 43, "on": "success", "decision": None}]
+    daemon.gets("/v1/runs/42/tree", {"run": 42, "items": nodes, "edges": edges, "truncated": False})
+    assert ctl("show", "42", "--tree").out.splitlines()[1] == "└─ success: #43 verify  blocked"
+    assert "flowchart LR" in ctl("show", "42", "--format", "mermaid").out
+    assert ctl("show", "backup", "--tree").code == 2
+
+
+def test_a_dependency_is_sent_with_its_condition(daemon: Daemon, ctl: Ctl) -> None:
+    daemon.posts("/v1/runs", {"id": 8, "state": "blocked"}, 201)
+    assert ctl("run", "backup", "--depends-on", "41", "--depends-on", "42:always").code == 0
+    assert daemon.asked[-1].json["depends_on"] == [{"run": 41, "on": "success"}, {"run": 42, "on": "always"}]
+    assert "begin with the id of a run" in ctl("run", "backup", "--depends-on", "backup").err
+
+
 def test_cat_names_the_place_of_each_value(daemon: Daemon, ctl: Ctl) -> None:
     daemon.gets("/v1/jobs/backup", job())
     lines = [line.strip() for line in ctl("cat", "backup").out.splitlines()]

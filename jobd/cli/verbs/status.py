@@ -110,6 +110,7 @@ def job_lines(session: Session, job: dict[str, Any]) -> list[str]:
             ("schedule", job["schedule"]),
             ("time zone", job["timezone"]),
             ("next", _next(job, now)),
+            *((key, ", ".join(names)) for key, names in job.get("workflow", {}).items()),
             ("queue", f"{job['queue']}, priority {job['priority']}"),
             ("max_running", job.get("max_running")),
             ("timeout", lasted(job["timeout"]) if job["timeout"] else "none"),
