@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,7 @@ from jobd.core.spans import rfc3339
 
 if TYPE_CHECKING:
     from jobd.definitions.importers.compare import Difference, Fires, Window
-    from jobd.definitions.importers.drafts import Batch, Imported
+    from jobd.definitions.importers.drafts import Batch, Draft, Imported
     from jobd.definitions.problems import Problem
     from jobd.supervisor.settings import Settings
 
@@ -30,7 +30,8 @@ class Request:
     """What the options ask for, apart from where the jobs come from."""
 
     zone: str
-    """The host's."""
+    """That of the old scheduler's host."""
+    host_zone: str
     start: datetime
     end: datetime | None
     """None is the next seven days and the next change of the clock."""
@@ -62,10 +63,12 @@ def show(
     directory = request.writes or settings.jobs_dirs[-1]
     names = [name for name, batch in batches if batch.drafts]
     jobs = settle(
-        (draft for _, batch in batches for draft in batch.drafts), settings.rules, _taken(settings, directory, names)
+        (_pinned(draft, request, settings) for _, batch in batches for draft in batch.drafts),
+        settings.rules,
+        _taken(settings, directory, names),
     )
     over = _windows(request, jobs)
-    fires = compare.fires(jobs, over, request.zone, request.count or compare.MOST)
+    fires = compare.fires(jobs, over, request.host_zone, request.count or compare.MOST)
     differing = compare.differences(fires)
     general = [*problems, *(problem for _, batch in batches for problem in batch.problems)]
     if session.wants_json:
@@ -75,6 +78,14 @@ def show(
     if request.writes is not None:
         _write(session, batches, jobs, directory, request.force)
     return Exit.OK
+
+
+def _pinned(draft: Draft, request: Request, settings: Settings) -> Draft:
+    """The draft with the old host's time zone, where the job would be in another one without it."""
+    otherwise = settings.template().schedule.timezone or request.host_zone
+    if "timezone" in draft.words or "schedule" not in draft.words or otherwise == request.zone:
+        return draft
+    return replace(draft, words={**draft.words, "timezone": request.zone})
 
 
 def _windows(request: Request, jobs: Sequence[Imported]) -> tuple[Window, ...]:

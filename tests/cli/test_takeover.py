@@ -93,6 +93,17 @@ def test_bad_usage_is_told(ctl: Ctl, line: tuple[str, ...]) -> None:
     assert ctl("import", "crontab", *line).code == 2
 
 
+def test_a_crontab_of_another_zone_keeps_its_zone(tmp_path: Path, ctl: Ctl) -> None:
+    line = ("--json", "import", "crontab", "--system-form", str(tmp_path / "legacy"))
+    (tmp_path / "jobd.yaml").write_text("jobs_dirs: [jobs.d]\ndefaults: {timezone: Asia/Tokyo}\n")
+    for zone in ("America/New_York", "UTC"):
+        answer = json.loads(ctl(*line, "--tz", zone, "--from", "2027-03-01T00:00Z").out)
+        assert answer["jobs"][0]["definition"]["timezone"] == zone
+        assert answer["diff"] == []
+    (tmp_path / "jobd.yaml").write_text("jobs_dirs: [jobs.d]\n")
+    assert "timezone" not in json.loads(ctl(*line).out)["jobs"][0]["definition"]
+
+
 def test_timers_of_a_directory_are_taken_over(tmp_path: Path, ctl: Ctl, settings_of_the_test: Path) -> None:
     units = tmp_path / "units"
     units.mkdir()

@@ -150,7 +150,9 @@ def _request(session: Session, options: dict[str, Any]) -> Request:
         end = start + _FIVE_YEARS
     if end is None and options["start"] is not None:
         end = start + timedelta(days=7)
-    return Request(zone, start, end, options["count"], options["writes"], options["force"], options["config"])
+    return Request(
+        zone, host_zone(), start, end, options["count"], options["writes"], options["force"], options["config"]
+    )
 
 
 def _moment(option: str, text: str | None, now: datetime) -> datetime | None:
