@@ -87,7 +87,7 @@ class Reasons:
         waiting, running = history.active_of(name)
         oldest = history.run(running[0]) if running else None
         waits = history.run(waiting[0]) if waiting and not running else None
-        newest, _ = history.slots(name, None, None, 1, None)
+        newest, _ = history.slots(name, None, datetime.now(UTC), 1, None)
         return jobs.JobFacts(
             self._host(job.job),
             job.job,

@@ -173,6 +173,11 @@ LATE = replace(RUN, id=7, **ended(RunState.FAILED, started_at=NOW - HOUR + MINUT
             "would have fired at 2026-03-01 11:00:00 +0000, but was skipped: the last run was not over: run 7",
         ),
         ({"row": slot(Disposition.SKIPPED, reason="excluded: holidays")}, "excluded", "but was skipped"),
+        (
+            {"row": slot(Disposition.SKIPPED, NOW + HOUR, reason="skip_next: by ann")},
+            "skip_next",
+            "it is due at 2026-03-01 13:00:00 +0000, but is going to be skipped",
+        ),
         ({"row": slot(Disposition.MISSED, reason="catch_up_window: late")}, "missed", "longer than catch_up_window"),
         (
             {"row": slot(Disposition.COALESCED, reason="newer_slot: late"), "later": slot(at=NOW, run=9)},

@@ -81,7 +81,9 @@ def not_started(facts: SlotFacts) -> Finding | None:
         return None
     why = f": {in_words(row.reason)}" if row.reason else ""
     stands_in = _stands_in(facts) if row.disposition is Disposition.COALESCED else ""
-    detail = f"it would have fired at {facts.clock(row.slot)}, but was {row.disposition}{why}{stands_in}"
+    is_ahead = row.slot > facts.host.now
+    detail = f"it {'is due' if is_ahead else 'would have fired'} at {facts.clock(row.slot)}, but "
+    detail += f"{'is going to be' if is_ahead else 'was'} {row.disposition}{why}{stands_in}"
     reason = word_of(row.reason) if row.disposition is Disposition.SKIPPED else ""
     return Finding(reason or row.disposition, detail + _other_run(facts), _blockers(facts))
 
