@@ -51,6 +51,23 @@ def test_every_keeps_its_pace_and_owes_nothing_when_the_clock_is_set(engine: Sta
 
 
 @pytest.mark.parametrize("step", STEPS)
+def test_after_counts_real_time_from_the_end_of_the_last_run_when_the_clock_is_set(
+    engine: Stage, step: timedelta
+) -> None:
+    engine.adopt(every_minute(expression="after 1m"))
+    engine.pass_by(MINUTE)
+    engine.report(engine.workers.given[0])
+    engine.pass_by(20 * SECOND)
+    engine.clock.step(step)
+    engine.tick()
+    assert words(engine) == ["started"]
+    engine.pass_by(39 * SECOND)
+    assert words(engine) == ["started"]
+    engine.pass_by(2 * SECOND)
+    assert words(engine) == ["started"] * 2
+
+
+@pytest.mark.parametrize("step", STEPS)
 def test_the_delay_of_a_retry_is_real_time(engine: Stage, step: timedelta) -> None:
     work = job(retry=RetryPolicy("fixed", base_seconds=60.0, jitter=0.0))
     engine.adopt(work)
