@@ -118,7 +118,10 @@ def _requests(root: RunRequest, whole: Family, first: int) -> Iterator[RunReques
 
 
 def _request(job: Job, root: RunRequest, parent: int | None) -> RunRequest:
-    """A run that another one brings along: everything is its own job's but the time and the owner."""
+    """A run that another one brings along: everything is its own job's but the time and the owner.
+
+    Where nobody asked for the first by hand, nobody asked for this one: it has the attempts of a run that was fired.
+    """
     return RunRequest(
         job=job,
         trigger=Trigger.WORKFLOW,
@@ -126,7 +129,7 @@ def _request(job: Job, root: RunRequest, parent: int | None) -> RunRequest:
         queue=job.queue,
         priority=job.priority,
         run_at=root.run_at,
-        max_attempts=default_max_attempts(job, Trigger.WORKFLOW),
+        max_attempts=default_max_attempts(job, root.trigger),
         owner=root.owner,
         parent=parent,
     )

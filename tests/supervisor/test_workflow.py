@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 
 from jobd.core.errors import Conflict, NotFound, TooLarge
 from jobd.core.events import RunFinished
-from jobd.core.intents import Actor, Submit
+from jobd.core.intents import Actor, RetryDead, Submit
 from jobd.core.model import Dependency, Job, RetryPolicy, Workflow
 from jobd.core.parents import read
+from jobd.core.records import DeadFilter
 from jobd.core.states import Condition, Outcome, RunState
 from tests.supervisor.stage import ANN, Stage, every_minute, job
 from tests.supervisor.stage import stage as opened
@@ -28,6 +29,10 @@ MINUTE = timedelta(minutes=1)
 
 def flow(name: str, **names: Any) -> Job:
     return job(name, retry=ONCE, workflow=Workflow(**{key: tuple(value) for key, value in names.items()}))
+
+
+def with_flow(definition: Job, **names: Any) -> Job:
+    return replace(definition, workflow=Workflow(**names))
 
 
 def states(stage: Stage, *runs: int) -> list[str]:
@@ -306,7 +311,24 @@ def test_a_child_cancelled_by_hand_waits_again_when_it_is_retried(stage: Stage) 
     assert states(stage, a + 1) == ["running"]
 
 
-# Definitions that went away
+def test_retrying_dead_letters_opens_what_was_cancelled_for_them(stage: Stage) -> None:
+    stage.adopt(flow("a", then=["b"]), flow("b"))
+    (a,) = stage.submit(flow("a"))
+    end(stage, a, Outcome.FAILED)
+    assert stage.ask(RetryDead(ANN, DeadFilter(job="a"))).result().runs == (a,)
+    assert states(stage, a, a + 1) == ["running", "blocked"]
+
+
+def test_what_a_schedule_brings_along_has_one_attempt_and_what_a_client_does_has_three(stage: Stage) -> None:
+    stage.adopt(with_flow(every_minute("a"), then=("b",)), job("b"))
+    stage.pass_by(MINUTE)
+    assert [stage.run(run).max_attempts for run in (1, 2)] == [1, 1]
+    end(stage, 1)
+    (again,) = stage.submit(job("a"))
+    assert [stage.run(run).max_attempts for run in (again, again + 1)] == [3, 3]
+
+
+# Definitions that went away, or cannot be
 
 
 def test_a_submit_says_which_job_is_not_there_any_more(stage: Stage) -> None:
@@ -317,12 +339,23 @@ def test_a_submit_says_which_job_is_not_there_any_more(stage: Stage) -> None:
 
 @pytest.mark.parametrize(("key", "state"), [("then", "running"), ("needs", "cancelled")])
 def test_a_slot_does_without_a_job_that_is_not_there_any_more(stage: Stage, key: str, state: str) -> None:
-    fired = every_minute("a")
-    stage.adopt(Job(**{f: getattr(fired, f) for f in fired.__slots__} | {"workflow": Workflow(**{key: ("gone",)})}))
+    stage.adopt(with_flow(every_minute("a"), **{key: ("gone",)}))
     stage.pass_by(MINUTE)
     assert states(stage, 1) == [state]
     stage.pass_by(MINUTE)
     assert len(stage.slots("a")) == 2
+
+
+def test_a_circle_that_came_into_force_all_the_same_makes_no_endless_runs(stage: Stage) -> None:
+    stage.adopt(with_flow(every_minute("a"), then=("b",)), flow("b", then=["a"]))
+    with pytest.raises(Conflict, match=r"makes a circle: b → a \(then\) → b \(then\)"):
+        stage.submit(flow("b"))
+    stage.pass_by(MINUTE)
+    assert (states(stage, 1), stage.run(1).error) == (
+        ["cancelled"],
+        "its workflow makes a circle: a → b (then) → a (then)",
+    )
+    assert stage.history.run(2) is None
 
 
 # Crash
