@@ -180,3 +180,24 @@ def test_any_text_is_printed_as_yaml_that_reads_as_the_same(text: str) -> None:
 def test_any_command_is_taken_over_into_valid_yaml(command: str) -> None:
     jobs = imported(f"* * * * * {command}\n* * * * * y\n")
     assert_printed_as_meant(jobs)
+
+
+@pytest.mark.parametrize(
+    ("path", "is_system", "owner"),
+    [
+        ("/etc/crontab", True, None),
+        ("/etc/cron.d/x", True, None),
+        ("/etc/cron.d/sub/x", False, None),
+        ("/var/spool/cron/crontabs/ann", False, "ann"),
+        ("/var/spool/cron/ann", False, "ann"),
+        ("/home/ann/crontab", False, None),
+    ],
+)
+def test_where_a_crontab_lies_tells_its_form_and_its_owner(path: str, is_system: bool, owner: str | None) -> None:
+    assert (cronfiles.is_system_file(path), cronfiles.owner_by_place(path)) == (is_system, owner)
+
+
+def test_the_crontab_of_a_user_runs_as_that_user() -> None:
+    found = cronfiles.batch(Source("/var/spool/cron/crontabs/ann", b"* * * * * x\n", False, "ann"), "UTC", "debian")
+    (job,) = settle.settle(found.drafts, Rules())
+    assert (job.words["user"], job.name) == ("ann", "ann-x")
