@@ -335,4 +335,4 @@ def test_a_jobs_life_keeps_to_the_rules() -> None:
 
 @pytest.mark.slow
 def test_many_long_lives_keep_to_the_rules() -> None:
-    live(400, 60)
+    live(300, 50)
