@@ -175,6 +175,8 @@ def _head(problems: Iterable[Problem]) -> str:
 def _comparison(
     fires: Sequence[Fires], differing: Sequence[Difference], over: Sequence[Window], request: Request, old: str
 ) -> list[str]:
+    if not fires:
+        return ["There is nothing to compare."]
     spans = " and ".join(f"{_local(window.after, request)} to {_local(window.until, request)}" for window in over)
     lines = [f"Fires of {old} and of jobd, {spans} ({request.zone}):"]
     rows: list[list[str]] = [

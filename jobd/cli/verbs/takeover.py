@@ -56,6 +56,7 @@ def _options(function: Callable[..., Any]) -> Callable[..., Any]:
     example="jobd-ctl import crontab\njobd-ctl import crontab --system --from 2027-03-27 --to 2027-03-29\n"
     "jobd-ctl import crontab /etc/cron.d/sysstat --write",
     name="crontab",
+    short_help="Crontabs, of a user or of the system.",
 )
 @click.argument("file", required=False)
 @click.option("-u", "--user", metavar="USER", help="The crontab of this user, or whose FILE is.")
@@ -165,6 +166,7 @@ def _moment(option: str, text: str | None, now: datetime) -> datetime | None:
 @verb(
     example="jobd-ctl import timers\njobd-ctl import timers logrotate.timer --write\njobd-ctl import timers ./units",
     name="timers",
+    short_help="Timers of systemd with their services.",
 )
 @click.argument("units", metavar="[UNIT|FILE|DIR]...", nargs=-1)
 @click.option("--all", "takes_all", is_flag=True, help="Also the timers that nothing has enabled.")
