@@ -46,7 +46,7 @@ class _Drawing:
 
 def label(run: dict[str, Any], now: datetime) -> str:
     """A run in a few words: its job, how it stands, how long it took."""
-    took = span(run, now)
+    took = span(run if run.get("duration") is None else run | {"duration": round(run["duration"], 3)}, now)
     return f"{run['job']}  {ending(run).text}" + (f"  {took}" if took != "-" else "")
 
 
