@@ -24,13 +24,15 @@ from jobd.core.records import (
     DeadLetter,
     Death,
     JobStanding,
+    Kinship,
     QueueFigures,
+    Relative,
     RunFilter,
     RunRecord,
     SlotRecord,
 )
 from jobd.core.retention import Pruned
-from jobd.core.states import Disposition, Outcome, RunState, Trigger
+from jobd.core.states import Condition, Disposition, Outcome, RunState, Trigger
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 
@@ -119,6 +121,12 @@ class MemoryReads:
     def attempts(self, run: int) -> list[AttemptRecord]:
         return list(self.tries.get(run, []))
 
+    def kin(self, run: int) -> Kinship:
+        """Every run hangs on the one before it."""
+        found = tuple(_relative(one) for one in self.records.values())
+        links = ((one.id, one.id + 1, Condition.SUCCESS, None) for one in found[:-1])
+        return Kinship(found, tuple(links), is_cut=False)
+
     def durations(self, job: str) -> list[float]:
         return [1.0, 2.0, 9.0] if job == "backup" else []
 
@@ -163,6 +171,22 @@ class MemoryReads:
             raise ValueError("a bad cursor")
         found = SlotRecord(job or "backup", NOW, Disposition.STARTED, 1, "", RunState.FAILED, Outcome.TIMEOUT, 124)
         return [found] if disposition in (None, found.disposition) else [], None
+
+
+def _relative(one: RunRecord) -> Relative:
+    return Relative(
+        id=one.id,
+        job=one.job,
+        state=one.state,
+        outcome=one.outcome,
+        exit_code=one.exit_code,
+        error=one.error,
+        owner=one.owner,
+        attempts=one.attempts,
+        run_at=one.run_at,
+        started_at=one.started_at,
+        finished_at=one.finished_at,
+    )
 
 
 @dataclass

@@ -42,6 +42,21 @@ def test_a_run_reads_every_field_of_the_contract(tmp_path: Path) -> None:
     served(tmp_path, check)
 
 
+def test_a_tree_tells_runs_and_what_waits_for_what(tmp_path: Path) -> None:
+    async def check(it: Served) -> None:
+        first, second = submitted(it.desk), submitted(it.desk, "send-mail")
+        seen = await it.get(f"/v1/runs/{second}/tree")
+        assert (seen["run"], seen["truncated"]) == (second, False)
+        assert [(one["id"], one["job"], one["state"]) for one in seen["items"]] == [
+            (first, "backup", "queued"),
+            (second, "send-mail", "queued"),
+        ]
+        assert seen["edges"] == [{"parent": first, "child": second, "on": "success", "decision": None}]
+        assert (await it.ask("GET", "/v1/runs/99/tree")).status == 404
+
+    served(tmp_path, check)
+
+
 def test_a_list_of_runs_is_walked_with_its_cursor(tmp_path: Path) -> None:
     async def check(it: Served) -> None:
         for _ in range(7):

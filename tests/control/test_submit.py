@@ -14,7 +14,8 @@ import pytest
 from jobd.control.ports import Policy
 from jobd.core.errors import Unavailable
 from jobd.core.intents import Submit
-from jobd.core.model import Command, Job, RunRequest
+from jobd.core.model import Command, Dependency, Job, RunRequest
+from jobd.core.states import Condition
 from tests.control.desk import MemoryDesk
 from tests.control.talk import Served, served
 
@@ -230,6 +231,16 @@ REFUSED = [
     (b'{"command": [""]}', 422, "/command"),
     (b'{"command": ["x", "' + b"y" * 140_000 + b'"]}', 422, "/command"),
 ]
+
+
+def test_a_submission_says_what_it_depends_on(tmp_path: Path) -> None:
+    async def check(it: Served) -> None:
+        body = b'{"job": "backup", "depends_on": [{"run": 7}, {"run": 8, "on": "always"}]}'
+        assert (await it.ask("POST", "/v1/runs", body)).status == 201
+        (request,) = accepted(it.desk)
+        assert request.depends_on == (Dependency(7), Dependency(8, Condition.ALWAYS))
+
+    served(tmp_path, check)
 
 
 def test_what_makes_no_sense_is_refused_with_its_place(tmp_path: Path) -> None:
