@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import base64
 import re
-import shlex
 from typing import Any
 
-from jobd.definitions.importers import execlines, timespans
-from jobd.definitions.importers.execlines import Call
+from jobd.definitions.importers import actions, execlines, timespans
+from jobd.definitions.importers.reading import Reading
 from jobd.definitions.importers.unitfiles import Setting, Unit
 from jobd.definitions.problems import Problem
 
@@ -16,19 +15,11 @@ _DEFAULT_STOP = 90.0
 # What says nothing about the work itself, is looked at with another setting, or asks for what jobd does in any case.
 _SILENT = re.compile(
     r"Description|Documentation|SourcePath|DefaultDependencies|Type|Syslog(?:Identifier|Facility|Level)|LogLevelMax"
-    r"|GuessMainPID|TimeoutSec|TimeoutStopSec|RemainAfterExit|StartLimit(?:Burst|IntervalSec|Interval)|RestartSec"
+    r"|GuessMainPID|TimeoutSec|TimeoutStopSec|RestartSec"
     r"|(?:CPU|Memory|IO|Tasks)Accounting|RefuseManualSt(?:art|op)|IOSchedulingPriority"
 )
 _NAMED_OUTPUT = ("StandardOutput", "StandardError")
 _PLAIN_OUTPUT = ("journal", "inherit", "syslog", "null", "journal+console", "kmsg")
-_TESTS = {
-    "ConditionPathExists": "-e",
-    "ConditionPathIsDirectory": "-d",
-    "ConditionPathIsSymbolicLink": "-L",
-    "ConditionPathIsReadWrite": "-w",
-    "ConditionFileNotEmpty": "-s",
-    "ConditionFileIsExecutable": "-x",
-}
 _LIMITS = {
     "MemoryMax": "memory",
     "MemoryLimit": "memory",
@@ -59,49 +50,12 @@ _EXIT_STATUSES = {
 _SIZE = re.compile(r"\d+(?:\.\d+)?[KMGT]?", re.ASCII)
 
 
-class Reading:
-    """One service on its way into words; what is looked at is taken note of, so that the rest can be named."""
-
-    def __init__(self, unit: Unit) -> None:
-        self.unit = unit
-        self.words: dict[str, Any] = {}
-        self.problems: list[Problem] = []
-        self._seen: set[int] = set()
-        self.user = self.text("Service", "User") or None
-
-    def all(self, section: str, key: str) -> list[Setting]:
-        found = self.unit.all(section, key)
-        self._seen |= {id(one) for one in found}
-        return found
-
-    def text(self, section: str, key: str, otherwise: str = "") -> str:
-        found = self.all(section, key)
-        return self.filled(found[-1].value, found[-1]) if found else otherwise
-
-    def filled(self, text: str, setting: Setting) -> str:
-        remarks: list[str] = []
-        found = execlines.expand(text, self.unit, getattr(self, "user", None), remarks)
-        for remark in remarks:
-            self.tell(setting, remark)
-        return found
-
-    def tell(self, setting: Setting, remark: str) -> None:
-        self.problems.append(Problem(setting.place, "", f"{setting.key}={setting.value}: {remark}"))
-
-    def rest(self, *sections: str, silent: re.Pattern[str]) -> None:
-        """Name every setting that nothing has asked for."""
-        for section in sections:
-            for one in self.unit.sections.get(section, ()):
-                if id(one) not in self._seen and not silent.fullmatch(one.key):
-                    self.tell(one, "has no counterpart in the job")
-
-
 def read(unit: Unit) -> tuple[dict[str, Any], list[Problem]]:
     """The words of the job a service is, and what they do not say."""
     reading = Reading(unit)
     if description := reading.text("Unit", "Description"):
         reading.words["description"] = description
-    _action(reading)
+    actions.read(reading)
     _surroundings(reading)
     _time(reading)
     _limits(reading)
@@ -109,65 +63,6 @@ def read(unit: Unit) -> tuple[dict[str, Any], list[Problem]]:
     _output(reading)
     reading.rest("Unit", "Service", silent=_SILENT)
     return reading.words, reading.problems
-
-
-def _action(reading: Reading) -> None:
-    """Every command in order, as one command where one says it all, else as a text for the shell."""
-    main = _calls(reading, "ExecStart")
-    before = _conditions(reading)
-    before += [f"{call.shell()} || exit 0" for call in _calls(reading, "ExecCondition")]
-    before += [_step(call) for call in _calls(reading, "ExecStartPre")]
-    after = [_step(call) for call in _calls(reading, "ExecStartPost")]
-    if not main:
-        place = reading.unit.place
-        reading.problems.append(Problem(place, "", f"{reading.unit.name} has no ExecStart that can be run"))
-        return
-    if len(main) == 1 and not before and not after and main[0].is_literal and not main[0].ignores_failure:
-        reading.words |= _alone(main[0])
-        return
-    steps = [*before, *map(_step, main), *after]
-    lines = [*(["set -f"] if any("$" in step for step in steps) else []), *steps]
-    lines[-1] = lines[-1].removesuffix(" || exit")
-    reading.words["shell"] = "\n".join(lines) + "\n" if len(lines) > 1 else lines[0]
-
-
-def _alone(call: Call) -> dict[str, Any]:
-    words = list(call.words)
-    is_shell = len(words) == 3 and words[:2] == ["/bin/sh", "-c"] and words[2].strip()
-    return {"shell": words[2]} if is_shell else {"command": words}
-
-
-def _step(call: Call) -> str:
-    return call.shell() if call.ignores_failure else f"{call.shell()} || exit"
-
-
-def _calls(reading: Reading, key: str) -> list[Call]:
-    found: list[Call] = []
-    for setting in reading.all("Service", key):
-        try:
-            calls = execlines.calls(setting.value, reading.unit, reading.user)
-        except ValueError as error:
-            reading.tell(setting, f"is left out: {error}")
-            continue
-        for call in calls:
-            for remark in call.remarks:
-                reading.tell(setting, remark)
-        found += calls
-    return found
-
-
-def _conditions(reading: Reading) -> list[str]:
-    """The conditions that a test of the shell says; a job that finds one wanting ends at once, and well."""
-    found = []
-    for key, option in _TESTS.items():
-        for setting in reading.all("Unit", key):
-            path = reading.filled(setting.value, setting)
-            if path.startswith("|"):
-                reading.tell(setting, "is left out: one of several conditions that may hold")
-                continue
-            test = f"test {'! ' if path.startswith('!') else ''}{option} {shlex.quote(path.lstrip('!'))}"
-            found.append(f"{test} || exit 0")
-    return found
 
 
 def _surroundings(reading: Reading) -> None:

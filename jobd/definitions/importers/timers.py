@@ -14,7 +14,7 @@ from jobd.definitions.importers import calendarcron, oncalendar, services, times
 from jobd.definitions.importers.calendarrule import TimerRule
 from jobd.definitions.importers.drafts import Batch, Draft
 from jobd.definitions.importers.oncalendar import Calendar
-from jobd.definitions.importers.services import Reading
+from jobd.definitions.importers.reading import Reading
 from jobd.definitions.importers.unitfiles import Setting, Unit
 from jobd.definitions.problems import Malformed, Place, Problem
 
