@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -231,3 +233,12 @@ def test_a_skipped_slot_names_the_run_in_its_way() -> None:
 def test_an_instant_without_a_slot_names_those_around_it() -> None:
     found = slot_finding()
     assert [one.id for one in found.blockers] == ["2026-03-01T10:00:00Z", "2026-03-01T12:00:00Z"]
+
+
+def test_every_reason_is_written_down() -> None:
+    root = Path(__file__).parents[2]
+    sources = "".join(path.read_text() for path in (root / "jobd" / "observe" / "why").glob("*.py"))
+    told = set(re.findall(r'(?:Finding|_full)\(\s*"([a-z_]+)"', sources))
+    written = set(re.findall(r"`([a-z_]+)`", (root / "docs" / "why.md").read_text()))
+    assert len(told) > 20
+    assert told - written == set()
