@@ -4,7 +4,7 @@ of a job brings along (SEMANTICS, Workflow).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from jobd.core.errors import Conflict
@@ -176,6 +176,7 @@ class _Builder:
             raise Tangled(f"brings along jobs that bring along jobs, more than {MOST_DEPTH} deep (make it flatter)")
 
 
+_MOST_HINTS = 20
 _CONDITIONS = {"then": Condition.SUCCESS, "catch": Condition.FAILURE, "finally": Condition.ALWAYS}
 
 
@@ -197,14 +198,44 @@ class Fault:
 
 def faults(jobs: Mapping[str, Job]) -> Iterator[Fault]:
     """Everything that is wrong among the workflows of all jobs; each circle is told of every job on it."""
+    hints, sizes = _Hints(jobs), _Sizes(jobs)
     for job in jobs.values():
         if not job.workflow:
             continue
         unknown = [step for step in steps(job) if step.name not in jobs]
         for step in unknown:
-            yield Fault(job, step, f'there is no job "{step.name}"{_hint(step.name, jobs)}', lacks=True)
-        if not unknown:
+            yield Fault(job, step, f'there is no job "{step.name}"{hints.of(step.name)}', lacks=True)
+        if not unknown and not sizes.are_small(job):
             yield from _tangles(job, jobs.get)
+
+
+@dataclass(slots=True)
+class _Sizes:
+    """How many runs jobs bring along at most and how deep, each counted once: most families need no closer look."""
+
+    jobs: Mapping[str, Job]
+    _known: dict[str, tuple[int, int]] = field(default_factory=dict)
+
+    def are_small(self, job: Job) -> bool:
+        """Whether the family of a job is surely within its bounds, and so in no circle."""
+        found = self._of(job, 0)
+        return found is not None and found[0] <= MOST_MEMBERS and found[1] <= MOST_DEPTH
+
+    def _of(self, job: Job, depth: int) -> tuple[int, int] | None:
+        """(runs, levels below) of a job; None where it is too deep to tell, as a circle is."""
+        if job.name in self._known:
+            return self._known[job.name]
+        if depth > MOST_DEPTH:
+            return None
+        runs, below = 1, 0
+        for step in steps(job):
+            named = self.jobs.get(step.name)
+            found = self._of(named, depth + 1) if named is not None else (0, 0)
+            if found is None:
+                return None
+            runs, below = runs + found[0], max(below, found[1] + 1)
+        self._known[job.name] = (runs, below)
+        return runs, below
 
 
 def _tangles(job: Job, find: Find) -> Iterator[Fault]:
@@ -217,6 +248,15 @@ def _tangles(job: Job, find: Find) -> Iterator[Fault]:
             yield Fault(job, step, str(tangled))
 
 
-def _hint(name: str, jobs: Mapping[str, Job]) -> str:
-    near = closest(name, jobs)
-    return f' (did you mean "{near}"?)' if near else " (jobd-ctl jobs lists them)"
+@dataclass(slots=True)
+class _Hints:
+    """What may have been meant by names that no job has: looked for a few times only, as each look reads all names."""
+
+    names: Iterable[str]
+    _found: dict[str, str] = field(default_factory=dict)
+
+    def of(self, name: str) -> str:
+        if name not in self._found:
+            near = closest(name, self.names) if len(self._found) < _MOST_HINTS else None
+            self._found[name] = f' (did you mean "{near}"?)' if near else " (jobd-ctl jobs lists them)"
+        return self._found[name]
