@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import apsw
 
-from bench import latency, memory, submits, throughput
+from bench import idle, latency, lateness, loading, memory, submits, throughput
 from bench.table import Line, as_json, text
 
 _MEASURES: dict[str, Callable[[int], list[Line]]] = {
@@ -19,6 +19,9 @@ _MEASURES: dict[str, Callable[[int], list[Line]]] = {
     "calls": throughput.calls,
     "latency": lambda rounds: latency.measure(rounds * 20),
     "memory": lambda _rounds: memory.measure(),
+    "load": loading.measure,
+    "lateness": lambda _rounds: lateness.measure(),
+    "idle": lambda _rounds: idle.measure(),
 }
 
 

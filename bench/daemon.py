@@ -22,7 +22,7 @@ from jobd.client import Client, Unreachable
 ROOT = Path(__file__).resolve().parent.parent
 _JOBS = Path(__file__).resolve().parent / "jobs"
 _MEMORY = Path("/dev/shm")
-_START_SECONDS = 20.0
+_START_SECONDS = 60.0
 _LOOK_SECONDS = 0.005
 
 
@@ -36,7 +36,7 @@ class Daemon:
         self.history = apsw.Connection(str(directory / "state" / "jobd.db"), flags=apsw.SQLITE_OPEN_READONLY)
 
     def _reached(self) -> Client:
-        client, deadline = Client(self.socket), time.monotonic() + _START_SECONDS
+        client, deadline = Client(self.socket, timeout_seconds=_START_SECONDS), time.monotonic() + _START_SECONDS
         while True:
             try:
                 client.status()
@@ -77,6 +77,12 @@ class Daemon:
     def _open(self, query: str, first: int, last: int) -> Any:
         return self.history.execute(query, (first, last)).fetchall()[0][0]
 
+    def starts(self, pattern: str, since: float = 0.0) -> list[tuple[float, float]]:
+        """Slot and start of the work, both in seconds since 1970, of every run that jobs like `pattern` had for one."""
+        query = """SELECT run.slot / 1e6, run.started_at / 1e6 FROM run JOIN job ON job.id = run.job
+                   WHERE job.name GLOB ? AND run.slot >= ? AND run.finished_at IS NOT NULL ORDER BY run.started_at"""
+        return [(slot, at) for slot, at in self.history.execute(query, (pattern, since * 1e6))]
+
     def ends(self, first: int, last: int) -> list[float]:
         """When the runs ended, in seconds, in order."""
         query = "SELECT finished_at / 1e6 FROM run WHERE id BETWEEN ? AND ? ORDER BY finished_at"
@@ -102,16 +108,35 @@ class Daemon:
 
 
 @contextmanager
-def daemon(workers: int) -> Iterator[Daemon]:
-    """A jobd with so many workers, on the disk the repository is on; all of it is removed in the end."""
+def room() -> Iterator[Path]:
+    """A directory on the disk the repository is on, removed in the end."""
     build = ROOT / "build"
     build.mkdir(exist_ok=True)
     directory = Path(tempfile.mkdtemp(prefix="bench-", dir=build))
+    try:
+        yield directory
+    finally:
+        shutil.rmtree(directory)
+
+
+@contextmanager
+def daemon(workers: int, definitions: Path | None = None, state: Path | None = None) -> Iterator[Daemon]:
+    """A jobd with so many workers, on the disk the repository is on; all of it is removed in the end.
+
+    `definitions` is another directory of jobs; `state` is kept for a daemon that is started later.
+    """
+    with room() as directory:
+        yield from _daemon(directory, workers, [_JOBS, definitions] if definitions else [_JOBS], state)
+
+
+def _daemon(directory: Path, workers: int, jobs: list[Path], state: Path | None) -> Iterator[Daemon]:
     config = directory / "jobd.yaml"
+    if state is not None:
+        (directory / "state").symlink_to(state)
     # Where jobd is installed its runtime directory is on tmpfs, and its state on a disk: so it is here.
     memory = Path(tempfile.mkdtemp(prefix="jobd-bench-", dir=_MEMORY if _MEMORY.is_dir() else None))
     (directory / "run").symlink_to(memory)
-    config.write_text(json.dumps(_settings(workers, memory)))
+    config.write_text(json.dumps(_settings(workers, memory) | {"jobs_dirs": [*map(str, jobs)]}))
     with (directory / "jobd.log").open("wb") as log:
         arguments = [sys.executable, "-m", "jobd.cli.daemon", "--config", str(config)]
         process = subprocess.Popen(arguments, cwd=ROOT, stdout=log, stderr=log, env=_environment())
@@ -124,12 +149,10 @@ def daemon(workers: int) -> Iterator[Daemon]:
             running.history.close()
         _end(process)
         shutil.rmtree(memory)
-        shutil.rmtree(directory)
 
 
 def _settings(workers: int, runtime: Path) -> dict[str, Any]:
     return {
-        "jobs_dirs": [str(_JOBS)],
         "state_dir": "state",
         "runtime_dir": str(runtime),
         "metrics": None,

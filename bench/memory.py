@@ -17,9 +17,9 @@ def measure() -> list[Line]:
     with daemon(workers=_WORKERS) as jobd:
         first, last = jobd.submit([{"job": job} for job in ("call", "spawn") * 20])
         jobd.await_final(first, last)
-        supervisor = _kib(jobd.pid, "status", "VmRSS:") / 1024
+        supervisor = resident(jobd.pid)
         shares = sorted(_kib(pid, "smaps_rollup", "Pss:") / 1024 for pid in jobd.workers())
-        resident = sorted(_kib(pid, "status", "VmRSS:") / 1024 for pid in jobd.workers())
+        residents = sorted(resident(pid) for pid in jobd.workers())
     bare, libraries = _bare("sys"), _bare(_LIBRARIES)
     return [
         Line(
@@ -32,9 +32,9 @@ def measure() -> list[Line]:
         ),
         Line(
             f"worker, of {_WORKERS}",
-            f"{shares[-1]:.1f} MB PSS, {resident[-1]:.1f} MB RSS",
+            f"{shares[-1]:.1f} MB PSS, {residents[-1]:.1f} MB RSS",
             f"bare interpreter {bare:.1f} MB RSS",
-            f"{resident[-1] / bare:.2f}",
+            f"{residents[-1] / bare:.2f}",
         ),
     ]
 
@@ -44,6 +44,11 @@ def _bare(modules: str) -> float:
     code = f"import {modules}\nprint(next(l for l in open('/proc/self/status') if l.startswith('VmRSS:')).split()[1])"
     said = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, check=True)
     return int(said.stdout) / 1024
+
+
+def resident(pid: int) -> float:
+    """MB resident in a process."""
+    return _kib(pid, "status", "VmRSS:") / 1024
 
 
 def _kib(pid: int, file: str, key: str) -> int:
