@@ -23,7 +23,19 @@ from jobd.work.deadlines import Deadlines
 from jobd.work.hiring import ForkServer
 from jobd.work.member import Member, Task
 from jobd.work.recruiting import Ears, Recruiter
-from jobd.work.wire import NO_ROOM, Acknowledged, Hello, Message, Order, Orders, Progress, Report, Retire, Started, Stop
+from jobd.work.wire import (
+    NO_ROOM,
+    Acknowledged,
+    Hello,
+    Message,
+    Order,
+    Progress,
+    Report,
+    Retire,
+    Started,
+    Stop,
+    bundles,
+)
 
 __all__ = ["ForkServer", "Pool", "PoolSettings", "Seat", "WorkerState"]
 
@@ -173,7 +185,7 @@ class Pool:
             self._assign(member, order)
             given.setdefault(member, []).append(order)
         for member, some in given.items():
-            self._send(member, Orders(tuple(some)))
+            self._send(member, *bundles(some))
 
     def take_back(self, after_seconds: float) -> int:
         """Ask for the orders that wait behind an attempt under way for longer than this: they come given back.
@@ -201,7 +213,7 @@ class Pool:
             self._assign(member, order)
             given.setdefault(member, []).append(order)
         for member, some in given.items():
-            self._send(member, Orders(tuple(some)))
+            self._send(member, *bundles(some))
 
     def acknowledge(self, keys: Iterable[AttemptKey]) -> None:
         """These reports are durable: their workers may forget them, and files left of them are removed."""
@@ -345,11 +357,12 @@ class Pool:
 
     # To the workers
 
-    def _send(self, member: Member, message: Message) -> None:
-        """Send it at the end of this turn of the loop, together with whatever else goes to that worker."""
+    def _send(self, member: Member, *messages: Message) -> None:
+        """Send them at the end of this turn of the loop, together with whatever else goes to that worker."""
         if member.channel.closed:
             return
-        member.channel.put(message)
+        for message in messages:
+            member.channel.put(message)
         if not self._unsent:
             self._loop.call_soon(self._flush_all)
         self._unsent.add(member)

@@ -7,6 +7,7 @@ passed over and missing ones take their defaults, because a worker may outlive t
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Iterator
 from dataclasses import MISSING, dataclass, fields
 from datetime import datetime
 from typing import Any, Literal
@@ -176,6 +177,7 @@ _KINDS: dict[str, type[Any]] = {
 _ACTIONS: dict[str, type[Any]] = {kind.__name__: kind for kind in (Command, Shell, Python)}
 _encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False, check_circular=False).encode
 _ABSENT = object()
+_MOST_CARRIED = 4 * 1024 * 1024
 
 
 def _plan(kind: type[Any], **made: Any) -> tuple[tuple[str, Any], ...]:
@@ -228,6 +230,21 @@ def order_of(
         output_max_bytes=job.output_max_bytes,
         output_on_limit=job.output_on_limit,
     )
+
+
+def bundles(orders: Iterable[Order]) -> Iterator[Orders]:
+    """These orders in as few messages as go: what they carry, results of other runs above all, fits no one frame."""
+    some: list[Order] = []
+    size = 0
+    for order in orders:
+        carried = len(order.payload) + len(order.parents)
+        if some and size + carried > _MOST_CARRIED:
+            yield Orders(tuple(some))
+            some, size = [], 0
+        some.append(order)
+        size += carried
+    if some:
+        yield Orders(tuple(some))
 
 
 def to_bytes(message: Message) -> bytes:

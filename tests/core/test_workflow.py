@@ -135,6 +135,12 @@ def test_an_unknown_name_is_refused_with_the_likely_one() -> None:
     assert (str(fault.step), fault.message) == ("chain[1]", 'there is no job "reprot" (did you mean "report"?)')
 
 
+def test_what_was_meant_is_looked_for_a_few_times_only() -> None:
+    """Each look reads every name: a typing error in the defaults of ten thousand jobs must not stop the daemon."""
+    jobs = catalog(*(job(f"j{n}", then=[f"jobb{n}"]) for n in range(30)))
+    assert sum("did you mean" in fault.message for fault in faults(jobs)) <= 20
+
+
 def test_a_family_is_bounded_in_number_and_depth() -> None:
     doubling = [job(f"j{n}", then=[f"j{n + 1}"] * 2) for n in range(20)] + [job("j20")]
     with pytest.raises(Tangled, match=f"more than {MOST_MEMBERS} runs"):

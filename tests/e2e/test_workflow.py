@@ -101,6 +101,33 @@ def test_a_join_gets_every_result_by_name(served: Host) -> None:
     assert json.loads(served.output(run)) == {"jo-a": 1, "jo-b": 2}
 
 
+def test_results_near_the_limit_are_handed_on_whole(served: Host) -> None:
+    served.script(
+        "large.py",
+        """
+        def write(payload): return "x" * 1_000_000
+        def read(payload, context): return sum(len(one.result) for one in context.parents)
+        """,
+    )
+    served.define("large-parts", "jobs:\n" + "".join(f"  la-{n}: {{python: 'large:write'}}\n" for n in range(4)))
+    defined(
+        served,
+        "large",
+        """
+        jobs:
+          la-file: {shell: 'wc -c < $JOBD_PARENT_RESULT_FILE', needs: [la-0, la-1, la-2, la-3]}
+          la-call: {python: 'large:read', needs: [la-0, la-1, la-2, la-3]}
+        """,
+        "la-file",
+    )
+    with served.client() as client:
+        files, calls = int(client.submit("la-file")), int(client.submit("la-call"))
+    ended(served, files)
+    ended(served, calls)
+    assert int(served.output(files)) > 4_000_000
+    assert served.run(calls)["result"] == 4_000_000
+
+
 def test_an_isolated_callable_sees_its_parents_too(served: Host) -> None:
     served.script("alone.py", "def look(payload, context): return [one.result for one in context.parents]\n")
     defined(

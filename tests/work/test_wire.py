@@ -30,6 +30,7 @@ from jobd.work.wire import (
     Retire,
     Started,
     Stop,
+    bundles,
     from_bytes,
     order_of,
     report_from_bytes,
@@ -150,3 +151,12 @@ def test_an_outcome_file_with_bytes_that_are_no_text_can_be_read() -> None:
     ending = report_from_bytes(data).ending
     assert ending.error is not None
     ending.error.encode()
+
+
+def test_orders_that_carry_much_go_in_several_messages_each_within_a_frame() -> None:
+    heavy = [Order(AttemptKey(n, 1), "j", Shell("x"), parents='"' * 3_000_000) for n in range(5)]
+    light = [Order(AttemptKey(n, 1), "j", Shell("x")) for n in range(5, 40)]
+    sent = list(bundles([*heavy, *light]))
+    assert [order.key.run for orders in sent for order in orders.orders] == list(range(40))
+    assert max(len(to_bytes(orders)) for orders in sent) < 16 * 1024 * 1024
+    assert len(list(bundles(light))) == 1
