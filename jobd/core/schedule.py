@@ -6,7 +6,7 @@ import hashlib
 from collections import deque
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from jobd.core import calendars, cron, once, zones
 from jobd.core.cron import Cron
@@ -84,6 +84,14 @@ def parse(expression: str, name: str = "", *, day_match: Literal["or", "and"] = 
             return found.requiring_both_days() if day_match == "and" else found
 
 
+class _Found(NamedTuple):
+    """No instant of the calendar lies between `since` and `second`, and `at` is that second with the jitter."""
+
+    since: int
+    second: int
+    at: datetime
+
+
 class Timetable:
     """The instants at which a job is due by the clock. Instants are aware datetimes in UTC.
 
@@ -92,7 +100,7 @@ class Timetable:
     by. Raises ValueError for an expression that `parse` refuses, one that can never be due, and an unknown time zone.
     """
 
-    __slots__ = ("_clockworks", "_everies", "_exclude", "_jitter", "after", "has_boot", "zone")
+    __slots__ = ("_clockworks", "_everies", "_exclude", "_found", "_jitter", "after", "has_boot", "zone")
 
     def __init__(self, schedule: Schedule, host_zone: str, name: str = "") -> None:
         self.zone = zones.zone(schedule.timezone or host_zone)
@@ -101,6 +109,7 @@ class Timetable:
         self._clockworks = tuple(
             _clockwork(rule, schedule, self.zone) for rule in rules if isinstance(rule, Cron | Once)
         )
+        self._found: _Found | None = None
         self._exclude = schedule.exclude
         self._jitter = _offset(name, schedule.jitter_seconds)
         self.has_boot = any(isinstance(rule, Boot) for rule in rules)
@@ -125,13 +134,24 @@ class Timetable:
         """The first instant due after `instant`, never `instant` itself; None if nothing comes within 50 years."""
         found: list[datetime | None] = [every.next_after(instant, anchor) for every in self._everies]
         if self._clockworks:
-            second = (instant - EPOCH) // _SECOND + 1 - self._jitter
-            found += [self._next_of(clockwork, second) for clockwork in self._clockworks]
+            found.append(self._next_of_clock((instant - EPOCH) // _SECOND + 1 - self._jitter))
         return min((at for at in found if at is not None), default=None)
 
-    def _next_of(self, clockwork: Clockwork, second: int) -> datetime | None:
-        at = clockwork.next_from(second) if second < _LAST else None
-        return None if at is None else EPOCH + timedelta(seconds=at + self._jitter)
+    def _next_of_clock(self, second: int) -> datetime | None:
+        """The first instant of the calendar at or after a second, before jitter.
+
+        A slot is asked for when it becomes the next one, when it has come, and from each instant between: what was
+        found last mostly answers.
+        """
+        known = self._found
+        if known is not None and known.since <= second <= known.second:
+            return known.at
+        nexts = [one.next_from(second) for one in self._clockworks] if second < _LAST else []
+        first = min((at for at in nexts if at is not None), default=None)
+        if first is None:
+            return None
+        self._found = known = _Found(second, first, EPOCH + timedelta(seconds=first + self._jitter))
+        return known.at
 
     def bar(self, instant: datetime) -> str | None:
         """Why a slot starts nothing: the calendar that holds its day in the job's zone; None where none does."""

@@ -214,8 +214,3 @@ def add_slot(tx: Transaction, job: int, at: datetime, disposition: Disposition, 
     """Write down what became of a due slot; False where that was written before."""
     tx.run("add_slot", {"job": job, "at": micros(at), "disposition": disposition, "run": run, "reason": reason})
     return bool(tx.changed())
-
-
-def link_slot(tx: Transaction, job: int, at: datetime, run: int) -> None:
-    """Name the run that a slot brought about."""
-    tx.run("link_slot", {"job": job, "at": micros(at), "run": run})

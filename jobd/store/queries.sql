@@ -107,10 +107,6 @@ ON CONFLICT (job, at) DO NOTHING;
 -- The newest slots of a job in a span of time that are written down.
 SELECT at FROM slot WHERE job = :job AND at >= :start AND at <= :now ORDER BY at DESC LIMIT :most;
 
--- name: link_slot
--- Name the run that a slot brought about.
-UPDATE slot SET run = :run WHERE job = :job AND at = :at;
-
 -- name: promote
 -- Let runs wait for a worker whose time has come, at most so many at once.
 UPDATE run SET state = 'queued'

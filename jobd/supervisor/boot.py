@@ -144,7 +144,7 @@ def _load(keeper: Keeper) -> ZoneWatch:
         change = catalogs.adopt(tx, catalog, {}, rules.host, stored=stored)
         worked_out_by = versions.known(tx)
         versions.note(tx, zone_watch.versions)
-    rules.in_force = change.in_force
+    rules.put_in_force(change.in_force)
     for name, at in change.next_slots:
         keeper.engine.agenda.set(name, at)
     keeper.tell(change)

@@ -234,7 +234,7 @@ class Engine:
         for key, outcome in after.stops:
             self._workers.stop(key, outcome)
         if after.change is not None:
-            self.rules.in_force = after.change.in_force
+            self.rules.put_in_force(after.change.in_force)
             for name, at in after.change.next_slots:
                 self.agenda.set(name, at)
         for name, at in after.planned:

@@ -1,8 +1,9 @@
-"""The definitions that runs were accepted under, read from the store once and kept while they are asked for."""
+"""The definitions that runs were accepted under: those in force, and others as read from the store."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from jobd.core.model import Job
@@ -16,10 +17,14 @@ _KEPT = 4096
 class Specs:
     """Definitions by the id they are kept under. A definition never changes, so what was read once stays true."""
 
+    in_force: Mapping[int, Job] = field(default_factory=dict)
     _known: OrderedDict[int, Job] = field(default_factory=OrderedDict)
 
     def get(self, tx: Transaction, spec: int) -> Job | None:
         """The definition, or None where this jobd cannot read it (any more)."""
+        job = self.in_force.get(spec)
+        if job is not None:
+            return job
         job = self._known.get(spec)
         if job is not None:
             self._known.move_to_end(spec)

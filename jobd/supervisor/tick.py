@@ -31,6 +31,11 @@ class Rules:
     in_force: Mapping[str, InForce] = field(default_factory=dict)
     specs: Specs = field(default_factory=Specs)
 
+    def put_in_force(self, in_force: Mapping[str, InForce]) -> None:
+        """Decide by these jobs from now on."""
+        self.in_force = in_force
+        self.specs.in_force = {job.ref.spec: job.job for job in in_force.values()}
+
 
 @dataclass(frozen=True, slots=True)
 class Moment:

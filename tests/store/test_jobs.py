@@ -62,10 +62,9 @@ def test_a_removed_job_is_out_of_force_and_its_history_stays(store: Store) -> No
 def test_the_same_slot_is_written_once(store: Store) -> None:
     ref, other = store.adopt(scheduled()), store.adopt(scheduled("daily"))
     with store.transaction() as tx:
-        assert jobs.add_slot(tx, ref.job, NOW, Disposition.STARTED, None, "")
-        assert not jobs.add_slot(tx, ref.job, NOW, Disposition.MISSED, None, "late")
+        assert jobs.add_slot(tx, ref.job, NOW, Disposition.STARTED, 7, "")
+        assert not jobs.add_slot(tx, ref.job, NOW, Disposition.MISSED, 8, "late")
         assert jobs.add_slot(tx, other.job, NOW, Disposition.SKIPPED, None, "overlap")
-        jobs.link_slot(tx, ref.job, NOW, 7)
     found, cursor = store.history.slots(None, None, None, 10, None)
     assert cursor is None
     assert {(one.job, one.slot, one.disposition, one.run, one.reason) for one in found} == {

@@ -74,7 +74,6 @@ HOT: dict[str, str | None] = {
     "relatives": "edge_of_child",
     "block_again": "INTEGER PRIMARY KEY",
     "skip_run": "INTEGER PRIMARY KEY",
-    "link_slot": "PRIMARY KEY",
     "list_slots_of_job": "PRIMARY KEY",
     "next_slots_of_job": "PRIMARY KEY",
     "running_in_queue": "run_running",

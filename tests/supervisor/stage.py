@@ -158,7 +158,7 @@ class Stage:
         self._open()
         with self.writer.transaction(self.clock.now()) as tx:
             change = self.change = catalogs.adopt(tx, self.catalog, {}, self.host, stored=jobs.in_force(tx))
-        self.engine.rules.in_force = change.in_force
+        self.engine.rules.put_in_force(change.in_force)
         for name, at in change.next_slots:
             self.engine.agenda.set(name, at)
         self.tick()

@@ -18,6 +18,7 @@ from jobd.core.intents import CancelRun, RetryRun, Submit
 from jobd.core.model import AttemptKey, ProcessIdentity, RetryPolicy, RunRequest
 from jobd.core.retry import delay
 from jobd.core.states import Outcome, RunState, Trigger
+from jobd.supervisor.specs import Specs
 from tests.supervisor.stage import ANN, NOON, MakeStage, Stage, every_minute, job
 
 SECOND = timedelta(seconds=1)
@@ -112,7 +113,7 @@ def test_a_definition_that_cannot_be_read_fails_its_run_and_no_other(make_stage:
         raw = tx._connection.raw
         raw.execute('UPDATE job_spec SET text = \'{"action":{"kind":"spell"}}\' WHERE text LIKE \'%"bad"%\'')
     engine.workers.count = 2
-    engine.engine.rules.specs._known.clear()
+    engine.engine.rules.specs = Specs()  # nothing is remembered from when it could be read
     engine.tick()
     assert engine.run(first).state is RunState.FAILED
     assert "cannot be read" in (engine.run(first).error or "")
