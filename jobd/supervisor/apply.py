@@ -44,6 +44,9 @@ def _total(requests: Sequence[RunRequest], families: Families) -> int:
     total = len(requests) + sum(len(families.of(one.job).members) - 1 for one in requests if one.job.workflow)
     if total > MOST_RUNS:
         raise TooLarge(f"the workflows bring along {total} runs in all (at most {MOST_RUNS}); send several batches")
+    awaited = sum(len(one.depends_on) for one in requests if one.depends_on)
+    if awaited > MOST_RUNS:
+        raise TooLarge(f"depends_on names {awaited} runs in all (at most {MOST_RUNS}); send several batches")
     return total
 
 

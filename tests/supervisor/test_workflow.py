@@ -178,6 +178,13 @@ def test_a_family_counts_against_what_its_submitter_may_have_waiting(stage: Stag
     assert stage.history.run(1) is None
 
 
+def test_a_submission_is_bounded_in_what_it_waits_for(stage: Stage) -> None:
+    stage.adopt(flow("a"))
+    much = tuple(Dependency(run) for run in range(1, 1001))
+    with pytest.raises(TooLarge, match="names 21000 runs in all"):
+        stage.submit(flow("a"), 21, depends_on=much)
+
+
 def test_a_child_that_is_cancelled_by_hand_stays_so(stage: Stage) -> None:
     stage.adopt(flow("a", then=["b"]), flow("b", then=["c"]), flow("c"))
     (a,) = stage.submit(flow("a"))
