@@ -8,7 +8,7 @@ QUICK := not slow and not systemd
 PYTEST := $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-all check bench clean
+.PHONY: help setup run test test-all check oracle golden bench clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -30,6 +30,12 @@ check: setup ## look at the code: ruff, mypy strict, layers
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(PYTEST) -q tests/test_layers.py
+
+oracle: setup ## 50,000 schedules around each change of each zone in 60 years; hours: stop it and go on as it says
+	$(BIN)/python -m tests.core.sweep $(ARGS)
+
+golden: setup ## write tests/core/golden.txt anew, when schedules were meant to change
+	$(BIN)/python -m tests.core.golden
 
 bench: setup ## measure; see bench/
 	@test -x bench/run || { echo "bench: bench/run is not there" >&2; exit 1; }

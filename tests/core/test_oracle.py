@@ -44,7 +44,6 @@ CRONSIM_LEAVES_THE_RULE = {
     "Australia/Lord_Howe": "half an hour",
     "America/Caracas": "half an hour",
     "Asia/Pyongyang": "half an hour",
-    "Pacific/Chatham": "at 02:45",
     "America/Havana": "midnight is skipped",
     "America/Santiago": "midnight is skipped",
     "America/Sao_Paulo": "midnight is skipped",
@@ -55,7 +54,7 @@ CRONSIM_LEAVES_THE_RULE = {
     "Pacific/Kwajalein": "midnight is skipped",
 }
 """Where it drops or moves wildcard slots, and why (docs/schedules.md); only the oracle judges those."""
-CRONSIM_NEVER_COMES_BACK = {"America/St_Johns": "at 00:01"}
+CRONSIM_NEVER_COMES_BACK = {"America/St_Johns": "at 00:01", "Pacific/Chatham": "at 02:45"}
 """Where it goes in circles over wildcards, so that it cannot even be asked."""
 
 
