@@ -1,4 +1,4 @@
-"""The next 50 slots of 2,000 expressions, as they were when somebody last looked: `golden.txt`, written by `make golden`.
+"""The next 50 slots of 2,000 expressions, as they were when last looked at: `golden.txt`, written by `make golden`.
 
 A line is the zone, the job's name, the expression and a hash of the slots, between tabs; the first lines have the first
 slots in clear. A new croniter, tzdata or parser that moves a schedule makes another line of it.

@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
+from multiprocessing.pool import Pool
 from random import Random
 from typing import Any, NamedTuple
 from zoneinfo import available_timezones
@@ -21,7 +22,7 @@ from zoneinfo import available_timezones
 from jobd.core import cron, dst, zones
 from tests.core import expressions, oracle
 
-ROUND = 250
+ROUND = 100
 """Expressions of a round."""
 _BEFORE, _AFTER = timedelta(hours=13), timedelta(hours=27)
 _NEAR = 90 * 60
@@ -119,44 +120,53 @@ def _first(found: list[int], expected: list[int]) -> str:
     return f"{datetime.fromtimestamp(odd, UTC)} is due by {'jobd' if odd in found else 'the oracle'} alone"
 
 
-def _through(work: tuple[list[Change], list[str], str]) -> Tally:
-    windows, texts, seed = work
-    tallies = [compare(change, texts, Random(f"{seed} {change.at} {change.zones[0]}")) for change in windows]
-    return Tally(
-        sum(tally.pairs for tally in tallies),
-        sum(tally.instants for tally in tallies),
-        [difference for tally in tallies for difference in tally.differences],
-    )
-
-
 def main() -> int:
     args = _arguments()
     first, last = (int(year) for year in args.years.split("-"))
     names = sorted(args.zones.split(",") if args.zones else available_timezones() - {"localtime", "Factory"})
     windows = changes(names, first, last)
     Random(args.seed).shuffle(windows)
-    texts, began, pairs, instants = drawn(args.seed, args.expressions), time.monotonic(), 0, 0
+    texts, began, total = drawn(args.seed, args.expressions), time.monotonic(), Tally(0, 0, [])
     shown = sum(len(window.zones) for window in windows)
     print(f"{len(names)} zones, {shown} changes in {len(windows)} windows, {len(texts)} expressions", flush=True)
     with multiprocessing.Pool(args.jobs) as pool:
         for done in range(args.skip, len(texts), ROUND):
-            some, pieces = texts[done : done + ROUND], 4 * args.jobs
-            work = [(windows[n::pieces], some, f"{args.seed} {done}") for n in range(pieces)]
-            for tally in pool.imap_unordered(_through, work):
-                pairs, instants = pairs + tally.pairs, instants + tally.instants
-                if tally.differences:
-                    print(*tally.differences, sep="\n")
-                    return 1
-            took = time.monotonic() - began
-            goes_on = min(done + ROUND, len(texts))
+            total = _round(pool, windows, texts[done : done + ROUND], f"{args.seed} {done}", total)
+            took, goes_on = time.monotonic() - began, min(done + ROUND, len(texts))
+            if total.differences:
+                print(*total.differences, sep="\n")
+                return 1
             print(
-                f"{goes_on}/{len(texts)} expressions, {pairs} pairs, {instants} instants, no difference,"
-                f" {took:.0f} s ({pairs / took:.0f} pairs/s); --seed {args.seed} --skip {goes_on} goes on here",
+                f"\r{goes_on}/{len(texts)} expressions, {total.pairs} pairs, {total.instants} instants, no difference,"
+                f" {took:.0f} s; --seed {args.seed} --skip {goes_on} goes on here",
                 flush=True,
             )
             if args.seconds and took > args.seconds:
                 break
     return 0
+
+
+def _round(pool: Pool, windows: list[Change], texts: list[str], seed: str, total: Tally) -> Tally:
+    """Take these expressions through every window; the answer counts on from `total`."""
+    size = 20
+    work = [(windows[n : n + size], texts, seed) for n in range(0, len(windows), size)]
+    for number, tally in enumerate(pool.imap_unordered(_through, work)):
+        print(f"\r{number * size}/{len(windows)} windows", end="", file=sys.stderr, flush=True)
+        total = _sum([total, tally])
+    return total
+
+
+def _through(work: tuple[list[Change], list[str], str]) -> Tally:
+    windows, texts, seed = work
+    return _sum([compare(change, texts, Random(f"{seed} {change.at} {change.zones[0]}")) for change in windows])
+
+
+def _sum(tallies: list[Tally]) -> Tally:
+    return Tally(
+        sum(tally.pairs for tally in tallies),
+        sum(tally.instants for tally in tallies),
+        [difference for tally in tallies for difference in tally.differences],
+    )
 
 
 def _arguments() -> argparse.Namespace:
