@@ -10,6 +10,7 @@ from jobd.control import absent, dead, jobs, openapi, output, problems, queues, 
 from jobd.control.authorise import Deed, require
 from jobd.control.bodies import BATCH_LIMIT
 from jobd.control.connections import Connection
+from jobd.control.listing import LISTING, Listing
 from jobd.control.ports import Desk
 from jobd.control.routes import DESK, Handler, Route, answer
 from jobd.core.errors import JobdError
@@ -20,7 +21,7 @@ _HEADERS_LIMIT = 16 * 1024
 def build(desk: Desk) -> web.Application:
     """The application that `reception.receive` serves; it asks `desk` for everything it cannot answer itself."""
     app = web.Application(middlewares=[_pass], client_max_size=BATCH_LIMIT)
-    app[DESK] = desk
+    app[DESK], app[LISTING] = desk, Listing()
     for route in routes():
         app.router.add_route(route.method, route.path, _guarded(route), expect_handler=_expect)
     return app

@@ -7,6 +7,7 @@ from aiohttp import web
 from jobd.control import shapes
 from jobd.control.authorise import Deed, permits
 from jobd.control.connections import actor_of
+from jobd.control.listing import LISTING, with_jobs
 from jobd.control.ports import DefinedJob, Desk
 from jobd.control.routes import DESK, Route, answer, check_query, name
 from jobd.core.errors import NotFound
@@ -15,10 +16,7 @@ from jobd.core.names import closest
 
 async def listing(request: web.Request) -> web.Response:
     check_query(request, ())
-    desk = request.app[DESK]
-    standings = desk.reads.standings()
-    jobs = sorted(desk.jobs().items())
-    return answer({"items": [shapes.job(defined, standings.get(key)) for key, defined in jobs]})
+    return with_jobs({}, "items", await request.app[LISTING].jobs(request.app[DESK]))
 
 
 async def show(request: web.Request) -> web.Response:
@@ -26,7 +24,7 @@ async def show(request: web.Request) -> web.Response:
     check_query(request, ())
     desk = request.app[DESK]
     defined = find(desk, name(request, "job"))
-    shown = shapes.job(defined, desk.reads.standings().get(defined.job.name))
+    shown = shapes.job(defined, desk.reads.standing(defined.job.name))
     if permits(actor_of(request), Deed.SEE_DEFINITION):
         shown |= shapes.definition(defined)
     return answer(shown)

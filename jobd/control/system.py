@@ -7,6 +7,7 @@ from aiohttp import web
 from jobd import __version__
 from jobd.control import bodies, shapes
 from jobd.control.authorise import Deed
+from jobd.control.listing import LISTING, with_jobs
 from jobd.control.routes import DESK, Route, answer, check_query, flag
 from jobd.core.errors import NotFound
 from jobd.core.names import is_name
@@ -17,11 +18,10 @@ async def status(request: web.Request) -> web.Response:
     check_query(request, ())
     desk = request.app[DESK]
     seen = desk.overview()
-    standings = desk.reads.standings()
+    jobs = await request.app[LISTING].jobs(desk)
     shown = shapes.overview(seen)
-    shown["jobs"] = [shapes.job(defined, standings.get(key)) for key, defined in sorted(desk.jobs().items())]
     shown["queues"] = shapes.queues(desk.queue_limits(), desk.reads.queues(seen.now), seen.now)
-    return answer(shown)
+    return with_jobs(shown, "jobs", jobs)
 
 
 async def health(request: web.Request) -> web.Response:

@@ -30,6 +30,7 @@ from jobd.store.connection import Connection
 from jobd.store.retention import FINISHED_BUCKET
 
 _NO_CURSOR = 2**62
+_IDLE = (0, 0)
 _MOST_LANES = 10_000
 
 
@@ -52,6 +53,8 @@ class History:
 
     def __init__(self, path: str) -> None:
         self._connection = Connection(path, readonly=True)
+        self._standings: dict[str, tuple[tuple[Any, ...], JobStanding]] = {}
+        """What was made of which row when somebody last asked: most jobs have not changed since."""
 
     def close(self) -> None:
         self._connection.close()
@@ -85,9 +88,20 @@ class History:
         return [_attempt(row) for row in self._rows("attempts", {"run": run})]
 
     def standings(self) -> dict[str, JobStanding]:
-        """What is remembered of every job in force."""
+        """What is remembered of every job in force; the same object as the last time where nothing has changed."""
         active = {job: (waiting, running) for job, waiting, running in self._rows("active_counts")}
-        return {row[1]: _standing(row, *active.get(row[0], (0, 0))) for row in self._rows("standings")}
+        before, now = self._standings, {}
+        for row in self._rows("standings"):
+            whole = (*row, *active.get(row[0], _IDLE))
+            known = before.get(row[1])
+            now[row[1]] = known if known is not None and known[0] == whole else (whole, _standing(whole))
+        self._standings = now
+        return {name: standing for name, (_, standing) in now.items()}
+
+    def standing(self, job: str) -> JobStanding | None:
+        """What is remembered of one job; None where it is not in force."""
+        rows = self._rows("standing", {"name": job})
+        return _standing((*rows[0], *self._rows("active_count", {"job": rows[0][0]})[0])) if rows else None
 
     def queues(self, now: datetime) -> dict[str, QueueFigures]:
         """The figures of every queue that ever held a run."""
@@ -253,8 +267,11 @@ def _usage(user: float, system: float, peak: int, stdout: int, stderr: int, cut:
     return Usage(user, system, peak, stdout, stderr, bool(cut), leftovers)
 
 
-def _standing(row: tuple[Any, ...], waiting: int, running: int) -> JobStanding:
-    _, name, first, watermark, last_slot, last_run, state, outcome, exit_code, finished, success, failure = row
+def _standing(row: tuple[Any, ...]) -> JobStanding:
+    (
+        _, name, first, watermark, last_slot, last_run, state, outcome, exit_code, finished, success, failure,
+        waiting, running,
+    ) = row  # fmt: skip
     return JobStanding(
         name=name,
         first_seen_at=from_micros(first),

@@ -356,6 +356,17 @@ SELECT id, name, first_seen_at, watermark, last_slot, last_run, last_state, last
        last_finished_at, last_success_at, last_failure_at
 FROM job WHERE removed_at IS NULL AND id > 0;
 
+-- name: standing
+-- The same of one job.
+SELECT id, name, first_seen_at, watermark, last_slot, last_run, last_state, last_outcome, last_exit_code,
+       last_finished_at, last_success_at, last_failure_at
+FROM job WHERE name = :name AND removed_at IS NULL AND id > 0;
+
+-- name: active_count
+-- How many runs one job has waiting and running.
+SELECT coalesce(sum(iif(state <> 'running', runs, 0)), 0), coalesce(sum(iif(state = 'running', runs, 0)), 0) FROM tally
+WHERE job = :job AND state IN ('blocked', 'scheduled', 'queued', 'running', 'retrying');
+
 -- name: active_counts
 -- How many runs each job has waiting and running.
 SELECT job, sum(iif(state <> 'running', runs, 0)), sum(iif(state = 'running', runs, 0)) FROM tally

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -28,9 +28,9 @@ from jobd.observe import health
 from jobd.observe.figures import Figures, JobFigures, Lane
 from jobd.store.history import History
 from jobd.supervisor import upcoming
-from jobd.supervisor.catalogs import InForce
 from jobd.supervisor.keeper import Keeper
 from jobd.supervisor.reasons import Reasons
+from jobd.supervisor.shown import Shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +56,7 @@ class Desk:
         self._keeper = keeper
         self.outputs = Outputs(keeper)
         self._reasons = Reasons(keeper)
+        self._shown = Shown(keeper)
 
     @property
     def reads(self) -> History:
@@ -97,7 +98,7 @@ class Desk:
         return await self._keeper.prune_now()
 
     def jobs(self) -> Mapping[str, DefinedJob]:
-        return Shown(self._keeper)
+        return self._shown.now()
 
     async def coming(
         self, job: str | None, count: int, start: datetime | None = None, end: datetime | None = None
@@ -133,22 +134,28 @@ class Desk:
             "job_timeout": defaults.timeout_seconds,
             "workers_max": self._keeper.settings.workers_max,
         }
-        return health.report(self.figures(), config, queue)
+        return health.report(self._figures({}), config, queue)
 
     def figures(self) -> Figures:
-        """The state of jobd at this moment, for metrics and health."""
-        keeper, now = self._keeper, datetime.now(UTC)
+        """The state of jobd at this moment, for the metrics."""
+        keeper = self._keeper
         standings = keeper.history.standings()
+        return self._figures(
+            {
+                name: JobFigures(job.job.enabled, keeper.engine.agenda.at(name), standings.get(name))
+                for name, job in keeper.in_force.items()
+            }
+        )
+
+    def _figures(self, jobs: Mapping[str, JobFigures]) -> Figures:
+        keeper, now = self._keeper, datetime.now(UTC)
         queues = keeper.history.queues(now)
         workers: dict[str, int] = {"idle": 0, "busy": 0}
         for view in keeper.pool.views():
             workers[view.state] = workers.get(view.state, 0) + 1
         return Figures(
             now=now,
-            jobs={
-                name: JobFigures(job.job.enabled, keeper.engine.agenda.at(name), standings.get(name))
-                for name, job in keeper.in_force.items()
-            },
+            jobs=jobs,
             queues={name: self._lane(name, queues) for name in {*self.queue_limits(), *queues}},
             workers=workers,
             degraded=tuple(keeper.degraded.items()),
@@ -186,50 +193,6 @@ class Desk:
             containment=keeper.pool.containment,
             timezone=keeper.engine.rules.host.zone,
         )
-
-
-class Shown(Mapping[str, DefinedJob]):
-    """The jobs in force as the control edge shows them, each made when it is looked at."""
-
-    def __init__(self, keeper: Keeper) -> None:
-        self._in_force, self._keeper = keeper.in_force, keeper
-
-    def __getitem__(self, name: str) -> DefinedJob:
-        return self._shown(name, self._in_force[name])
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._in_force)
-
-    def __len__(self) -> int:
-        return len(self._in_force)
-
-    def _shown(self, name: str, job: InForce) -> DefinedJob:
-        defined, engine = job.defined, self._keeper.engine
-        return DefinedJob(
-            job=defined.job,
-            file=defined.file,
-            line=defined.line,
-            timezone=defined.job.schedule.timezone or engine.rules.host.zone,
-            next_at=engine.agenda.at(name),
-            sources=_Lazy(lambda: defined.sources),
-            document=_Lazy(lambda: defined.document),
-        )
-
-
-class _Lazy(Mapping[str, Any]):
-    """A mapping that is parsed when somebody looks into it: most look-ups of a job never do."""
-
-    def __init__(self, read: Callable[[], Mapping[str, Any]]) -> None:
-        self._read = read
-
-    def __getitem__(self, key: str) -> Any:
-        return self._read()[key]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._read())
-
-    def __len__(self) -> int:
-        return len(self._read())
 
 
 def _size(path: str) -> int:

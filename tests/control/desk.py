@@ -133,6 +133,9 @@ class MemoryReads:
     def standings(self) -> dict[str, JobStanding]:
         return {}
 
+    def standing(self, job: str) -> JobStanding | None:
+        return None
+
     def queues(self, now: datetime) -> dict[str, QueueFigures]:
         counts: dict[str, dict[RunState, int]] = {}
         for one in self.records.values():
