@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from datetime import datetime
 
 from prometheus_client import CollectorRegistry, Info, disable_created_metrics
 from prometheus_client import exposition as text_format
+from prometheus_client.metrics_core import Metric
 from prometheus_client.openmetrics import exposition as open_format
+from prometheus_client.registry import Collector
 
 from jobd.core.events import (
     AttemptFinished,
@@ -28,12 +31,22 @@ from jobd.observe.gauges import Gauges
 from jobd.observe.series import OTHER, counter, histogram
 
 ADHOC = "adhoc"
-_text: Callable[[CollectorRegistry], bytes] = text_format.generate_latest
-_open: Callable[[CollectorRegistry], bytes] = open_format.generate_latest
+_text: Callable[[Collector], bytes] = text_format.generate_latest
+_open: Callable[[Collector], bytes] = open_format.generate_latest
+_END = b"# EOF\n"
+"""How OpenMetrics ends."""
 _RUN_SECONDS = (0.01, 0.05, 0.1, 0.5, 1, 5, 15, 60, 300, 900, 3600, 14400, 86400)
 _LAG_SECONDS = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 30, 60, 300)
 _COMMIT_SECONDS = (0.0001, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1, 5)
 _GROUP_SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
+
+
+@dataclass(frozen=True, slots=True)
+class _Only(Collector):
+    metric: Metric
+
+    def collect(self) -> Iterable[Metric]:
+        return (self.metric,)
 
 
 class Metrics:
@@ -100,11 +113,20 @@ class Metrics:
             case _:
                 pass  # ailments are gauges and log entries
 
-    def render(self, accept: str = "") -> tuple[bytes, str]:
-        """Everything as text, and its content type: OpenMetrics for those who accept it, else Prometheus's own."""
+    def render(self, accept: str = "") -> tuple[Iterator[bytes], str]:
+        """Everything as text, a metric at a time, and its content type.
+
+        OpenMetrics for those who accept it, else Prometheus's own. Whoever goes through thousands of series may let
+        others have a turn between two pieces.
+        """
         if "application/openmetrics-text" in accept.lower():
-            return _open(self._registry), open_format.CONTENT_TYPE_LATEST
-        return _text(self._registry), "text/plain; version=0.0.4; charset=utf-8"
+            return self._pieces(_open, _END), open_format.CONTENT_TYPE_LATEST
+        return self._pieces(_text, b""), "text/plain; version=0.0.4; charset=utf-8"
+
+    def _pieces(self, text: Callable[[Collector], bytes], end: bytes) -> Iterator[bytes]:
+        for metric in self._registry.collect():
+            yield text(_Only(metric)).removesuffix(end)
+        yield end
 
     def _count_finished(self, event: RunFinished) -> None:
         outcome = event.outcome.value if event.outcome is not None else event.state.value

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -44,10 +44,10 @@ class _Question:
 class Scrape:
     """The metrics address. Each connection gets one answer; the slowest of too many makes room for the newest.
 
-    `render` gives the metrics for an Accept header as (body, content type); `health` what is not well.
+    `render` gives the metrics for an Accept header as (pieces of the body, content type); `health` what is not well.
     """
 
-    def __init__(self, render: Callable[[str], tuple[bytes, str]], health: Callable[[], list[str]]) -> None:
+    def __init__(self, render: Callable[[str], tuple[Iterable[bytes], str]], health: Callable[[], list[str]]) -> None:
         self._render = render
         self._health = health
         self._server: asyncio.Server | None = None
@@ -96,13 +96,13 @@ class Scrape:
         except asyncio.LimitOverrunError:
             reply, with_body = _refusal(431, f"the headers are over {HEAD_LIMIT // 1024} KiB"), True
         else:
-            reply, with_body = self._answer(head, writer.get_extra_info("sockname")[0])
+            reply, with_body = await self._answer(head, writer.get_extra_info("sockname")[0])
         writer.write(_wire(reply, with_body=with_body))
         await writer.drain()
         with suppress(OSError):
             writer.write_eof()
 
-    def _answer(self, head: bytes, address: str) -> tuple[_Reply, bool]:
+    async def _answer(self, head: bytes, address: str) -> tuple[_Reply, bool]:
         question = _read(head)
         if question is None:
             return _refusal(400, "not a request this server can read"), True
@@ -114,19 +114,24 @@ class Scrape:
             return refused, with_body
         match question.path:
             case "/metrics":
-                return self._metrics(question.accept), with_body
+                return await self._metrics(question.accept), with_body
             case "/healthz":
                 return self._healthz(), with_body
             case _:
                 return _refusal(404, "there is /metrics and /healthz"), with_body
 
-    def _metrics(self, accept: str) -> _Reply:
+    async def _metrics(self, accept: str) -> _Reply:
+        """The metrics; everything else has a turn between two pieces, since there may be thousands of series."""
+        body = []
         try:
-            body, kind = self._render(accept)
+            pieces, kind = self._render(accept)
+            for piece in pieces:
+                body.append(piece)
+                await asyncio.sleep(0)
         except JobdError as error:
             self.failures += 1
             return _refusal(500, f"the figures cannot be had now: {' '.join(str(error).split())}")
-        return _Reply(200, body, kind)
+        return _Reply(200, b"".join(body), kind)
 
     def _healthz(self) -> _Reply:
         ailments = self._health()

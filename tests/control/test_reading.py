@@ -9,7 +9,7 @@ import pytest
 
 from jobd.control.app import routes
 from jobd.core.states import RunState
-from tests.control.desk import MemoryDesk, submitted
+from tests.control.desk import MemoryDesk, job, submitted
 from tests.control.talk import Served, served
 
 RUN_FIELDS = frozenset(
@@ -28,6 +28,31 @@ def test_status_shows_the_daemon_its_jobs_and_queues(tmp_path: Path) -> None:
         assert [job["name"] for job in seen["jobs"]] == ["backup", "off", "send-mail", "stubborn"]
         assert seen["jobs"][0]["next_at"] == "2026-03-01T13:00:00Z"
         assert [queue["name"] for queue in seen["queues"]] == ["default", "email"]
+
+    served(tmp_path, check)
+
+
+def test_lists_of_jobs_show_each_change_and_keep_the_rest(tmp_path: Path) -> None:
+    async def check(it: Served) -> None:
+        first = (await it.get("/v1/jobs"))["items"]
+        assert first == (await it.get("/v1/status"))["jobs"]
+        it.desk.defined["off"] = job("off", description="was switched on")
+        it.desk.defined["new"] = job("new")
+        del it.desk.defined["stubborn"]
+        now = (await it.get("/v1/status"))["jobs"]
+        assert [one["name"] for one in now] == ["backup", "new", "off", "send-mail"]
+        assert now == (await it.get("/v1/jobs"))["items"]
+        assert now[0] == first[0]
+        assert (now[2]["enabled"], now[2]["description"]) == (True, "was switched on")
+
+    served(tmp_path, check)
+
+
+def test_an_empty_list_of_jobs_is_one(tmp_path: Path) -> None:
+    async def check(it: Served) -> None:
+        it.desk.defined.clear()
+        assert await it.get("/v1/jobs") == {"items": []}
+        assert (await it.get("/v1/status"))["jobs"] == []
 
     served(tmp_path, check)
 

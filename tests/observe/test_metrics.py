@@ -50,7 +50,7 @@ def finished(
 
 
 def values(made: Metrics) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
-    body, _kind = made.render()
+    body = b"".join(made.render()[0])
     samples = [sample for family in read_text(body.decode()) for sample in family.samples]
     return {(sample.name, tuple(sorted(sample.labels.items()))): sample.value for sample in samples}
 
@@ -100,15 +100,24 @@ def test_figures_are_shown_as_they_are_at_the_scrape() -> None:
 def test_openmetrics_is_given_to_those_who_accept_it() -> None:
     made = metrics()
     made.take(finished())
-    body, kind = made.render("application/openmetrics-text; version=1.0.0, text/plain;q=0.5")
+    pieces, kind = made.render("application/openmetrics-text; version=1.0.0, text/plain;q=0.5")
+    body = b"".join(pieces)
     assert kind.startswith("application/openmetrics-text")
     names = {family.name for family in read_open(body.decode())}
     assert {"jobd_build", "jobd_runs_finished", "jobd_queue_depth"} <= names
 
 
+def test_others_may_have_a_turn_between_two_metrics() -> None:
+    for accept in ("", "application/openmetrics-text"):
+        pieces = list(metrics().render(accept)[0])
+        assert len(pieces) > 20
+        assert all(piece.count(b"# TYPE") <= 1 for piece in pieces)
+
+
 def test_a_strange_accept_header_gets_plain_text() -> None:
     for accept in ("", "*/*", "text/plain;version=x.y;escaping=nonsense", ";;;,,,", "\xff"):
-        body, kind = metrics().render(accept)
+        pieces, kind = metrics().render(accept)
+        body = b"".join(pieces)
         assert kind == "text/plain; version=0.0.4; charset=utf-8"
         assert b"jobd_build_info" in body
 

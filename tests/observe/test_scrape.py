@@ -19,7 +19,7 @@ TEXT = "text/plain; version=0.0.4; charset=utf-8"
 
 def serving(check: Callable[[Scrape, int], Awaitable[None]], *, ailments: list[str] | None = None) -> None:
     async def run() -> None:
-        made = Scrape(lambda accept: (f"# {accept}\n".encode(), TEXT), lambda: ailments or [])
+        made = Scrape(lambda accept: ([f"# {accept}\n".encode()], TEXT), lambda: ailments or [])
         address = await made.start("127.0.0.1", 0)
         try:
             await check(made, int(address.rpartition(":")[2]))
@@ -124,7 +124,7 @@ def test_a_reader_that_takes_nothing_is_dropped(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(scrape, "DEADLINE_SECONDS", 0.3)
 
     async def run() -> None:
-        made = Scrape(lambda _accept: (b"x" * 50_000_000, TEXT), list)
+        made = Scrape(lambda _accept: ([b"x" * 50_000_000], TEXT), list)
         address = await made.start("127.0.0.1", 0)
         with socket.create_connection(("127.0.0.1", int(address.rpartition(":")[2]))) as peer:
             peer.sendall(request("/metrics").encode())
@@ -137,7 +137,7 @@ def test_a_reader_that_takes_nothing_is_dropped(monkeypatch: pytest.MonkeyPatch)
 
 def test_figures_that_cannot_be_had_are_an_error_and_not_the_end() -> None:
     async def run() -> None:
-        def render(_accept: str) -> tuple[bytes, str]:
+        def render(_accept: str) -> tuple[list[bytes], str]:
             raise Unavailable("the store is busy")
 
         made = Scrape(render, list)
@@ -155,6 +155,6 @@ def test_an_address_in_use_is_told_with_the_setting_to_change() -> None:
         with socket.create_server(("127.0.0.1", 0)) as taken:
             port = taken.getsockname()[1]
             with pytest.raises(JobdError, match=rf"metrics\.listen: cannot listen on 127\.0\.0\.1:{port}"):
-                await Scrape(lambda _accept: (b"", TEXT), list).start("127.0.0.1", port)
+                await Scrape(lambda _accept: ([b""], TEXT), list).start("127.0.0.1", port)
 
     asyncio.run(run())

@@ -111,3 +111,28 @@ def test_only_unfinished_runs_of_the_job_are_active(store: Store) -> None:
     assert (ended.run, running) == (mine[0], mine[1])
     assert list(active.running) == [running]
     assert list(active.waiting) == mine[2:]
+
+
+def test_a_standing_is_the_same_object_until_something_of_its_job_changes(store: Store) -> None:
+    store.adopt(scheduled("still"))
+    ref = store.adopt(scheduled())
+    before = store.history.standings()
+    assert store.history.standings()["hourly"] is before["hourly"]
+    store.submit(scheduled())
+    with store.transaction() as tx:
+        jobs.move_watermark(tx, ref.job, NOW + SECOND, NOW)
+    now = store.history.standings()
+    assert now["still"] is before["still"]
+    assert (now["hourly"].waiting, now["hourly"].last_slot) == (1, NOW)
+
+
+def test_one_job_stands_as_it_does_in_the_list_of_all(store: Store) -> None:
+    store.adopt(scheduled("still"))
+    store.submit(scheduled(), count=2)
+    store.reserve()
+    for name, standing in store.history.standings().items():
+        assert store.history.standing(name) == standing
+    assert store.history.standing("nope") is None
+    with store.transaction() as tx:
+        jobs.remove(tx, "hourly")
+    assert store.history.standing("hourly") is None

@@ -50,6 +50,8 @@ HOT: dict[str, str | None] = {
     "spec_id": "sqlite_autoindex_job_spec_1",
     "spec_text": "INTEGER PRIMARY KEY",
     "add_slot": None,
+    "standing": "sqlite_autoindex_job_1",
+    "active_count": "PRIMARY KEY",
     "next_ended": "INTEGER PRIMARY KEY",
     "newest_in_state": "run_of_job",
     "forget_run": "INTEGER PRIMARY KEY",
