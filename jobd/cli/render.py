@@ -104,3 +104,10 @@ def run_lines(run: dict[str, Any], now: datetime) -> list[str]:
             ("definition", run.get("spec_version")),
         ]
     )
+
+
+def held(pause: dict[str, Any]) -> str:
+    """A pause in words: until when, by whom and why."""
+    until = f" until {instant(pause['until']):%Y-%m-%d %H:%M}Z" if pause["until"] else ""
+    note = f": {pause['note']}" if pause["note"] else ""
+    return f"paused{until} by {pause['by']}{note}"

@@ -8,13 +8,8 @@ from jobd.control.problems import NotBuilt
 from jobd.control.routes import Route
 
 _PATHS = (
-    ("POST", "/v1/jobs/{name}/pause", "pausing jobs"),
-    ("POST", "/v1/jobs/{name}/resume", "resuming jobs"),
-    ("POST", "/v1/jobs/{name}/skip-next", "skipping a slot"),
     ("POST", "/v1/runs/{id}/kill", "sending signals to a run (cancel ends it)"),
     ("PATCH", "/v1/queues/{name}", "changing limits of queues at run time (jobd.yaml sets them)"),
-    ("POST", "/v1/queues/{name}/pause", "pausing queues"),
-    ("POST", "/v1/queues/{name}/resume", "resuming queues"),
     ("GET", "/v1/events", "streaming events"),
     ("GET", "/v1/audit", "the audit trail"),
     ("POST", "/v1/drain", "draining over the API (SIGTERM drains)"),

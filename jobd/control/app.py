@@ -6,7 +6,22 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
-from jobd.control import absent, dead, jobs, openapi, output, problems, queues, runs, slots, system, tree, why, workload
+from jobd.control import (
+    absent,
+    dead,
+    holds,
+    jobs,
+    openapi,
+    output,
+    problems,
+    queues,
+    runs,
+    slots,
+    system,
+    tree,
+    why,
+    workload,
+)
 from jobd.control.authorise import Deed, require
 from jobd.control.bodies import BATCH_LIMIT
 from jobd.control.connections import Connection
@@ -29,7 +44,7 @@ def build(desk: Desk) -> web.Application:
 
 def routes() -> tuple[Route, ...]:
     """Everything the API has, in the order of its description."""
-    nouns = (system, jobs, slots, runs, tree, output, queues, dead, why, workload, absent)
+    nouns = (system, jobs, slots, runs, tree, output, queues, holds, dead, why, workload, absent)
     served = tuple(route for noun in nouns for route in noun.ROUTES)
 
     async def describe(_request: web.Request) -> web.StreamResponse:

@@ -28,6 +28,8 @@ class Deed(StrEnum):
     SEE_CONTENTS = "see payload, result and output of this run"
     ACT_ON_RUN = "cancel or retry this run"
     SEE_DEFINITION = "see definitions in full"
+    HOLD_JOB = "pause, resume or skip slots of this job, or cancel all its runs"
+    HOLD_QUEUE = "pause or resume queues"
     RELOAD = "reload the definitions"
     PRUNE = "prune the history"
 
@@ -39,6 +41,8 @@ _LEAST: dict[Deed, tuple[Role, Role]] = {
     Deed.SEE_CONTENTS: (Role.OPERATOR, Role.SUBMITTER),
     Deed.ACT_ON_RUN: (Role.OPERATOR, Role.SUBMITTER),
     Deed.SEE_DEFINITION: (Role.OPERATOR, Role.OPERATOR),
+    Deed.HOLD_JOB: (Role.OPERATOR, Role.VIEWER),
+    Deed.HOLD_QUEUE: (Role.OPERATOR, Role.OPERATOR),
     Deed.RELOAD: (Role.ADMIN, Role.ADMIN),
     Deed.PRUNE: (Role.ADMIN, Role.ADMIN),
 }

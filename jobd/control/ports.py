@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
+from jobd.core.holds import Pause
 from jobd.core.intents import Intent
 from jobd.core.model import Job
 from jobd.core.records import (
@@ -130,6 +131,10 @@ class Reads(Protocol):
 
     def standing(self, job: str) -> JobStanding | None: ...
     def queues(self, now: datetime) -> dict[str, QueueFigures]: ...
+    def paused_queues(self) -> Mapping[str, Pause]:
+        """The pauses of queues, in force or over; `*` stands for all queues and all slots."""
+        ...
+
     def dead_letters(self, which: DeadFilter) -> tuple[list[DeadLetter], int | None]:
         """Open dead letters, the latest run first, and the cursor for the next page if there is one."""
         ...

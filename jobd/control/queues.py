@@ -14,7 +14,9 @@ from jobd.core.errors import NotFound
 async def listing(request: web.Request) -> web.Response:
     check_query(request, ())
     desk, now = request.app[DESK], datetime.now(UTC)
-    return answer({"items": shapes.queues(desk.queue_limits(), desk.reads.queues(now), now)})
+    return answer(
+        {"items": shapes.queues(desk.queue_limits(), desk.reads.queues(now), desk.reads.paused_queues(), now)}
+    )
 
 
 async def show(request: web.Request) -> web.Response:
@@ -23,7 +25,7 @@ async def show(request: web.Request) -> web.Response:
     limits, figures = desk.queue_limits().get(wanted), desk.reads.queues(now).get(wanted)
     if limits is None and figures is None:
         raise NotFound(f'there is no queue "{wanted}": it is not declared and holds no runs')
-    return answer(shapes.queue(wanted, limits, figures, now))
+    return answer(shapes.queue(wanted, limits, figures, desk.reads.paused_queues().get(wanted), now))
 
 
 ROUTES = (

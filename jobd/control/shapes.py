@@ -8,6 +8,7 @@ from datetime import datetime, tzinfo
 from typing import Any
 
 from jobd.control.ports import Coming, DefinedJob, Overview, QueueLimits, Reloaded
+from jobd.core.holds import Circuit, Pause
 from jobd.core.model import Workflow
 from jobd.core.records import (
     AttemptRecord,
@@ -127,7 +128,20 @@ def job(defined: DefinedJob, standing: JobStanding | None) -> dict[str, Any]:
         "last_slot": time(standing.last_slot) if standing else None,
         "last_success_at": time(standing.last_success_at) if standing else None,
         "last_failure_at": time(standing.last_failure_at) if standing else None,
+        "paused": pause(standing.pause) if standing else None,
+        "circuit": _circuit(standing.circuit) if standing and made.circuit_breaker else None,
     }
+
+
+def pause(held: Pause | None) -> dict[str, Any] | None:
+    """A pause in force: since when, until when (null: until somebody resumes), by whom and why."""
+    if held is None or not held.in_force:
+        return None
+    return {"at": time(held.at), "until": time(held.until), "by": held.by, "note": held.note}
+
+
+def _circuit(circuit: Circuit) -> dict[str, Any]:
+    return {"open": circuit.until is not None, "until": time(circuit.until), "failures": circuit.failures}
 
 
 def _workflow(flow: Workflow) -> dict[str, list[str]]:
@@ -159,7 +173,9 @@ def _last(standing: JobStanding) -> dict[str, Any] | None:
     }
 
 
-def queue(name: str, limits: QueueLimits | None, figures: QueueFigures | None, now: datetime) -> dict[str, Any]:
+def queue(
+    name: str, limits: QueueLimits | None, figures: QueueFigures | None, held: Pause | None, now: datetime
+) -> dict[str, Any]:
     counts: Mapping[RunState, int] = figures.counts if figures else {}
     oldest = figures.oldest_waiting_at if figures else None
     return {
@@ -172,6 +188,7 @@ def queue(name: str, limits: QueueLimits | None, figures: QueueFigures | None, n
         "completed": counts.get(RunState.SUCCEEDED, 0),
         "failed": counts.get(RunState.FAILED, 0),
         "dead_letters": figures.dead_letters if figures else 0,
+        "paused": pause(held),
         "states": {state.value: number for state, number in sorted(counts.items())},
         "oldest_waiting_seconds": None if oldest is None else max(0.0, (now - oldest).total_seconds()),
         "last_24h": {
@@ -184,11 +201,11 @@ def queue(name: str, limits: QueueLimits | None, figures: QueueFigures | None, n
 
 
 def queues(
-    limits: Mapping[str, QueueLimits], figures: Mapping[str, QueueFigures], now: datetime
+    limits: Mapping[str, QueueLimits], figures: Mapping[str, QueueFigures], held: Mapping[str, Pause], now: datetime
 ) -> list[dict[str, Any]]:
     """Every queue that is declared or holds runs, by name."""
     names = sorted(limits.keys() | figures.keys())
-    return [queue(name, limits.get(name), figures.get(name), now) for name in names]
+    return [queue(name, limits.get(name), figures.get(name), held.get(name), now) for name in names]
 
 
 def dead_letter(record: DeadLetter, *, contents: bool) -> dict[str, Any]:

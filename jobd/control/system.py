@@ -10,6 +10,7 @@ from jobd.control.authorise import Deed
 from jobd.control.listing import LISTING, with_jobs
 from jobd.control.routes import DESK, Route, answer, check_query, flag
 from jobd.core.errors import NotFound
+from jobd.core.holds import EVERYTHING
 from jobd.core.names import is_name
 
 
@@ -20,7 +21,9 @@ async def status(request: web.Request) -> web.Response:
     seen = desk.overview()
     jobs = await request.app[LISTING].jobs(desk)
     shown = shapes.overview(seen)
-    shown["queues"] = shapes.queues(desk.queue_limits(), desk.reads.queues(seen.now), seen.now)
+    held = desk.reads.paused_queues()
+    shown["paused"] = shapes.pause(held.get(EVERYTHING))
+    shown["queues"] = shapes.queues(desk.queue_limits(), desk.reads.queues(seen.now), held, seen.now)
     return with_jobs(shown, "jobs", jobs)
 
 

@@ -74,6 +74,40 @@ class AttemptRescued:
 
 
 @dataclass(frozen=True, slots=True)
+class Paused:
+    """Somebody keeps a job, a queue or everything (`*`) back."""
+
+    kind: str
+    """`job` or `queue`."""
+    name: str
+    at: datetime
+    by: str
+    until: datetime | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Resumed:
+    """A job, a queue or everything (`*`) is kept back no more; `by` nobody where its time was over."""
+
+    kind: str
+    name: str
+    at: datetime
+    by: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CircuitChanged:
+    """The circuit of a job opened, until an instant, or closed (None); or a run may try whether it works again."""
+
+    job: str
+    at: datetime
+    failures: int = 0
+    until: datetime | None = None
+    trial: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class CatalogChanged:
     at: datetime
     added: tuple[str, ...]
@@ -126,6 +160,9 @@ Event = (
     | RunFinished
     | SlotDecided
     | AttemptRescued
+    | Paused
+    | Resumed
+    | CircuitChanged
     | CatalogChanged
     | ScheduleMoved
     | StoreCommitted

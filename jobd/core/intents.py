@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
 
 from jobd.core.model import Json, RunRequest
 from jobd.core.records import DeadFilter
@@ -69,7 +71,44 @@ class DropDead:
     which: DeadFilter
 
 
-Intent = Submit | CancelRun | RetryRun | RetryDead | DropDead
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Let nothing start of a job, a queue (`kind`) or everything (queue `*`). Answer: None."""
+
+    actor: Actor
+    kind: Literal["job", "queue"]
+    name: str
+    until: datetime | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Resume:
+    """End a pause, and close the circuit of a job. Answer: whether there was anything to end."""
+
+    actor: Actor
+    kind: Literal["job", "queue"]
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class SkipNext:
+    """Skip the next slot of a job, or (`undo`) take back the slots that were to be skipped. Answer: these slots."""
+
+    actor: Actor
+    job: str
+    undo: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CancelJob:
+    """End unfinished runs of a job, many at once. Answer: a Handled."""
+
+    actor: Actor
+    job: str
+
+
+Intent = Submit | CancelRun | RetryRun | RetryDead | DropDead | Pause | Resume | SkipNext | CancelJob
 
 
 @dataclass(frozen=True, slots=True)

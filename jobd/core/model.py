@@ -105,6 +105,14 @@ class Workflow:
 
 
 @dataclass(frozen=True, slots=True)
+class CircuitBreaker:
+    """After so many final failures in a row the job is kept back for so long, and then has one trial."""
+
+    failures: int
+    cooldown_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class Job:
     """A named definition: what to run, when, and under which limits."""
 
@@ -124,6 +132,7 @@ class Job:
     success_exit_status: tuple[int, ...] = (0,)
     retry_exit_status: tuple[int, ...] | None = None
     no_retry_exit_status: tuple[int, ...] = ()
+    circuit_breaker: CircuitBreaker | None = None
     on_lost: Literal["retry", "fail"] | None = None
     """None leaves it to the trigger: retry for submitted runs, fail for scheduled ones."""
     dead_letter: bool = True

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from jobd.core.holds import CLOSED, Circuit, Pause
 from jobd.core.model import Json, Usage
 from jobd.core.states import Condition, Disposition, Outcome, RunState, Trigger
 
@@ -88,6 +89,9 @@ class JobStanding:
     last_failure_at: datetime | None
     waiting: int
     running: int
+    pause: Pause | None = None
+    """Its own pause, where one is in force."""
+    circuit: Circuit = CLOSED
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,18 @@ from dataclasses import fields
 from functools import cache
 from typing import Any
 
-from jobd.core.model import Action, Calendar, Command, Job, Python, RetryPolicy, Schedule, Shell, Workflow
+from jobd.core.model import (
+    Action,
+    Calendar,
+    CircuitBreaker,
+    Command,
+    Job,
+    Python,
+    RetryPolicy,
+    Schedule,
+    Shell,
+    Workflow,
+)
 
 
 def to_text(job: Job) -> str:
@@ -49,6 +60,7 @@ def _job(data: dict[str, Any]) -> Job:
     values["action"] = _action(data["action"])
     values["schedule"] = schedule_from(data.get("schedule", {}))
     values["retry"] = RetryPolicy(**_known(RetryPolicy, data.get("retry", {})))
+    values["circuit_breaker"] = _breaker(data.get("circuit_breaker"))
     values["workflow"] = Workflow(**_known(Workflow, data.get("workflow", {})))
     values["env"] = tuple((name, value) for name, value in data.get("env", ()))
     return Job(**values)
@@ -61,6 +73,10 @@ def schedule_from(data: dict[str, Any]) -> Schedule:
         Calendar(one["name"], tuple((first, last) for first, last in one["days"])) for one in data.get("exclude", ())
     )
     return Schedule(**values)
+
+
+def _breaker(data: dict[str, Any] | None) -> CircuitBreaker | None:
+    return None if data is None else CircuitBreaker(**_known(CircuitBreaker, data))
 
 
 def _action(data: dict[str, Any]) -> Action:

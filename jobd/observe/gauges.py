@@ -22,6 +22,7 @@ _JOB_GAUGES = (
     ("next_run_timestamp_seconds", "When the job is next due"),
     ("last_run_exit_code", "Exit code of the job's last finished run"),
     ("running", "Runs of the job that execute now"),
+    ("paused", "Whether the job is paused"),
 )
 _DEPTH = sorted((*WAITING, RunState.RUNNING))
 Value = TypeVar("Value")
@@ -100,13 +101,14 @@ def _numbers(job: JobFigures) -> tuple[float | None, ...]:
     """The values of `_JOB_GAUGES` for one job, in that order; None where there is nothing to tell."""
     had = job.standing
     if had is None:
-        return None, None, _stamp(job.next_at), None, 0
+        return None, None, _stamp(job.next_at), None, 0, 0
     return (
         _stamp(had.last_success_at),
         _stamp(had.last_failure_at),
         _stamp(job.next_at),
         had.last_exit_code,
         had.running,
+        int(had.pause is not None),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import IntEnum
 
 from jobd.core.events import (
@@ -11,17 +12,21 @@ from jobd.core.events import (
     AttemptRescued,
     AttemptStarted,
     CatalogChanged,
+    CircuitChanged,
     ClockStepped,
     Degraded,
     Event,
+    Paused,
+    Resumed,
     RunAccepted,
     RunFinished,
     ScheduleMoved,
     SlotDecided,
     StoreCommitted,
 )
+from jobd.core.holds import EVERYTHING
 from jobd.core.model import Ending
-from jobd.core.names import several
+from jobd.core.names import counted, several
 from jobd.core.spans import rfc3339, show_seconds
 from jobd.core.states import Disposition, Outcome, RunState
 
@@ -56,6 +61,9 @@ MESSAGE_IDS = {
     Degraded: "6a2e9d13f8b74c05a7f1c4e0d9b37708",
     ClockStepped: "c5b83f60e2d149a7b41e8d7f2c067709",
     ScheduleMoved: "7e1b94d2c6a84f35901dd3e8a5b47731",
+    Paused: "1d0c52e8b6f94a77a3c2e95f84b67732",
+    Resumed: "82f6a9c07e3b4d15b8d4c1f063a97733",
+    CircuitChanged: "4b97e1d5c20f4f8e96a8b35d7e017734",
 }
 """What marks each kind of entry in the journal, for ever (journalctl MESSAGE_ID=…)."""
 
@@ -93,6 +101,8 @@ def _entries(event: Event) -> Iterator[Entry]:
             text = f"Run {event.key.run} of {event.job}: attempt {event.key.attempt} outlived the daemon ({event.how})"
             priority = Priority.WARNING if event.how == "lost" else Priority.NOTICE
             yield Entry(text, priority, _about(event.job, event.key.run, attempt=event.key.attempt))
+        case Paused() | Resumed() | CircuitChanged():
+            yield _held(event)
         case CatalogChanged():
             yield from _catalog_changed(event)
         case ScheduleMoved():
@@ -147,6 +157,34 @@ def _slot_decided(event: SlotDecided) -> Entry:
         return Entry(text, Priority.DEBUG, fields)
     why = f" ({event.reason})" if event.reason else ""
     return Entry(f"Slot {rfc3339(event.slot)} of {event.job} was {event.disposition}{why}", Priority.NOTICE, fields)
+
+
+def _held(event: Paused | Resumed | CircuitChanged) -> Entry:
+    match event:
+        case CircuitChanged(trial=int()):
+            text = f"The circuit of {event.job} lets run {event.trial} try whether the job works again"
+            return Entry(text, Priority.NOTICE, _about(event.job, event.trial))
+        case CircuitChanged(until=datetime() as opens_until):
+            times = counted(event.failures, "failure")
+            text = f"The circuit of {event.job} is open until {rfc3339(opens_until)} after {times} in a row"
+            return Entry(text, Priority.WARNING, _about(event.job))
+        case CircuitChanged():
+            return Entry(f"The circuit of {event.job} is closed", Priority.NOTICE, _about(event.job))
+        case Paused():
+            until = f" until {rfc3339(event.until)}" if event.until else ""
+            note = f": {event.note}" if event.note else ""
+            return Entry(f"{_what(event)} was paused{until} by {event.by}{note}", Priority.NOTICE, _where(event))
+        case Resumed():
+            how = f"was resumed by {event.by}" if event.by else "is not paused any more: its time is over"
+            return Entry(f"{_what(event)} {how}", Priority.NOTICE, _where(event))
+
+
+def _what(event: Paused | Resumed) -> str:
+    return "Everything" if event.name == EVERYTHING else f"{event.kind.capitalize()} {event.name}"
+
+
+def _where(event: Paused | Resumed) -> dict[str, str]:
+    return {f"JOBD_{event.kind.upper()}": event.name}
 
 
 def _catalog_changed(event: CatalogChanged) -> Iterator[Entry]:

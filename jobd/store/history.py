@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from jobd.core import spec as specs
+from jobd.core.holds import Circuit, Holds, Pause
 from jobd.core.model import Command, Json, Shell, Usage
 from jobd.core.records import (
     AttemptRecord,
@@ -25,7 +26,7 @@ from jobd.core.records import (
 )
 from jobd.core.spans import from_micros, micros
 from jobd.core.states import Disposition, Outcome, RunState, Trigger
-from jobd.store import dead, kin, slots
+from jobd.store import dead, holds, kin, slots
 from jobd.store.connection import Connection
 from jobd.store.retention import FINISHED_BUCKET
 
@@ -86,6 +87,14 @@ class History:
     def attempts(self, run: int) -> list[AttemptRecord]:
         """Every attempt of a run, first to last."""
         return [_attempt(row) for row in self._rows("attempts", {"run": run})]
+
+    def holds(self, job: str | None = None) -> dict[str, Holds]:
+        """What keeps jobs in force back: all of them, or the one of this name."""
+        return holds.of_jobs(self._rows, job)
+
+    def paused_queues(self) -> dict[str, Pause]:
+        """The pauses of queues by name, in force or over; `EVERYTHING` stands for all queues and jobs."""
+        return holds.of_queues(self._rows)
 
     def standings(self) -> dict[str, JobStanding]:
         """What is remembered of every job in force; the same object as the last time where nothing has changed."""
@@ -270,8 +279,9 @@ def _usage(user: float, system: float, peak: int, stdout: int, stderr: int, cut:
 def _standing(row: tuple[Any, ...]) -> JobStanding:
     (
         _, name, first, watermark, last_slot, last_run, state, outcome, exit_code, finished, success, failure,
-        waiting, running,
+        paused, at, until, by, note, failures, opens, trial, waiting, running,
     ) = row  # fmt: skip
+    pause = holds.pause_of(paused, at, until, by, note)
     return JobStanding(
         name=name,
         first_seen_at=from_micros(first),
@@ -286,6 +296,8 @@ def _standing(row: tuple[Any, ...]) -> JobStanding:
         last_failure_at=_instant(failure),
         waiting=waiting,
         running=running,
+        pause=pause if pause is not None and pause.in_force else None,
+        circuit=Circuit(failures, _instant(opens), trial),
     )
 
 

@@ -11,6 +11,7 @@ from jobd.core.model import Job
 from jobd.core.spans import from_micros, micros
 from jobd.core.standing import Standing
 from jobd.core.states import Disposition
+from jobd.store import holds
 from jobd.store.connection import Transaction
 from jobd.store.runs import JobRef
 
@@ -60,18 +61,16 @@ def adopt(tx: Transaction, job: Job, file: str, *, starts_afresh: bool, boot_id:
     `boot_id` is the start of the host: a job that starts afresh owes nothing for that either.
     """
     spec_id = keep_spec(tx, job)
-    row = tx.row("adopt_job", {"name": job.name, "spec": spec_id, "file": file, "now": tx.at, "boot": boot_id})
+    bindings = {"name": job.name, "spec": spec_id, "file": file, "now": tx.at, "boot": boot_id}
+    row = tx.row("adopt_job", bindings | {"limit": job.running_limit})
     assert row is not None
     if starts_afresh:
+        holds.take_back_skips(tx, row[0])
         tx.run("reset_watermark", {"name": job.name, "now": tx.at, "boot": boot_id})
-    tx.run("move_lane", {"job": row[0], "lane": row[0] if job.running_limit is not None else 0})
+    if job.circuit_breaker is None:
+        tx.run("note_circuit", {"job": row[0], "failures": 0, "until": None, "trial": None})
+    holds.stand_aright(tx, row[0])
     return JobRef(row[0], spec_id)
-
-
-def definition_of(tx: Transaction, job: int) -> Job | None:
-    """The definition a job has now, or had last; None where this jobd cannot read it."""
-    row = tx.row("definition_of", {"job": job})
-    return None if row is None else _read(row[0])
 
 
 def remove(tx: Transaction, name: str) -> None:

@@ -22,8 +22,10 @@ SELECT text FROM job_spec WHERE id = :id;
 
 -- name: adopt_job
 -- Put a job in force: a new one owes nothing before now, a known one keeps its watermark.
-INSERT INTO job (name, spec, file, first_seen_at, watermark, boot_id) VALUES (:name, :spec, :file, :now, :now, :boot)
-ON CONFLICT (name) DO UPDATE SET spec = excluded.spec, file = excluded.file, removed_at = NULL
+INSERT INTO job (name, spec, file, first_seen_at, watermark, boot_id, running_limit)
+VALUES (:name, :spec, :file, :now, :now, :boot, :limit)
+ON CONFLICT (name) DO UPDATE SET spec = excluded.spec, file = excluded.file, removed_at = NULL,
+  running_limit = excluded.running_limit
 RETURNING id;
 
 -- name: reset_watermark
@@ -44,6 +46,113 @@ WHERE job.removed_at IS NULL;
 -- name: timing
 -- What planning needs to know of one job.
 SELECT first_seen_at, watermark, last_slot, ended_at, boot_id, next_slot FROM job WHERE id = :job;
+
+-- name: held_job
+-- What keeps a job back, and the slots that are skipped ahead.
+SELECT paused, paused_at, paused_until, paused_by, paused_note, failures, circuit_until, trial,
+       (SELECT json_group_object(at, reason) FROM slot
+        WHERE slot.job = job.id AND at > watermark AND disposition = 'skipped' AND reason LIKE 'skip_next%')
+FROM job WHERE id = :job;
+
+-- name: holds
+-- What keeps jobs back, of all in force.
+SELECT name, paused, paused_at, paused_until, paused_by, paused_note, failures, circuit_until, trial,
+       (SELECT json_group_object(at, reason) FROM slot
+        WHERE slot.job = job.id AND at > watermark AND disposition = 'skipped' AND reason LIKE 'skip_next%')
+FROM job WHERE removed_at IS NULL AND id > 0 AND (:name IS NULL OR name = :name);
+
+-- name: paused_queues
+-- The pauses of queues, in force or over.
+SELECT name, paused, paused_at, paused_until, paused_by, paused_note FROM queue WHERE paused_at IS NOT NULL;
+
+-- name: queues_paused_now
+-- The queues that are paused now.
+SELECT name FROM queue WHERE paused = 1;
+
+-- name: circuit_of
+-- How the circuit of a job stands.
+SELECT failures, circuit_until, trial FROM job WHERE id = :job;
+
+-- name: pause_job
+-- Let nothing of a job start; a pause in force goes on under the new word.
+UPDATE job SET paused_at = iif(paused, paused_at, :now), paused = 1, paused_until = :until, paused_by = :by,
+  paused_note = :note, trial = NULL
+WHERE id = :job;
+
+-- name: resume_job
+-- End the pause of a job.
+UPDATE job SET paused = 0, paused_until = :now WHERE id = :job AND paused = 1;
+
+-- name: pause_queue
+-- Let nothing of a queue start.
+INSERT INTO queue (name, paused, paused_at, paused_until, paused_by, paused_note)
+VALUES (:name, 1, :now, :until, :by, :note)
+ON CONFLICT (name) DO UPDATE SET paused_at = iif(paused, paused_at, excluded.paused_at), paused = 1,
+  paused_until = excluded.paused_until, paused_by = excluded.paused_by, paused_note = excluded.paused_note;
+
+-- name: resume_queue
+-- End the pause of a queue.
+UPDATE queue SET paused = 0, paused_until = :now WHERE name = :name AND paused = 1;
+
+-- name: lapsed_jobs
+-- End the pauses of jobs whose time is over.
+UPDATE job SET paused = 0 WHERE paused = 1 AND paused_until <= :now RETURNING id, name;
+
+-- name: lapsed_queues
+-- End the pauses of queues whose time is over.
+UPDATE queue SET paused = 0 WHERE paused = 1 AND paused_until <= :now RETURNING name;
+
+-- name: next_release
+-- When the next pause or cooldown is over.
+SELECT min(at) FROM (
+  SELECT * FROM (SELECT paused_until AS at FROM job INDEXED BY job_paused WHERE paused = 1 AND paused_until IS NOT NULL
+                 ORDER BY paused_until LIMIT 1)
+  UNION ALL
+  SELECT paused_until FROM queue WHERE paused = 1 AND paused_until IS NOT NULL
+  UNION ALL
+  SELECT * FROM (SELECT circuit_until FROM job INDEXED BY job_circuit
+                 WHERE circuit_until IS NOT NULL AND circuit_until > :now ORDER BY circuit_until LIMIT 1)
+);
+
+-- name: lanes_of_job
+-- Where the runs of a job are: those that may start, and those that wait; and which one is its trial.
+SELECT open_lane, lane, trial FROM job WHERE id = :job;
+
+-- name: note_circuit
+-- Remember how the circuit of a job stands.
+UPDATE job SET failures = :failures, circuit_until = :until, trial = :trial WHERE id = :job;
+
+-- name: candidates
+-- The oldest waiting run of each job whose circuit may have a trial and has none under way.
+SELECT job.id, job.name, run.id FROM job INDEXED BY job_circuit CROSS JOIN run ON run.id = (
+  SELECT next.id FROM run AS next INDEXED BY run_active WHERE next.job = job.id
+    AND next.state IN ('blocked', 'scheduled', 'queued', 'running', 'retrying') AND next.state = 'queued'
+  ORDER BY next.id LIMIT 1)
+WHERE job.circuit_until IS NOT NULL AND job.circuit_until <= :now AND job.paused = 0
+  AND NOT EXISTS (SELECT 1 FROM run AS trial WHERE trial.id = job.trial
+                  AND trial.state IN ('blocked', 'scheduled', 'queued', 'running', 'retrying'));
+
+-- name: note_trial
+-- Let one run try whether the job works again.
+UPDATE job SET trial = :run WHERE id = :job;
+
+-- name: let_go
+-- Let a run stand where those of its job are that may start.
+UPDATE run SET lane = (SELECT open_lane FROM job WHERE job.id = run.job)
+WHERE id = :run AND state IN ('blocked', 'scheduled', 'queued', 'retrying');
+
+-- name: take_back_skips
+-- Forget the slots of a job that are skipped ahead.
+DELETE FROM slot WHERE job = :job AND at > :now AND disposition = 'skipped' AND reason LIKE 'skip_next%' RETURNING at;
+
+-- name: job_id
+-- A job by its name, in force or not.
+SELECT id FROM job WHERE name = :name AND id > 0;
+
+-- name: unfinished_of
+-- The runs of a job that wait, or run and are not being ended, at most so many.
+SELECT id FROM run INDEXED BY run_active
+WHERE job = :job AND state IN ('blocked', 'scheduled', 'queued', 'running', 'retrying') AND cancelling = 0 LIMIT :most;
 
 -- name: timings
 -- What planning needs to know of every job in force.
@@ -167,23 +276,36 @@ WHERE expires_at <= :now
 UPDATE slot SET disposition = 'expired', reason = :reason
 WHERE job = :job AND at = :at AND run = :run AND disposition = 'started';
 
--- name: lanes
--- The lanes in which a run waits for a worker, found by hopping along the index from one to the next.
-WITH RECURSIVE hop (id) AS (
-  SELECT * FROM (SELECT id FROM run INDEXED BY run_ready WHERE state = 'queued' ORDER BY queue, lane LIMIT 1)
+-- name: waiting_queues
+-- The queues in which a run waits for a worker, from the first after a name on, found by hopping along the index.
+WITH RECURSIVE hop (queue) AS (
+  SELECT * FROM (SELECT queue FROM run INDEXED BY run_ready WHERE state = 'queued' AND queue > :after
+                 ORDER BY queue LIMIT 1)
   UNION ALL
-  SELECT coalesce(
-    (SELECT next.id FROM run AS next INDEXED BY run_ready WHERE next.state = 'queued' AND next.queue = here.queue
-       AND next.lane > here.lane ORDER BY next.lane LIMIT 1),
-    (SELECT next.id FROM run AS next INDEXED BY run_ready WHERE next.state = 'queued' AND next.queue > here.queue
-     ORDER BY next.queue, next.lane LIMIT 1))
-  FROM hop JOIN run AS here ON here.id = hop.id LIMIT :most
+  SELECT (SELECT next.queue FROM run AS next INDEXED BY run_ready WHERE next.state = 'queued' AND next.queue > hop.queue
+          ORDER BY next.queue LIMIT 1)
+  FROM hop WHERE hop.queue IS NOT NULL LIMIT :most
 )
-SELECT run.queue, run.lane FROM hop JOIN run ON run.id = hop.id;
+SELECT queue FROM hop WHERE queue IS NOT NULL;
+
+-- name: common_lane
+-- Whether a run waits in the common lane of a queue.
+SELECT 1 FROM run INDEXED BY run_ready WHERE state = 'queued' AND queue = :queue AND lane = 0 LIMIT 1;
+
+-- name: best_lanes
+-- The lanes of jobs with a limit in which the best runs of a queue wait, but those that are full.
+SELECT lane FROM lane INDEXED BY lane_order
+WHERE queue = :queue AND lane NOT IN (SELECT value FROM json_each(:full))
+ORDER BY priority DESC, run_at, run LIMIT :most;
+
+-- name: running_limits
+-- How many runs of each of these jobs may be under way.
+SELECT id, running_limit FROM job WHERE id IN (SELECT value FROM json_each(:jobs)) AND running_limit IS NOT NULL;
 
 -- name: waiting
--- How many runs wait for a worker, counted up to a bound.
-SELECT count(*) FROM (SELECT 1 FROM run INDEXED BY run_ready WHERE state = 'queued' LIMIT :most);
+-- How many runs wait in a lane, counted up to a bound.
+SELECT count(*) FROM (
+  SELECT 1 FROM run INDEXED BY run_ready WHERE state = 'queued' AND queue = :queue AND lane = :lane LIMIT :most);
 
 -- name: running
 -- How many attempts each queue and lane has under way.
@@ -255,7 +377,8 @@ WHERE id = :run AND attempt = :attempt AND state = 'running';
 -- Let a running run wait for another attempt; `given_back` is 1 where this one does not count. What has started once
 -- does not expire any more.
 UPDATE run SET state = :state, expires_at = iif(:started, NULL, expires_at), run_at = :run_at, given_back = given_back + :given_back,
-  outcome = :outcome, exit_code = :exit_code, error = :error
+  outcome = :outcome, exit_code = :exit_code, error = :error,
+  lane = (SELECT iif(trial = run.id, open_lane, job.lane) FROM job WHERE job.id = run.job)
 WHERE id = :run AND attempt = :attempt AND state = 'running';
 
 -- name: keep_result
@@ -284,6 +407,7 @@ UPDATE run SET cancelling = 1, error = :error WHERE id = :run AND state = 'runni
 -- Queue a run again that ended failed or cancelled, with one attempt more if none is left; it still waits for parents
 -- that have not ended.
 UPDATE run SET run_at = :now, finished_at = NULL, cancelling = 0, expires_at = NULL,
+  lane = (SELECT job.lane FROM job WHERE job.id = run.job),
   state = iif(EXISTS (SELECT 1 FROM edge INDEXED BY edge_of_child CROSS JOIN run AS parent ON parent.id = edge.parent
                       WHERE edge.child = run.id AND edge.decision IS NOT 'waived' AND parent.finished_at IS NULL),
               'blocked', 'queued'),
@@ -353,13 +477,15 @@ FROM attempt WHERE run = :run ORDER BY attempt;
 -- name: standings
 -- What is remembered of every job in force.
 SELECT id, name, first_seen_at, watermark, last_slot, last_run, last_state, last_outcome, last_exit_code,
-       last_finished_at, last_success_at, last_failure_at
+       last_finished_at, last_success_at, last_failure_at,
+       paused, paused_at, paused_until, paused_by, paused_note, failures, circuit_until, trial
 FROM job WHERE removed_at IS NULL AND id > 0;
 
 -- name: standing
 -- The same of one job.
 SELECT id, name, first_seen_at, watermark, last_slot, last_run, last_state, last_outcome, last_exit_code,
-       last_finished_at, last_success_at, last_failure_at
+       last_finished_at, last_success_at, last_failure_at,
+       paused, paused_at, paused_until, paused_by, paused_note, failures, circuit_until, trial
 FROM job WHERE name = :name AND removed_at IS NULL AND id > 0;
 
 -- name: active_count
@@ -470,13 +596,10 @@ SELECT finished_at - started_at FROM (
 WHERE state = 'succeeded' AND started_at IS NOT NULL;
 
 -- name: move_lane
--- Let the unfinished runs of a job stand in the lane its limit asks for.
-UPDATE run SET lane = :lane
-WHERE job = :job AND state IN ('blocked', 'scheduled', 'queued', 'running', 'retrying') AND lane <> :lane;
-
--- name: definition_of
--- The definition a job has now, or had when it was taken out of force.
-SELECT job_spec.text FROM job JOIN job_spec ON job_spec.id = job.spec WHERE job.id = :job;
+-- Let the unfinished runs of a job stand where its limit, and what keeps it back, ask for.
+UPDATE run SET lane = iif(state = 'running' OR id IS :trial, :open, :waits)
+WHERE job = :job AND state IN ('blocked', 'scheduled', 'queued', 'running', 'retrying')
+  AND lane <> iif(state = 'running' OR id IS :trial, :open, :waits);
 
 -- name: bury
 -- Keep a run that failed for good as a dead letter; one that is there already stays as it is.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from operator import itemgetter
@@ -74,7 +74,8 @@ class UnderWay:
 def submit(tx: Transaction, requests: Sequence[tuple[RunRequest, JobRef]]) -> list[int]:
     """Accept runs in one go and give their ids, in order. Keys are the caller's to settle (`holder_of`, `hold`)."""
     first = next_id(tx)
-    rows = [_run_row(tx, first + n, request, ref) for n, (request, ref) in enumerate(requests)]
+    lanes = {job: _lane_of(tx, job) for job in {ref.job for _, ref in requests}}
+    rows = [_run_row(tx, first + n, request, ref, lanes[ref.job]) for n, (request, ref) in enumerate(requests)]
     tx.many("add_run", rows)
     _count(tx, rows)
     payloads = [
@@ -98,13 +99,19 @@ def first_state(request: RunRequest, now: datetime) -> RunState:
     return RunState.QUEUED if request.run_at is None or request.run_at <= now else RunState.SCHEDULED
 
 
-def _run_row(tx: Transaction, run: int, request: RunRequest, ref: JobRef) -> tuple[object, ...]:
+def _lane_of(tx: Transaction, job: int) -> int:
+    """Where waiting runs of a job stand: aside, in its own lane, or in the common one."""
+    row = tx.row("lanes_of_job", {"job": job})
+    return int(row[1]) if row else 0
+
+
+def _run_row(tx: Transaction, run: int, request: RunRequest, ref: JobRef, lane: int) -> tuple[object, ...]:
     run_at = tx.at if request.run_at is None else micros(request.run_at)
     return (
         run,
         ref.job,
         ref.spec,
-        ref.job if request.job.running_limit is not None else 0,
+        lane,
         request.queue,
         request.priority,
         first_state(request, tx.now),
@@ -166,14 +173,34 @@ def next_due(tx: Transaction) -> datetime | None:
     return None if row is None or row[0] is None else from_micros(row[0])
 
 
-def lanes(tx: Transaction, most: int = 256) -> list[Lane]:
-    """The lanes in which runs wait for a worker."""
-    return [Lane(queue, number) for queue, number in tx.rows("lanes", {"most": most})]
+def unfinished_of(tx: Transaction, job: int, most: int) -> list[int]:
+    """Runs of a job that wait, or run and are not being ended, at most so many."""
+    return [row[0] for row in tx.rows("unfinished_of", {"job": job, "most": most})]
 
 
-def waiting(tx: Transaction, most: int) -> int:
-    """How many runs wait for a worker, counted up to `most`."""
-    row = tx.row("waiting", {"most": most})
+def waiting_queues(tx: Transaction, after: str, most: int) -> list[str]:
+    """The first `most` queues after a name in which runs wait, those aside included."""
+    return [row[0] for row in tx.rows("waiting_queues", {"after": after, "most": most})]
+
+
+def open_lanes(tx: Transaction, queue: str, full: Collection[int], most: int) -> list[int]:
+    """Of a queue the common lane and the `most` best other ones that are not full, as far as runs wait in them.
+
+    The best so many runs of all lanes are among theirs. What is full costs a look each, what stands aside nothing.
+    """
+    common = [0] if tx.row("common_lane", {"queue": queue}) else []
+    bindings = {"queue": queue, "full": json.dumps([*full]), "most": most}
+    return common + [row[0] for row in tx.rows("best_lanes", bindings)]
+
+
+def running_limits(tx: Transaction, jobs: Collection[int]) -> dict[int, int]:
+    """How many runs may be under way of those of these jobs that have a limit."""
+    return dict(tx.rows("running_limits", {"jobs": json.dumps([*jobs])})) if jobs else {}
+
+
+def waiting(tx: Transaction, queue: str, lane: int, most: int) -> int:
+    """How many runs wait in a lane, counted up to `most`."""
+    row = tx.row("waiting", {"queue": queue, "lane": lane, "most": most})
     return int(row[0]) if row else 0
 
 

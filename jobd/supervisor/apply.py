@@ -5,17 +5,33 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from jobd.core.errors import Conflict, NotFound, TooLarge
-from jobd.core.intents import Accepted, Actor, CancelRun, DropDead, Intent, RetryDead, RetryRun, Submit
+from jobd.core.intents import (
+    Accepted,
+    Actor,
+    CancelJob,
+    CancelRun,
+    DropDead,
+    Handled,
+    Intent,
+    Pause,
+    Resume,
+    RetryDead,
+    RetryRun,
+    SkipNext,
+    Submit,
+)
 from jobd.core.model import RunRequest
 from jobd.core.states import RunState
-from jobd.store import runs
+from jobd.store import holds, runs
 from jobd.store.connection import Transaction
-from jobd.supervisor import again
+from jobd.supervisor import again, hold
 from jobd.supervisor.accept import Families, accept, accept_family, brings_others, check_dependencies, check_jobs
 from jobd.supervisor.aftermath import Aftermath
 from jobd.supervisor.cancel import cancel_run
 from jobd.supervisor.catalogs import InForce
 
+MOST_CANCELLED = 1000
+"""Runs that one transaction cancels of a job; whoever asked for more asks again."""
 MOST_RUNS = 20_000
 """Runs of one submission at most, those included that workflows bring along."""
 
@@ -80,6 +96,17 @@ def cancel(tx: Transaction, intent: CancelRun, after: Aftermath) -> RunState:
     raise Conflict(f"run {intent.run} has ended {known[0]}; only a run that waits or runs can be cancelled")
 
 
+def cancel_job(tx: Transaction, intent: CancelJob, after: Aftermath) -> Handled:
+    """End the runs of a job that wait or run, in force or not, at most `MOST_CANCELLED` in one transaction."""
+    job = holds.job_id(tx, intent.job)
+    if job is None:
+        raise NotFound(f"there is no job {intent.job}, and never was")
+    found = runs.unfinished_of(tx, job, MOST_CANCELLED)
+    reason = f"cancelled by {intent.actor.user} with every run of the job"
+    ended = [run for run in found if cancel_run(tx, run, reason, after)]
+    return Handled(tuple(ended), is_partial=len(found) == MOST_CANCELLED)
+
+
 def answer(
     tx: Transaction,
     intent: Intent,
@@ -88,17 +115,27 @@ def answer(
     after: Aftermath,
 ) -> object:
     """The answer to an intent; an error that concerns its sender alone is an answer too."""
+    said: object = None
     try:
         match intent:
             case Submit():
-                return submit(tx, intent, in_force, most_queued, after)
+                said = submit(tx, intent, in_force, most_queued, after)
             case CancelRun():
-                return cancel(tx, intent, after)
+                said = cancel(tx, intent, after)
+            case CancelJob():
+                said = cancel_job(tx, intent, after)
             case RetryRun():
-                return again.retry(tx, intent)
+                said = again.retry(tx, intent)
             case RetryDead():
-                return again.retry_dead(tx, intent)
+                said = again.retry_dead(tx, intent)
             case DropDead():
-                return again.drop_dead(tx, intent)
+                said = again.drop_dead(tx, intent)
+            case Pause():
+                hold.pause(tx, intent, in_force, after)
+            case Resume():
+                said = hold.resume(tx, intent, in_force, after)
+            case SkipNext():
+                said = hold.skip_next(tx, intent, in_force)
     except (NotFound, Conflict, TooLarge) as error:
-        return error
+        said = error
+    return said

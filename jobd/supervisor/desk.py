@@ -108,9 +108,9 @@ class Desk:
         if job is not None and job not in keeper.in_force:
             raise NotFound(f'there is no job "{job}"')
         jobs = keeper.in_force.values() if job is None else [keeper.in_force[job]]
-        return await upcoming.coming(
-            jobs, keeper.engine.agenda.at, upcoming.remark, count, datetime.now(UTC), start, end
-        )
+        now = datetime.now(UTC)
+        remark = upcoming.remarks(keeper.history.holds(job), now)
+        return await upcoming.coming(jobs, keeper.engine.agenda.at, remark, count, now, start, end)
 
     def why_job(self, name: str, at: str | None) -> Mapping[str, Any]:
         return self._reasons.of_job(name, at)

@@ -7,7 +7,7 @@ from datetime import datetime
 from jobd.core import events, retry
 from jobd.core.model import Ending, Finished, Job
 from jobd.core.states import Outcome, RunState
-from jobd.store import dead, runs
+from jobd.store import dead, holds, runs
 from jobd.store.connection import Transaction
 from jobd.store.runs import UnderWay
 from jobd.supervisor.aftermath import Aftermath
@@ -77,8 +77,10 @@ def _settle(tx: Transaction, finished: Finished, run: UnderWay, job: Job | None,
             next_at = at
         case retry.Succeed():
             _end(tx, finished, run, RunState.SUCCEEDED, ending.error, after)
+            _break(tx, run, job, after, succeeded=True)
         case retry.Fail(reason=reason):
             _end(tx, finished, run, RunState.FAILED, reason, after)
+            _break(tx, run, job, after, succeeded=False)
             if job is None or job.dead_letter:
                 dead.bury(tx, finished.key.run, reason)
         case retry.CancelIt(reason=reason):
@@ -108,6 +110,18 @@ def _end(
             reason=reason or "",
         )
     )
+
+
+def _break(tx: Transaction, run: UnderWay, job: Job | None, after: Aftermath, *, succeeded: bool) -> None:
+    """Open or close the circuit of a job that has a breaker, by how its run ended for good."""
+    if job is None or job.circuit_breaker is None or run.job == 0:
+        return
+    known = holds.circuit_of(tx, run.job)
+    now = known.after(job.circuit_breaker, tx.now, succeeded=succeeded)
+    if now != known:
+        holds.note_circuit(tx, run.job, now)
+    if now.until != known.until:
+        after.events.append(events.CircuitChanged(run.job_name, tx.now, now.failures, now.until))
 
 
 def _duration(ending: Ending, reserved_at: datetime, now: datetime) -> float:

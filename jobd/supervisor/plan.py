@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Collection, Container, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from jobd.core import due, events
+from jobd.core.holds import EVERYTHING, Holds, Pause
 from jobd.core.model import RunRequest
 from jobd.core.retry import default_max_attempts
-from jobd.store import jobs, recovery, runs
+from jobd.store import holds, jobs, recovery, runs
 from jobd.store.connection import Transaction
 from jobd.supervisor.accept import Families, accept, accept_family
 from jobd.supervisor.aftermath import Aftermath
@@ -39,7 +40,7 @@ def stirred(happened: Iterable[events.Event], in_force: Mapping[str, InForce]) -
 
 def plan(
     tx: Transaction,
-    names: Iterable[str],
+    names: Collection[str],
     in_force: Mapping[str, InForce],
     host: Host,
     after: Aftermath,
@@ -51,7 +52,9 @@ def plan(
 
     `corrected` says that the clock jumped by hours meanwhile.
     """
-    sheet = Sheet(tx, in_force, after)
+    sheet, everything = Sheet(tx, in_force, after), None
+    if names:
+        everything = holds.of_queues(tx.rows).get(EVERYTHING)
     for name in names:
         job = in_force.get(name)
         if job is None or job.timetable is None:
@@ -59,17 +62,27 @@ def plan(
             continue
         timing = jobs.timing(tx, job.ref.job, name)
         if timing is not None:
-            _plan_job(sheet, job, timing, host, since=since, corrected=corrected)
+            _plan_job(sheet, job, timing, host, everything=everything, since=since, corrected=corrected)
     sheet.write()
 
 
-def _plan_job(sheet: Sheet, job: InForce, timing: jobs.Timing, host: Host, *, since: datetime, corrected: bool) -> None:
+def _plan_job(
+    sheet: Sheet,
+    job: InForce,
+    timing: jobs.Timing,
+    host: Host,
+    *,
+    everything: Pause | None,
+    since: datetime,
+    corrected: bool,
+) -> None:
     assert job.timetable is not None
     tx = sheet.tx
     standing = due.current(job.timetable, standing_of(timing, host), tx.now)
-    plan = _planned(tx, job, standing, since=since, corrected=corrected)
+    held = holds.of_job(tx, job.ref.job, everything)
+    plan = _planned(tx, job, standing, held, since=since, corrected=corrected)
     if len(plan.slots) > 1 and (decided := jobs.decided(tx, job.ref.job, plan.slots[0].slot)):
-        plan = _planned(tx, job, standing, since=since, corrected=corrected, decided=decided)
+        plan = _planned(tx, job, standing, held, since=since, corrected=corrected, decided=decided)
     for decision in plan.slots:
         sheet.decide(job, decision)
     jobs.move_watermark(tx, job.ref.job, plan.watermark, plan.last_slot, next_slot=plan.next_at, boot_id=host.boot_id)
@@ -80,6 +93,7 @@ def _planned(
     tx: Transaction,
     job: InForce,
     standing: due.Standing,
+    held: Holds,
     *,
     since: datetime,
     corrected: bool,
@@ -93,6 +107,7 @@ def _planned(
         standing,
         tx.now,
         due.Active(active.waiting, active.running, job.job.max_running, active.from_slots),
+        bar=lambda slot: held.bar(slot, tx.now),
         corrected=corrected,
         decided=decided,
         since=since,

@@ -7,6 +7,7 @@ from typing import Any
 
 from jobd.core import zones
 from jobd.core.errors import Invalid, NotFound
+from jobd.core.holds import EVERYTHING, CircuitState, Pause
 from jobd.core.model import Job
 from jobd.core.names import closest
 from jobd.core.reasons import run_in
@@ -17,7 +18,7 @@ from jobd.core.states import RunState
 from jobd.core.wall import Meant, meant
 from jobd.definitions.catalog import Catalog
 from jobd.observe.why import jobs, runs, slots
-from jobd.observe.why.findings import Blocker, Finding, Host, clock, shape
+from jobd.observe.why.findings import Blocker, Finding, Hold, Host, clock, shape
 from jobd.observe.why.recorded import SlotFacts
 from jobd.supervisor.catalogs import InForce
 from jobd.supervisor.keeper import Keeper
@@ -75,6 +76,7 @@ class Reasons:
             job_limit=limit,
             job_running=history.active_of(run.job)[1] if limit is not None else (),
             ahead=history.ahead_of(run),
+            holds=self._holds(None if run.adhoc else run.job, run.queue),
         )
 
     def _worker_of(self, run: int) -> int | None:
@@ -99,6 +101,7 @@ class Reasons:
             waits=self._run(waits) if waits else None,
             newest=newest[0] if newest else None,
             on_boot=job.timetable is not None and job.timetable.has_boot,
+            holds=self._holds(name, job.job.queue),
             problems=_problems(keeper.library.catalog, job.defined.file),
         )
 
@@ -115,6 +118,23 @@ class Reasons:
             raise NotFound(f'there is no job "{name}"' + (f' (did you mean "{near}"?)' if near else ""))
         when = clock(known.removed_at, self._host(None).zone)
         return Finding("removed", f"it is defined nowhere since {when}: its history stays, but it does not fire")
+
+    def _holds(self, job: str | None, queue: str) -> tuple[Hold, ...]:
+        """The pauses in force and the open circuit that keep a job, or a run of a queue, from starting."""
+        history, now = self._keeper.history, datetime.now(UTC)
+        queues, known = history.paused_queues(), history.holds(job).get(job) if job else None
+        found = [_paused("queue", EVERYTHING, queues.get(EVERYTHING))]
+        if job is not None and known is not None:
+            found.append(_paused("job", job, known.pause))
+            if known.circuit.state(now) is not CircuitState.CLOSED:
+                found.append(Hold("job", job, "circuit", until=known.circuit.until))
+        found.append(_paused("queue", queue, queues.get(queue)))
+        return tuple(hold for hold in found if hold is not None)
+
+    def _bar(self, name: str, timetable: Timetable, at: datetime) -> str | None:
+        """Why a slot is going to be kept back, as things are now."""
+        known = self._keeper.history.holds(name).get(name)
+        return timetable.bar(at) or (known.bar(at, datetime.now(UTC)) if known else None)
 
     # Slots
 
@@ -145,7 +165,7 @@ class Reasons:
             later=later[0] if later else None,
             previous_due=_previous(timetable, known, asked.at),
             next_due=timetable.next_after(asked.at, _anchor(known)) if timetable else None,
-            bar=timetable.bar(due) if timetable and due else None,
+            bar=self._bar(name, timetable, due) if timetable and due else None,
             remark=timetable.remark(due) if timetable and due else "",
         )
 
@@ -196,6 +216,12 @@ def _anchor(known: Remembered) -> datetime:
 def _unknown() -> Remembered:
     now = datetime.now(UTC)
     return Remembered(now, now, None, None)
+
+
+def _paused(kind: str, name: str, pause: Pause | None) -> Hold | None:
+    if pause is None or not pause.in_force:
+        return None
+    return Hold(kind, name, "paused", pause.by, pause.note, pause.at, pause.until)
 
 
 def _problems(catalog: Catalog, file: str) -> tuple[str, ...]:

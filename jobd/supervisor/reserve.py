@@ -7,11 +7,12 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from jobd.core import allot, events, parents
+from jobd.core.holds import EVERYTHING
 from jobd.core.model import AttemptKey, Ending, Finished, Job
 from jobd.core.pace import Pace
 from jobd.core.spans import show_size
 from jobd.core.states import Outcome
-from jobd.store import edges, jobs, runs
+from jobd.store import edges, holds, runs
 from jobd.store.connection import Transaction
 from jobd.store.runs import Reserved
 from jobd.supervisor.aftermath import Aftermath
@@ -20,6 +21,7 @@ from jobd.work.pool import Seat
 from jobd.work.wire import Order, order_of
 
 _MOST_WANTED = 64
+_MOST_QUEUES = 4096
 
 Places = Callable[[], Sequence[Seat]]
 """Looks for places to wait at workers, each behind another order."""
@@ -45,10 +47,10 @@ class Reservation:
         hiring: bool,
     ) -> None:
         """Fill the seats with the best waiting runs that may start, and places behind them with quick ones."""
-        waiting = runs.lanes(tx)
+        running = runs.running(tx)
+        waiting = self._waiting(tx, running, max(len(seats), _MOST_WANTED))
         if not waiting:
             return
-        running = runs.running(tx)
         rooms = self._rooms(tx, waiting, running, 2**31)
         taken: list[Reserved] = []
         ordered = allot.turns(rooms, self._last_queue)
@@ -71,6 +73,22 @@ class Reservation:
         self._start(tx, filled, specs, after)
         if rooms and len(taken) == len(seats):
             after.wanted = self._wanted(tx, rooms) if hiring else 1
+
+    def _waiting(self, tx: Transaction, running: Mapping[allot.Lane, int], most: int) -> list[allot.Lane]:
+        """The lanes in which a run may wait that could start: nothing keeps their queue back, and they are not full."""
+        queues = runs.waiting_queues(tx, "", _MOST_QUEUES)
+        paused = holds.paused_queues(tx) if queues else set()
+        if EVERYTHING in paused:
+            return []
+        used = allot.by_number(running)
+        limits = runs.running_limits(tx, used)
+        full = [number for number, limit in limits.items() if used[number] >= limit]
+        return [
+            allot.Lane(queue, number)
+            for queue in queues
+            if queue not in paused
+            for number in runs.open_lanes(tx, queue, full, most)
+        ]
 
     def _behind(
         self,
@@ -103,18 +121,23 @@ class Reservation:
     @staticmethod
     def _wanted(tx: Transaction, rooms: Sequence[allot.Room]) -> int:
         """How many runs wait that could start if there were workers for them, counted up to a bound."""
-        return min(sum(room.most for room in rooms), runs.waiting(tx, _MOST_WANTED))
+        wanted = 0
+        for room in rooms:
+            in_room = 0
+            for number, free in room.lanes:
+                bound = min(free, room.most - in_room, _MOST_WANTED - wanted - in_room)
+                if bound <= 0:
+                    break
+                in_room += runs.waiting(tx, room.queue, number, bound)
+            wanted += in_room
+        return wanted
 
     def _rooms(
         self, tx: Transaction, waiting: Sequence[allot.Lane], running: Mapping[allot.Lane, int], seats: int
     ) -> list[allot.Room]:
-        return allot.room(
-            waiting,
-            running,
-            self.limits.get,
-            lambda job: _job_limit(tx, job),
-            seats,
-        )
+        limits = runs.running_limits(tx, {lane.number for lane in waiting if lane.number > 0})
+        # A lane whose job has lost its limit meanwhile is emptied by whoever took it away; until then it is careful.
+        return allot.room(waiting, running, self.limits.get, lambda job: limits.get(job, 1), seats)
 
     @staticmethod
     def _start(tx: Transaction, pairs: Sequence[tuple[Reserved, Seat]], specs: Specs, after: Aftermath) -> None:
@@ -138,12 +161,6 @@ def _count(running: dict[allot.Lane, int], got: Sequence[Reserved]) -> None:
     for run in got:
         lane = allot.Lane(run.queue, run.lane)
         running[lane] = running.get(lane, 0) + 1
-
-
-def _job_limit(tx: Transaction, job: int) -> int | None:
-    """The limit of a job by its newest definition; a lane of its own without a readable one takes one run at a time."""
-    definition = jobs.definition_of(tx, job)
-    return 1 if definition is None else definition.running_limit
 
 
 def _order(run: Reserved, job: Job, handed: str) -> Order:

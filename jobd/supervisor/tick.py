@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from jobd.store import runs, versions
+from jobd.store import holds, runs, versions
 from jobd.store.connection import Transaction
 from jobd.supervisor import apply, catalogs
 from jobd.supervisor.aftermath import Aftermath
@@ -14,6 +14,7 @@ from jobd.supervisor.catalogs import AdoptCatalog, Host, InForce
 from jobd.supervisor.expire import expire
 from jobd.supervisor.finalize import finalize
 from jobd.supervisor.follow import follow
+from jobd.supervisor.hold import release, try_again
 from jobd.supervisor.inbox import Batch
 from jobd.supervisor.plan import carry, plan, stirred
 from jobd.supervisor.reserve import Places, Reservation
@@ -72,6 +73,7 @@ def tick(tx: Transaction, rules: Rules, batch: Batch, moment: Moment) -> Afterma
     answer(tx, rules, batch, after)
     # What was adopted just now holds for the slots of this tick already.
     in_force = after.change.in_force if after.change is not None else rules.in_force
+    release(tx, after)
     is_in_time = expire(tx, after)
     follow(tx, after)
     names = dict.fromkeys((*moment.due, *stirred(after.events, in_force)))
@@ -81,9 +83,10 @@ def tick(tx: Transaction, rules: Rules, batch: Batch, moment: Moment) -> Afterma
     plan_again = stirred(after.events[told:], in_force)
     plan(tx, plan_again, in_force, rules.host, after, since=moment.since, corrected=moment.corrected)
     runs.promote(tx)
+    try_again(tx, after)
     if is_in_time and not moment.draining:
         rules.reservation.reserve(tx, moment.seats, moment.places, rules.specs, after, hiring=moment.hiring)
-    after.next_due = runs.next_due(tx)
+    after.next_due = min(filter(None, (runs.next_due(tx), holds.next_release(tx))), default=None)
     return after
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from heapq import heapify, heappop, heappush
 
 from jobd.control.ports import Coming
+from jobd.core.holds import Holds
 from jobd.supervisor.catalogs import InForce
 
 _AT_ONCE = 200
@@ -63,7 +64,12 @@ def _first(job: InForce, planned: datetime | None, now: datetime, start: datetim
     return job.timetable.next_after(start, planned or start)
 
 
-def remark(job: InForce, at: datetime) -> str:
-    """What a person should know of a coming slot, in phrases; mostly nothing."""
-    assert job.timetable is not None
-    return job.timetable.remark(at)
+def remarks(holds: Mapping[str, Holds], now: datetime) -> Remark:
+    """What a person should know of coming slots, in phrases: a moved clock, jitter, what keeps them back."""
+
+    def remark(job: InForce, at: datetime) -> str:
+        assert job.timetable is not None
+        known = holds.get(job.job.name)
+        return "; ".join(filter(None, (job.timetable.remark(at), known.bar(at, now) if known else None)))
+
+    return remark

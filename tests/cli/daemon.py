@@ -187,4 +187,4 @@ def status(*jobs: dict[str, Any], **changes: Any) -> dict[str, Any]:
         containment="cgroup",
         timezone="UTC",
     )
-    return shapes.overview(replace(seen, **changes)) | {"jobs": list(jobs), "queues": []}
+    return shapes.overview(replace(seen, **changes)) | {"jobs": list(jobs), "queues": [], "paused": None}

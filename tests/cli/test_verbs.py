@@ -282,3 +282,41 @@ def test_a_dead_letter_is_listed_retried_and_dropped(live: Live) -> None:
     shown = live.json("dead", "show", str(run))["dead_letters"]
     assert [one["action"] for one in shown] == ["retried", "dropped"]
     assert live.ctl("dead", "drop").returncode == 2
+
+
+def test_a_paused_job_waits_says_why_and_goes_on_when_resumed(live: Live) -> None:
+    assert "is paused" in live.ctl("pause", "hello", "--until", "1h", "--note", "a test").stdout
+    try:
+        run = live.json("run", "hello")["id"]
+        assert live.json("show", str(run))["state"] == "queued"
+        assert "paused" in live.ctl("status").stdout
+        reason = live.json("why", str(run))
+        assert (reason["reason"], "a test" in reason["detail"]) == ("paused", True)
+    finally:
+        live.ctl("resume", "hello")
+    assert live.ctl("wait", str(run)).returncode == 0
+
+
+def test_a_slot_to_come_is_skipped_and_shown_so(live: Live) -> None:
+    said = live.json("skip-next", "nightly")
+    first = live.json("next", "nightly", "-n", "1")["items"][0]
+    assert first["at"] == said["slots"][0]
+    assert "skip" in first["remark"]
+    assert live.json("skip-next", "nightly", "--undo")["slots"] == said["slots"]
+
+
+def test_everything_can_be_paused_and_a_queue(live: Live) -> None:
+    live.ctl("pause", "--all")
+    assert "everything is paused" in live.ctl("status").stdout
+    live.ctl("resume", "--all")
+    live.ctl("pause", "--queue", "default", "--note", "for a test")
+    assert "for a test" in live.ctl("status").stdout
+    live.ctl("resume", "--queue", "default")
+    assert live.ctl("pause").returncode == 2
+
+
+def test_every_run_of_a_job_is_cancelled(live: Live) -> None:
+    runs = [live.json("run", "long")["id"] for _ in range(3)]
+    assert "3 runs of long are cancelled" in live.ctl("cancel", "--job", "long").stdout
+    for run in runs:
+        assert live.ctl("wait", str(run)).returncode != 0

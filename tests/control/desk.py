@@ -14,7 +14,9 @@ from jobd.control.connections import Limits
 from jobd.control.listen import bind
 from jobd.control.ports import Coming, DefinedJob, Overview, Policy, QueueLimits, Reloaded, WorkerView
 from jobd.control.reception import Reception, receive
+from jobd.core import intents
 from jobd.core.errors import Conflict, JobdError, NotFound
+from jobd.core.holds import Pause
 from jobd.core.intents import Accepted, CancelRun, DropDead, Handled, Intent, RetryDead, RetryRun, Submit
 from jobd.core.model import Command, Job, RetryPolicy, RunRequest, Schedule
 from jobd.core.records import (
@@ -101,6 +103,7 @@ class Wakes:
 class MemoryReads:
     records: dict[int, RunRecord] = field(default_factory=dict)
     tries: dict[int, list[AttemptRecord]] = field(default_factory=dict)
+    pauses: dict[str, Pause] = field(default_factory=dict)
 
     def run(self, run: int) -> RunRecord | None:
         return self.records.get(run)
@@ -142,6 +145,9 @@ class MemoryReads:
             states = counts.setdefault(one.queue, {})
             states[one.state] = states.get(one.state, 0) + 1
         return {name: QueueFigures(name, states, None, 0, 0, 0, None) for name, states in counts.items()}
+
+    def paused_queues(self) -> dict[str, Pause]:
+        return dict(self.pauses)
 
     def dead_letters(self, which: DeadFilter) -> tuple[list[DeadLetter], int | None]:
         found = [
@@ -240,6 +246,12 @@ class MemoryDesk:
                 if not self.reads.records[run].state.is_final:
                     raise Conflict(f"run {run} is {self.reads.records[run].state}; only a final run is retried")
                 return self.move(run, RunState.QUEUED)
+            case intents.Resume(name=held):
+                return self.reads.pauses.pop(held, None) is not None
+            case intents.SkipNext():
+                return [NOW]
+            case intents.CancelJob():
+                return Handled((1, 2))
             case RetryDead(which=which) | DropDead(which=which):
                 return Handled(which.runs)
 

@@ -71,7 +71,7 @@ def test_a_reader_cannot_write(store: Store) -> None:
 def test_a_reader_sees_what_is_committed_and_nothing_else(store: Store) -> None:
     reader = History(store.path)
     with store.transaction() as tx:
-        tx.run("adopt_job", {"name": "half", "spec": None, "file": "f", "now": 0, "boot": ""})
+        tx.run("adopt_job", {"name": "half", "spec": None, "file": "f", "now": 0, "boot": "", "limit": None})
         assert "half" not in reader.standings()
     assert "half" in reader.standings()
 

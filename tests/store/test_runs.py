@@ -153,7 +153,8 @@ def test_a_lane_without_room_is_passed_over(store: Store) -> None:
     assert store.state(second) is RunState.QUEUED
     with store.transaction() as tx:
         assert runs.running(tx) == {Lane("default", lane): 1, Lane("default", 0): 1}
-        assert runs.lanes(tx) == [Lane("default", lane)]
+        assert runs.open_lanes(tx, "default", [], 9) == [lane]
+        assert runs.open_lanes(tx, "default", [lane], 9) == []
 
 
 def test_every_lane_in_which_runs_wait_is_found(store: Store) -> None:
@@ -163,18 +164,33 @@ def test_every_lane_in_which_runs_wait_is_found(store: Store) -> None:
         store.submit(definition, 3)
         expected.add(Lane(definition.queue, store.adopt(definition).job if definition.max_running else 0))
     with store.transaction() as tx:
-        found = runs.lanes(tx)
+        queues = runs.waiting_queues(tx, "", 100)
+        found = [Lane(queue, number) for queue in queues for number in runs.open_lanes(tx, queue, [], 100)]
+        assert queues == [f"q{number}" for number in range(5)]
+        assert runs.waiting_queues(tx, "q1", 2) == ["q2", "q3"]
         assert set(found) == expected
         assert len(found) == len(expected)
-        assert runs.waiting(tx, 1000) == 36
-        assert runs.waiting(tx, 5) == 5
+        assert sum(runs.waiting(tx, lane.queue, lane.number, 1000) for lane in found) == 36
+        assert runs.waiting(tx, found[0].queue, found[0].number, 2) == 2
+
+
+def test_the_best_lanes_come_first_and_none_that_is_full(store: Store) -> None:
+    lanes = []
+    for priority in (0, 5, -5, 9):
+        definition = job(f"p{priority}", max_running=1)
+        store.submit(definition, priority=priority)
+        lanes.append(store.adopt(definition).job)
+    with store.transaction() as tx:
+        assert runs.open_lanes(tx, "default", [], 2) == [lanes[3], lanes[1]]
+        assert runs.open_lanes(tx, "default", [lanes[3]], 2) == [lanes[1], lanes[0]]
+        assert runs.running_limits(tx, lanes) == dict.fromkeys(lanes, 1)
 
 
 def test_a_job_that_gets_a_limit_takes_its_waiting_runs_along(store: Store) -> None:
     store.submit(job(), 2)
     ref = store.adopt(job(max_running=1))
     with store.transaction() as tx:
-        assert runs.lanes(tx) == [Lane("default", ref.job)]
+        assert runs.open_lanes(tx, "default", [], 9) == [ref.job]
 
 
 # Attempts

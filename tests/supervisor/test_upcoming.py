@@ -16,7 +16,9 @@ def coming(
     engine: Stage, count: int, start: datetime | None = None, end: datetime | None = None
 ) -> list[tuple[datetime, str]]:
     jobs, planned = engine.engine.rules.in_force.values(), engine.engine.agenda.at
-    found = asyncio.run(upcoming.coming(jobs, planned, upcoming.remark, count, engine.clock.now(), start, end))
+    found = asyncio.run(
+        upcoming.coming(jobs, planned, upcoming.remarks({}, engine.clock.now()), count, engine.clock.now(), start, end)
+    )
     return [(one.at, one.job) for one in found]
 
 

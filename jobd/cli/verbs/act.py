@@ -8,12 +8,18 @@ from jobd.cli.exits import Exit
 from jobd.cli.session import Session, verb
 from jobd.cli.terminal import complain
 from jobd.core.errors import JobdError
+from jobd.core.names import counted
 
 
-@verb(example="jobd-ctl cancel 42 43")
-@click.argument("runs", metavar="RUN...", nargs=-1, required=True, type=click.IntRange(1))
-def cancel(session: Session, runs: tuple[int, ...]) -> Exit:
+@verb(example="jobd-ctl cancel 42 43\njobd-ctl cancel --job import-feed")
+@click.argument("runs", metavar="[RUN]...", nargs=-1, type=click.IntRange(1))
+@click.option("--job", metavar="JOB", help="Every run of this job, defined any more or not.")
+def cancel(session: Session, runs: tuple[int, ...], job: str | None) -> Exit:
     """End runs: at once if they wait, by ending their processes if they run."""
+    if bool(runs) == (job is not None):
+        raise click.UsageError("name RUNs, or give --job: one of these")
+    if job is not None:
+        return _all_of(session, job)
     return _each(session, runs, "cancel", {"running": "is being ended"})
 
 
@@ -22,6 +28,21 @@ def cancel(session: Session, runs: tuple[int, ...]) -> Exit:
 def retry(session: Session, runs: tuple[int, ...]) -> Exit:
     """Queue failed or cancelled runs again; their attempts are counted on."""
     return _each(session, runs, "retry", {})
+
+
+def _all_of(session: Session, job: str) -> Exit:
+    """End every run of a job, asked again while there are more."""
+    ended: list[int] = []
+    while True:
+        said = session.post(f"/v1/jobs/{session.path(job)}/cancel")
+        ended += said["runs"]
+        if not (said["is_partial"] and said["runs"]):
+            break
+    if session.wants_json:
+        session.emit({"job": job, "runs": ended})
+    else:
+        session.say(f"{counted(len(ended), 'run')} of {job} {'is' if len(ended) == 1 else 'are'} cancelled")
+    return Exit.OK
 
 
 def _each(session: Session, runs: tuple[int, ...], action: str, words: dict[str, str]) -> Exit:

@@ -21,7 +21,7 @@ def queues(session: Session) -> Exit:
         limit = queue["max_running"]
         rows.append(
             [
-                queue["name"],
+                Cell(f"{queue['name']} (paused)" if queue["paused"] else queue["name"]),
                 f"{queue['processing']}/{limit}" if limit else str(queue["processing"]),
                 str(queue["pending"]),
                 lasted(oldest),

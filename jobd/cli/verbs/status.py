@@ -8,11 +8,12 @@ from typing import Any
 import click
 
 from jobd.cli.exits import Exit
-from jobd.cli.render import compact, ending, fields, when, word
+from jobd.cli.render import compact, ending, fields, held, when, word
 from jobd.cli.session import Session, columns, verb
 from jobd.cli.table import Cell
 from jobd.cli.terminal import Tone
 from jobd.cli.times import instant, lasted, told
+from jobd.core.names import counted
 
 
 @verb(example="jobd-ctl status\njobd-ctl status nightly-backup && echo 'the last backup is good'")
@@ -37,6 +38,11 @@ def _show(session: Session, seen: dict[str, Any]) -> None:
     session.say(_headline(seen))
     for entry in seen["degraded"]:
         session.paint(f"degraded: {entry['reason']}: {entry['detail']}", Tone.BAD)
+    if seen["paused"]:
+        session.paint(f"everything is {held(seen['paused'])} (jobd-ctl resume --all)", Tone.NOTE)
+    for queue in seen["queues"]:
+        if queue["paused"]:
+            session.paint(f"queue {queue['name']} is {held(queue['paused'])}", Tone.NOTE)
     for problem in seen["problems"]:
         session.paint(f"problem: {problem}", Tone.NOTE)
     session.say()
@@ -81,9 +87,21 @@ def job_table(session: Session, jobs: list[dict[str, Any]], now: datetime) -> No
 def _next(job: dict[str, Any], now: datetime) -> str:
     if not job["enabled"]:
         return "disabled"
+    if job["paused"]:
+        return f"paused until {told(job['paused']['until'], now)}" if job["paused"]["until"] else "paused"
+    if job["circuit"] and job["circuit"]["open"]:
+        return "circuit open"
     if job.get("next_at"):
         return told(job["next_at"], now)
     return "-" if job["schedule"] else "on request"
+
+
+def _circuit(circuit: dict[str, Any] | None, now: datetime) -> str | None:
+    if circuit is None:
+        return None
+    if circuit["open"]:
+        return f"open, tries again {told(circuit['until'], now)}"
+    return f"closed, {counted(circuit['failures'], 'failure')} in a row" if circuit["failures"] else "closed"
 
 
 def _one(session: Session, name: str) -> Exit:
@@ -110,6 +128,8 @@ def job_lines(session: Session, job: dict[str, Any]) -> list[str]:
             ("schedule", job["schedule"]),
             ("time zone", job["timezone"]),
             ("next", _next(job, now)),
+            ("paused", held(job["paused"]) if job["paused"] else None),
+            ("circuit", _circuit(job["circuit"], now)),
             *((key, ", ".join(names)) for key, names in job.get("workflow", {}).items()),
             ("queue", f"{job['queue']}, priority {job['priority']}"),
             ("max_running", job.get("max_running")),

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from jobd.core.model import RetryPolicy
+from jobd.core.model import CircuitBreaker, RetryPolicy
 from jobd.definitions.schema.kinds import (
     AbsolutePath,
     Duration,
@@ -92,11 +92,20 @@ class Retry(Words):
         )
 
 
+class Circuit(Words):
+    failures: Annotated[int, whole(1, 10_000)] = 5
+    cooldown: Duration = 300.0
+
+    def breaker(self) -> CircuitBreaker:
+        return CircuitBreaker(self.failures, self.cooldown)
+
+
 class Retrying(Words):
     retry: Retry = Retry()
     success_exit_status: ExitStatuses = Field(default_factory=lambda: [0])
     retry_exit_status: ExitStatuses | None = None
     no_retry_exit_status: ExitStatuses = Field(default_factory=list)
+    circuit_breaker: Circuit | None = None
     on_lost: Literal["retry", "fail"] | None = None
     dead_letter: bool = True
 

@@ -34,6 +34,7 @@ class JobWords(Flow, Data, Execution, Retrying, Queueing, When, What, Identity):
             success_exit_status=tuple(self.success_exit_status),
             retry_exit_status=None if self.retry_exit_status is None else tuple(self.retry_exit_status),
             no_retry_exit_status=tuple(self.no_retry_exit_status),
+            circuit_breaker=None if self.circuit_breaker is None else self.circuit_breaker.breaker(),
             on_lost=self.on_lost,
             dead_letter=self.dead_letter,
             timeout_seconds=self.timeout,

@@ -12,7 +12,6 @@ _WORDS = {
     "unique": "submit with a key instead",
     "uses": "use a queue with max_running",
     "rate_limit": "use a queue with max_running",
-    "circuit_breaker": "take it out",
     "total_timeout": "bound it with timeout and retry.max_attempts",
     "env_file": "use env, or read the file in the command",
     "ionice": "start the command with ionice",
