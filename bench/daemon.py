@@ -39,7 +39,7 @@ class Daemon:
         client, deadline = Client(self.socket, timeout_seconds=_START_SECONDS), time.monotonic() + _START_SECONDS
         while True:
             try:
-                client.status()
+                client.version()
             except Unreachable as error:
                 if self.process.poll() is not None or time.monotonic() > deadline:
                     raise RuntimeError(f"jobd did not start: {self.log()}") from error

@@ -20,6 +20,8 @@ from jobd.core.records import JobStanding
 _TURN_SECONDS = 0.02
 """After so long, everything else has a turn."""
 _LOOK_EVERY = 64
+_KEPT_SECONDS = 60.0
+"""Where nobody has looked for so long, nothing is kept: it takes a kilobyte for each job."""
 
 
 @dataclass(slots=True)
@@ -27,6 +29,7 @@ class Listing:
     """Every job as a listing shows it. What it is made of comes as the same objects while nothing changes."""
 
     _kept: Mapping[str, tuple[DefinedJob, JobStanding | None, bytes]] = field(default_factory=dict)
+    _forgets: asyncio.TimerHandle | None = None
 
     async def jobs(self, desk: Desk) -> bytes:
         """A JSON array of all jobs, by name."""
@@ -41,8 +44,17 @@ class Listing:
             if count % _LOOK_EVERY == 0 and time.monotonic() > until:
                 await asyncio.sleep(0)
                 until = time.monotonic() + _TURN_SECONDS
-        self._kept = now
+        self._keep(now)
         return b"[" + b",".join([text for _, _, text in now.values()]) + b"]"
+
+    def _keep(self, jobs: Mapping[str, tuple[DefinedJob, JobStanding | None, bytes]]) -> None:
+        self._kept = jobs
+        if self._forgets is not None:
+            self._forgets.cancel()
+        self._forgets = asyncio.get_running_loop().call_later(_KEPT_SECONDS, self._forget)
+
+    def _forget(self) -> None:
+        self._kept, self._forgets = {}, None
 
 
 LISTING: web.AppKey[Listing] = web.AppKey("listing", Listing)

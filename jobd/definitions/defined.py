@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -56,7 +57,8 @@ def defined(job: Job, words: Node, document: Mapping[str, Any]) -> Defined:
         for key, node in leaves(words)
         if "\n" not in key and "\n" not in node.named_at.file
     )
-    return Defined(job, at.file, at.line, at.column, _compact(document), sources)
+    # Files that were made alike have their words in the same lines.
+    return Defined(job, at.file, at.line, at.column, _compact(document), sys.intern(sources))
 
 
 def _entry(key: str, place: Place, file: str) -> str:

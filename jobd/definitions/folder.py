@@ -99,16 +99,20 @@ def _sorted_out(entries: Sequence[os.DirEntry[str]], before: Mapping[str, Found]
     problems: dict[str, Problem] = {}
     ignored: list[str] = []
     for entry in entries:
-        main = entry.name.removesuffix(".d")
-        if main != entry.name and _READ.fullmatch(main):
+        name = entry.name
+        if (known := before.get(name)) is not None:
+            if (found := _as_before(entry, known)) is not None:
+                files[name] = found
+            continue
+        main = name.removesuffix(".d")
+        if main != name and _READ.fullmatch(main):
             try:
                 drop_ins[main] = _drop_ins(entry.path)
             except Malformed as malformed:
                 problems[main] = malformed.problems[0]
         elif (found := _found(entry)) is not None:
-            known = before.get(entry.name)
-            files[entry.name] = known if known is not None and known == found else found
-        elif _LOOKS_LIKE_YAML.search(entry.name) and not _LEFTOVER.search(entry.name):
+            files[name] = found
+        elif _LOOKS_LIKE_YAML.search(name) and not _LEFTOVER.search(name):
             ignored.append(entry.path)
     return Shelf(files, drop_ins, problems, tuple(ignored))
 
@@ -126,6 +130,16 @@ def _drop_ins(directory: str) -> dict[str, Found]:
     return found
 
 
+def _as_before(entry: os.DirEntry[str], known: Found) -> Found | None:
+    """A file that was listed before: the same object where nothing of it changed; None where it went away just now."""
+    try:
+        status = entry.stat(follow_symlinks=False)
+    except FileNotFoundError:
+        return None
+    stamp = _stamp(status)
+    return known if known.stamp == stamp else Found(entry.path, stamp)
+
+
 def _found(entry: os.DirEntry[str]) -> Found | None:
     """The file of an entry, if its name is one that is read and it is still there."""
     if not is_read(entry.name):
@@ -137,11 +151,20 @@ def _found(entry: os.DirEntry[str]) -> Found | None:
     return Found(entry.path, _stamp(status))
 
 
-def sources(shelves: Sequence[Shelf]) -> dict[str, Source]:
-    """The sources of several directories by file name; the later directory wins, for drop-ins one by one."""
+def sources(shelves: Sequence[Shelf], before: Mapping[str, Source] | None = None) -> dict[str, Source]:
+    """The sources of several directories by file name; the later directory wins, for drop-ins one by one.
+
+    `before` lends its values for those that are the same.
+    """
     found: dict[str, Source] = {}
     mains = {name: file for one in shelves for name, file in one.files.items()}
+    dressed = {name for one in shelves for name in (*one.drop_ins, *one.problems)}
     for name in sorted(mains):
+        known = before.get(name) if before else None
+        if name not in dressed:
+            is_same = known is not None and known.main is mains[name] and not known.drop_ins and not known.problems
+            found[name] = known if known is not None and is_same else Source(mains[name])
+            continue
         drop_ins = {inner: file for one in shelves for inner, file in one.drop_ins.get(name, {}).items()}
         problems = tuple(one.problems[name] for one in shelves if name in one.problems)
         found[name] = Source(mains[name], tuple(drop_ins[inner] for inner in sorted(drop_ins)), problems)

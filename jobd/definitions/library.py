@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -86,6 +86,9 @@ class Library:
         self._doubted_at: float | None = None
         self._wait: float | None = None
         self._scan: _Scan | None = None
+        self._degraded: list[_Doubt] = []
+        self._is_stale = False
+        """Whether the catalog does not say yet what the files do."""
         self.catalog = Catalog()
 
     @property
@@ -110,16 +113,22 @@ class Library:
         """
         if self._scan is None or budget_seconds is None:
             degraded = self._list()
-            sources = folder.sources([self._shelves[directory] for directory in self._directories])
+            shelves = [self._shelves[directory] for directory in self._directories]
+            sources = folder.sources(shelves, {name: kept.source for name, kept in self._kept.items()})
             self._scan, self._wait = _Scan(sources, iter(sources.items()), degraded), None
         scan, started = self._scan, self._monotonic()
         for name, source in scan.rest:
+            kept = self._kept.get(name)
+            if kept is not None and kept.source is source and not self._missing and not self._since:
+                continue  # as nearly all are, whenever one of thousands changed
             self._look_at(name, source, self._monotonic())
             if budget_seconds is not None and self._monotonic() - started > budget_seconds:
                 return self.catalog
         self._scan = None
         degraded = scan.degraded + self._let_go(scan.sources.keys(), self._monotonic())
-        self.catalog = assemble(self._contributions(degraded), self.catalog.jobs, [one for one, _ in degraded])
+        if self._is_stale or degraded != self._degraded:
+            self.catalog = assemble(self._contributions(degraded), self.catalog.jobs, [one for one, _ in degraded])
+            self._is_stale, self._degraded = False, degraded
         return self.catalog
 
     def remember(self, jobs: Iterable[Defined]) -> Catalog:
@@ -134,6 +143,7 @@ class Library:
             if kept.problems and not kept.jobs and known:
                 self._kept[name] = replace(kept, jobs=tuple(known))
         self.catalog = assemble(self._contributions(()), before)
+        self._is_stale = True
         return self.catalog
 
     def preview(self) -> Catalog:
@@ -141,6 +151,7 @@ class Library:
         other = Library(self._directories, self._rules, patience=NO_PATIENCE)
         other._kept = dict(self._kept)
         other._shelves = dict(self._shelves)
+        other._is_stale = True
         other.catalog = self.catalog
         return other.rescan()
 
@@ -148,6 +159,7 @@ class Library:
         """Take other directories or rules: the next rescan reads every file anew, a bad one keeps its last good."""
         if (tuple(directories), rules) != (self._directories, self._rules):
             self._directories, self._rules, self._scan = tuple(directories), rules, None
+            self._is_stale = True
             self._kept = {name: _Kept(_UNREAD, kept.jobs, kept.problems) for name, kept in self._kept.items()}
 
     def ignored(self) -> list[str]:
@@ -177,16 +189,17 @@ class Library:
         return failed
 
     def _look_at(self, name: str, source: Source, now: float) -> None:
-        self._missing.pop(name, None)
+        if self._missing.pop(name, None) is not None:
+            self._is_stale = True
         kept = self._kept.get(name)
-        if kept is not None and kept.source == source:
+        if kept is not None and (kept.source is source or kept.source == source):
             self._since.pop(name, None)
             return
         if (remaining := self._unsettled(name, source, now)) > 0:
             self._look_again_in(remaining)
             return
         try:
-            self._kept[name] = self._read(source, kept)
+            self._kept[name], self._is_stale = self._read(source, kept), True
             del self._since[name]
         except folder.Changed:
             self._since.pop(name)
@@ -226,11 +239,12 @@ class Library:
         except Malformed as malformed:
             return _Kept(source, kept.jobs if kept else (), malformed.problems)
 
-    def _let_go(self, present: Iterable[str], now: float) -> list[_Doubt]:
+    def _let_go(self, present: Set[str], now: float) -> list[_Doubt]:
         """Forget files that have been missing for long enough. Returns a reason to doubt it, if there is one."""
-        missing = self._kept.keys() - set(present)
+        missing = self._kept.keys() - present
         self._since = {name: since for name, since in self._since.items() if name in present}
         for name in missing:
+            self._is_stale |= name not in self._missing
             self._missing.setdefault(name, now)
         gone = [name for name in missing if now - self._missing[name] >= self._patience.absent]
         for name in missing - set(gone):
@@ -239,6 +253,7 @@ class Library:
             return [(("definitions_vanished", doubt), None)]
         for name in gone:
             del self._kept[name], self._missing[name]
+            self._is_stale = True
         return []
 
     def _doubt(self, gone: list[str], now: float) -> str | None:

@@ -6,6 +6,7 @@ stack on deep nesting, and aliases make small files large. What keys mean is lef
 
 from __future__ import annotations
 
+import sys
 from typing import Any, NamedTuple
 
 from yaml import YAMLError, events
@@ -17,6 +18,8 @@ from jobd.definitions.scalars import Octal, Scalar, resolve
 
 MAX_DEPTH = 32
 MAX_NODES = 10_000
+_SHORT = 40
+"""Characters of a text that is likely to be said again."""
 
 
 class Node(NamedTuple):
@@ -38,6 +41,11 @@ def parse(content: bytes, file: str) -> Node | None:
     Raises Malformed with the first problem; what follows it in the file cannot be trusted.
     """
     return _Tree(file).build(text_of(content, file))
+
+
+def _shared(text: str) -> str:
+    """The same text as one object: thousands of files say the same words, which stay in memory."""
+    return sys.intern(text) if len(text) <= _SHORT else text
 
 
 def plain(node: Node) -> Any:
@@ -123,7 +131,7 @@ class _Tree:
 
     def _scalar(self, event: Any) -> None:
         place = self._place(event)
-        text = event.value
+        text = _shared(event.value)
         if event.tag is not None:
             raise malformed(place, f"the tag {event.tag} is not allowed (write a plain value, or a quoted text)")
         if not event.implicit[0]:

@@ -1,7 +1,8 @@
 """Says when definitions may have changed, and keeps a library up to date by it.
 
 inotify is only a hint: it can lose events without a word and goes deaf when a directory is replaced. So directories are
-looked at twice a second for being the same, and everything is looked at anew every half minute.
+looked at twice a second for being the same, and everything is looked at anew every half minute, or, where that takes
+long because there are thousands of files, as often as a thousandth of the time allows.
 """
 
 from __future__ import annotations
@@ -23,6 +24,9 @@ _RESTART_SECONDS = 5.0
 _STEP_MS = 50
 """How often the watching thread wakes. A file must settle for longer anyway, and idle hosts should idle."""
 _BUDGET_SECONDS = 0.02
+_REST_FACTOR = 1000
+"""So many times as long as a scan took is the least until the next one that nothing hinted at."""
+_LONGEST_REST_SECONDS = 600.0
 
 _Identity = tuple[int, int] | None
 
@@ -41,15 +45,21 @@ async def follow(
     in slices of 20 ms, so that the loop stays quick.
     """
     hinted = asyncio.Event()
-    watching = asyncio.create_task(watch(directories, hinted.set, on_degraded, rescan_seconds=rescan_seconds))
-    last = library.catalog
+    last, took = library.catalog, 0.0
+
+    def rest() -> float:
+        return max(rescan_seconds, min(took * _REST_FACTOR, _LONGEST_REST_SECONDS))
+
+    watching = asyncio.create_task(watch(directories, hinted.set, on_degraded, rest))
     try:
         while not watching.done():
             # The clock decides as well as the hint: a file that was not settled is looked at again without one.
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(hinted.wait(), library.wait_seconds)
             hinted.clear()
+            began = time.monotonic()
             catalog = library.rescan(budget_seconds=_BUDGET_SECONDS)
+            took = time.monotonic() - began
             if catalog is not last and catalog != last:
                 on_catalog(catalog)
             last = catalog
@@ -65,10 +75,9 @@ async def watch(
     directories: Sequence[str],
     on_hint: Callable[[], None],
     on_degraded: Callable[[str], None],
-    *,
-    rescan_seconds: float = RESCAN_SECONDS,
+    rest: Callable[[], float] = lambda: RESCAN_SECONDS,
 ) -> None:
-    """Call `on_hint` when something in the directories may have changed, and every `rescan_seconds`, until cancelled.
+    """Call `on_hint` when something in the directories may have changed, and after each `rest`, until cancelled.
 
     Directories may be missing, come, go and be replaced. Where watching fails it is tried again, `on_degraded` says
     why, and hints come twice a second meanwhile.
@@ -92,7 +101,7 @@ async def watch(
                 degraded = False
                 on_degraded("")
             if degraded or now >= hint_at:
-                hint_at = now + (_LOOK_SECONDS if hint_at == 0.0 else rescan_seconds)
+                hint_at = now + (_LOOK_SECONDS if hint_at == 0.0 else rest())
                 on_hint()
             await asyncio.sleep(_LOOK_SECONDS)
     finally:

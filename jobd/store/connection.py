@@ -165,6 +165,10 @@ class Writer:
     def total_changes(self) -> int:
         return self._connection.raw.total_changes()
 
+    def release_memory(self) -> None:
+        """Give back what is kept only to be quick: the pages that were looked at last."""
+        self._connection.raw.pragma("shrink_memory")
+
     def checkpoint(self, *, truncate: bool) -> tuple[int, int]:
         """Move pages from the WAL into the database file; (frames in the WAL, frames moved).
 

@@ -172,6 +172,7 @@ async def _work(keeper: Keeper, zone_watch: ZoneWatch) -> None:
         f"{counted(len(keeper.engine.rules.in_force), 'job')} in force{where}"
     )
     keeper.engine.wake()
+    keeper.writer.release_memory()
     _settle_memory()
     ending = asyncio.create_task(drain.done())
     try:

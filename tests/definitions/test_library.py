@@ -413,3 +413,16 @@ def test_every_editor_changes_the_job_once_and_nothing_else(
     assert [change for change in changes if change != ((), (), ())] == [((), ("a",), ())]
     assert not any(catalog.problems for catalog in seen)
     assert seen[-1].jobs["a"].job.nice == 2
+
+
+def test_a_scan_that_finds_nothing_new_gives_the_same_catalog(tmp_path: Path) -> None:
+    library, path = Library([str(tmp_path)], patience=NO_PATIENCE), tmp_path / "a.yaml"
+    path.write_text("jobs: {one: {command: 'true'}}\n")
+    found = library.rescan()
+    assert library.rescan() is found
+    path.write_text("jobs: {other: {command: 'true'}}\n")
+    changed = library.rescan()
+    assert set(changed.jobs) == {"other"}
+    assert library.rescan() is changed
+    path.unlink()
+    assert library.rescan().jobs == {}
