@@ -12,7 +12,7 @@ import pytest
 
 from jobd.definitions.catalog import Catalog, diff
 from jobd.definitions.interpret import Rules, interpret
-from jobd.definitions.library import Library
+from jobd.definitions.library import NO_PATIENCE, Library
 from jobd.definitions.parse import parse
 from jobd.definitions.problems import Malformed
 from tests.definitions.builders import Clock, job, old
