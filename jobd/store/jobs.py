@@ -80,18 +80,26 @@ def remove(tx: Transaction, name: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """A job as the store has it in force: None where this jobd cannot read its definition."""
+    """A job as the store has it in force."""
 
-    job: Job | None
+    text: str
     file: str
     ref: JobRef
+
+    @property
+    def job(self) -> Job | None:
+        """Its definition, read anew each time; None where this jobd cannot read it."""
+        return _read(self.text)
+
+    def is_defined_as(self, job: Job) -> bool:
+        """Whether this is its definition: mostly to the letter, but an older jobd may have written it otherwise."""
+        return self.text == spec.to_text(job) or self.job == job
 
 
 def in_force(tx: Transaction) -> dict[str, Stored]:
     """The jobs the last supervisor left in force, as they were then."""
     return {
-        name: Stored(_read(text), file, JobRef(job, spec_id))
-        for name, file, text, job, spec_id in tx.rows("jobs_in_force")
+        name: Stored(text, file, JobRef(job, spec_id)) for name, file, text, job, spec_id in tx.rows("jobs_in_force")
     }
 
 

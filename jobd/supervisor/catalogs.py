@@ -61,6 +61,10 @@ class InForce:
     def file(self) -> str:
         return self.defined.file
 
+    def is_defined_as(self, job: Job) -> bool:
+        """Whether this is its definition. What was not read anew is the same object, and need not be looked into."""
+        return self.job is job or self.job == job
+
 
 class Known(Protocol):
     """A job that was in force until now: by this supervisor, or by the last one."""
@@ -71,6 +75,7 @@ class Known(Protocol):
     def file(self) -> str: ...
     @property
     def ref(self) -> JobRef: ...
+    def is_defined_as(self, job: Job) -> bool: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,12 +94,7 @@ class Change:
 def compare(old: Mapping[str, Known], new: Mapping[str, Defined]) -> tuple[list[str], list[str], list[str]]:
     """The names added, changed and removed between two sets of jobs."""
     added = [name for name in new if name not in old]
-    # What was not read anew is the same object, and need not be looked into.
-    changed = [
-        name
-        for name, defined in new.items()
-        if name in old and (before := old[name].job) is not defined.job and before != defined.job
-    ]
+    changed = [name for name, defined in new.items() if name in old and not old[name].is_defined_as(defined.job)]
     removed = [name for name in old if name not in new]
     return added, changed, removed
 
@@ -121,11 +121,9 @@ def _slots(job: Job) -> tuple[object, ...]:
 
 def last_good(catalog: Catalog, stored: Mapping[str, jobs.Stored]) -> list[Defined]:
     """The jobs that the last supervisor had in force out of files that are broken now."""
-    return [
-        Defined(one.job, one.file, 1, 1, spec.to_text(one.job), "")
-        for name, one in stored.items()
-        if one.job is not None and name not in catalog.jobs and one.file in catalog.bad_files
-    ]
+    bad_files = catalog.bad_files
+    left = [one for name, one in stored.items() if one.file in bad_files and name not in catalog.jobs]
+    return [Defined(job, one.file, 1, 1, spec.to_text(job), "") for one in left if (job := one.job) is not None]
 
 
 def adopt(

@@ -135,3 +135,14 @@ def test_one_job_stands_as_it_does_in_the_list_of_all(store: Store) -> None:
     with store.transaction() as tx:
         jobs.remove(tx, "hourly")
     assert store.history.standing("hourly") is None
+
+
+def test_a_stored_definition_is_known_again_however_it_was_written(store: Store) -> None:
+    store.adopt(scheduled())
+    with store.transaction() as tx:
+        (stored,) = jobs.in_force(tx).values()
+    assert stored.is_defined_as(scheduled())
+    assert not stored.is_defined_as(scheduled(description="another"))
+    spaced = jobs.Stored(stored.text.replace(":", ": ", 1), stored.file, stored.ref)
+    assert spaced.is_defined_as(scheduled())
+    assert not jobs.Stored("{}", stored.file, stored.ref).is_defined_as(scheduled())
