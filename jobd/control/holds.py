@@ -31,9 +31,8 @@ async def pause_job(request: web.Request) -> web.Response:
 
 
 async def resume_job(request: web.Request) -> web.Response:
-    """End the pause of a job, and close its circuit."""
-    desk, who = request.app[DESK], actor_of(request)
-    job = _held_job(request, desk, who)
+    """End the pause of a job, and close its circuit; one that is not defined any more may have left runs that wait."""
+    who, job = _known_job(request)
     return await _resume(request, who, "job", job)
 
 
@@ -74,11 +73,9 @@ async def skip_next(request: web.Request) -> web.Response:
 async def cancel_job(request: web.Request) -> web.Response:
     """End runs of a job that wait or run, defined any more or not; `is_partial` says to ask again."""
     check_query(request, ())
-    desk, who, job = request.app[DESK], actor_of(request), name(request, "job")
-    defined = desk.jobs().get(job)
-    require(who, Deed.HOLD_JOB, defined.job.owner if defined else None)
+    who, job = _known_job(request)
     await bodies.optional_object(request, frozenset())
-    handled = await desk.ask(CancelJob(who, job))
+    handled = await request.app[DESK].ask(CancelJob(who, job))
     return answer({"job": job, "runs": list(handled.runs), "is_partial": handled.is_partial})
 
 
@@ -87,6 +84,14 @@ def _held_job(request: web.Request, desk: Desk, who: Actor) -> str:
     job = find(desk, name(request, "job")).job
     require(who, Deed.HOLD_JOB, job.owner)
     return job.name
+
+
+def _known_job(request: web.Request) -> tuple[Actor, str]:
+    """The job that the path names, defined or not: then it has no owner any more. Raises NotPermitted."""
+    who, job = actor_of(request), name(request, "job")
+    defined = request.app[DESK].jobs().get(job)
+    require(who, Deed.HOLD_JOB, defined.job.owner if defined else None)
+    return who, job
 
 
 def _queue(request: web.Request) -> tuple[Actor, str]:

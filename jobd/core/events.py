@@ -97,6 +97,17 @@ class Resumed:
 
 
 @dataclass(frozen=True, slots=True)
+class SlotSkipped:
+    """Somebody said of a slot to come that it is to be skipped, or took that back."""
+
+    job: str
+    slot: datetime
+    at: datetime
+    by: str
+    taken_back: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class CircuitChanged:
     """The circuit of a job opened, until an instant, or closed (None); or a run may try whether it works again."""
 
@@ -162,6 +173,7 @@ Event = (
     | AttemptRescued
     | Paused
     | Resumed
+    | SlotSkipped
     | CircuitChanged
     | CatalogChanged
     | ScheduleMoved

@@ -22,6 +22,7 @@ from jobd.core.events import (
     RunFinished,
     ScheduleMoved,
     SlotDecided,
+    SlotSkipped,
     StoreCommitted,
 )
 from jobd.core.holds import EVERYTHING
@@ -63,6 +64,7 @@ MESSAGE_IDS = {
     ScheduleMoved: "7e1b94d2c6a84f35901dd3e8a5b47731",
     Paused: "1d0c52e8b6f94a77a3c2e95f84b67732",
     Resumed: "82f6a9c07e3b4d15b8d4c1f063a97733",
+    SlotSkipped: "e3a07c51d98b4b6fb25f60c4a1d87735",
     CircuitChanged: "4b97e1d5c20f4f8e96a8b35d7e017734",
 }
 """What marks each kind of entry in the journal, for ever (journalctl MESSAGE_ID=…)."""
@@ -101,7 +103,7 @@ def _entries(event: Event) -> Iterator[Entry]:
             text = f"Run {event.key.run} of {event.job}: attempt {event.key.attempt} outlived the daemon ({event.how})"
             priority = Priority.WARNING if event.how == "lost" else Priority.NOTICE
             yield Entry(text, priority, _about(event.job, event.key.run, attempt=event.key.attempt))
-        case Paused() | Resumed() | CircuitChanged():
+        case Paused() | Resumed() | SlotSkipped() | CircuitChanged():
             yield _held(event)
         case CatalogChanged():
             yield from _catalog_changed(event)
@@ -159,7 +161,7 @@ def _slot_decided(event: SlotDecided) -> Entry:
     return Entry(f"Slot {rfc3339(event.slot)} of {event.job} was {event.disposition}{why}", Priority.NOTICE, fields)
 
 
-def _held(event: Paused | Resumed | CircuitChanged) -> Entry:
+def _held(event: Paused | Resumed | SlotSkipped | CircuitChanged) -> Entry:
     match event:
         case CircuitChanged(trial=int()):
             text = f"The circuit of {event.job} lets run {event.trial} try whether the job works again"
@@ -174,6 +176,10 @@ def _held(event: Paused | Resumed | CircuitChanged) -> Entry:
             until = f" until {rfc3339(event.until)}" if event.until else ""
             note = f": {event.note}" if event.note else ""
             return Entry(f"{_what(event)} was paused{until} by {event.by}{note}", Priority.NOTICE, _where(event))
+        case SlotSkipped():
+            word = "is not skipped any more" if event.taken_back else "is going to be skipped"
+            text = f"Slot {rfc3339(event.slot)} of {event.job} {word} (by {event.by})"
+            return Entry(text, Priority.NOTICE, _about(event.job) | {"JOBD_SLOT": rfc3339(event.slot)})
         case Resumed():
             how = f"was resumed by {event.by}" if event.by else "is not paused any more: its time is over"
             return Entry(f"{_what(event)} {how}", Priority.NOTICE, _where(event))

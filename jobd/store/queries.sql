@@ -49,14 +49,18 @@ SELECT first_seen_at, watermark, last_slot, ended_at, boot_id, next_slot FROM jo
 
 -- name: held_job
 -- What keeps a job back, and the slots that are skipped ahead.
-SELECT paused, paused_at, paused_until, paused_by, paused_note, failures, circuit_until, trial,
+SELECT paused, paused_at, paused_until, paused_by, paused_note, failures, circuit_until,
+       (SELECT run.id FROM run WHERE run.id = job.trial
+          AND run.state IN ('blocked', 'scheduled', 'queued', 'running', 'retrying')),
        (SELECT json_group_object(at, reason) FROM slot
         WHERE slot.job = job.id AND at > watermark AND disposition = 'skipped' AND reason LIKE 'skip_next%')
 FROM job WHERE id = :job;
 
 -- name: holds
 -- What keeps jobs back, of all in force.
-SELECT name, paused, paused_at, paused_until, paused_by, paused_note, failures, circuit_until, trial,
+SELECT name, paused, paused_at, paused_until, paused_by, paused_note, failures, circuit_until,
+       (SELECT run.id FROM run WHERE run.id = job.trial
+          AND run.state IN ('blocked', 'scheduled', 'queued', 'running', 'retrying')),
        (SELECT json_group_object(at, reason) FROM slot
         WHERE slot.job = job.id AND at > watermark AND disposition = 'skipped' AND reason LIKE 'skip_next%')
 FROM job WHERE removed_at IS NULL AND id > 0 AND (:name IS NULL OR name = :name);
@@ -70,8 +74,11 @@ SELECT name, paused, paused_at, paused_until, paused_by, paused_note FROM queue 
 SELECT name FROM queue WHERE paused = 1;
 
 -- name: circuit_of
--- How the circuit of a job stands.
-SELECT failures, circuit_until, trial FROM job WHERE id = :job;
+-- How the circuit of a job stands; a trial that has ended, however it did, is none.
+SELECT failures, circuit_until,
+       (SELECT run.id FROM run WHERE run.id = job.trial
+          AND run.state IN ('blocked', 'scheduled', 'queued', 'running', 'retrying'))
+FROM job WHERE id = :job;
 
 -- name: pause_job
 -- Let nothing of a job start; a pause in force goes on under the new word.
@@ -222,6 +229,10 @@ UPDATE run SET state = 'queued'
 WHERE id IN (SELECT id FROM run WHERE state IN ('scheduled', 'retrying') AND run_at <= :now ORDER BY run_at LIMIT :most)
   AND state IN ('scheduled', 'retrying')
 RETURNING id;
+
+-- name: carry_circuits
+-- Let cooldowns last as long as they were to, over a wall clock that was set.
+UPDATE job SET circuit_until = circuit_until + :stepped WHERE circuit_until IS NOT NULL;
 
 -- name: carry_retries
 -- Let waits between attempts last as long as they were to, over a wall clock that was set.

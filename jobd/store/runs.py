@@ -353,8 +353,8 @@ def run_again(
 
 
 def carry(tx: Transaction, stepped: timedelta) -> None:
-    """Keep the spans of what is under way over a wall clock that was set: waits between attempts, and attempts."""
-    for statement in ("carry_retries", "carry_expiring", "carry_running", "carry_attempts"):
+    """Keep the spans of what is under way over a wall clock that was set: waits, cooldowns and attempts."""
+    for statement in ("carry_circuits", "carry_retries", "carry_expiring", "carry_running", "carry_attempts"):
         tx.run(statement, {"stepped": stepped // timedelta(microseconds=1)})
 
 

@@ -133,9 +133,9 @@ def answer(
             case Pause():
                 hold.pause(tx, intent, in_force, after)
             case Resume():
-                said = hold.resume(tx, intent, in_force, after)
+                said = hold.resume(tx, intent, after)
             case SkipNext():
-                said = hold.skip_next(tx, intent, in_force)
+                said = hold.skip_next(tx, intent, in_force, after)
     except (NotFound, Conflict, TooLarge) as error:
         said = error
     return said

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from jobd.core import allot, events, parents
@@ -21,7 +21,7 @@ from jobd.work.pool import Seat
 from jobd.work.wire import Order, order_of
 
 _MOST_WANTED = 64
-_MOST_QUEUES = 4096
+_QUEUES_AT_ONCE = 64
 
 Places = Callable[[], Sequence[Seat]]
 """Looks for places to wait at workers, each behind another order."""
@@ -48,7 +48,8 @@ class Reservation:
     ) -> None:
         """Fill the seats with the best waiting runs that may start, and places behind them with quick ones."""
         running = runs.running(tx)
-        waiting = self._waiting(tx, running, max(len(seats), _MOST_WANTED))
+        # Twice the seats, since what one queue takes can fill lanes of the next.
+        waiting = self._waiting(tx, running, max(2 * len(seats), _MOST_WANTED))
         if not waiting:
             return
         rooms = self._rooms(tx, waiting, running, 2**31)
@@ -75,20 +76,33 @@ class Reservation:
             after.wanted = self._wanted(tx, rooms) if hiring else 1
 
     def _waiting(self, tx: Transaction, running: Mapping[allot.Lane, int], most: int) -> list[allot.Lane]:
-        """The lanes in which a run may wait that could start: nothing keeps their queue back, and they are not full."""
-        queues = runs.waiting_queues(tx, "", _MOST_QUEUES)
-        paused = holds.paused_queues(tx) if queues else set()
-        if EVERYTHING in paused:
-            return []
+        """The lanes with the best runs that could start: nothing keeps their queue back, and they are not full.
+
+        Queues are looked at from the one after the last served on, and no more of them than can be served: what is
+        kept back is passed by, and never stands before others.
+        """
         used = allot.by_number(running)
         limits = runs.running_limits(tx, used)
         full = [number for number, limit in limits.items() if used[number] >= limit]
-        return [
-            allot.Lane(queue, number)
-            for queue in queues
-            if queue not in paused
-            for number in runs.open_lanes(tx, queue, full, most)
-        ]
+        closed = holds.paused_queues(tx)
+        if EVERYTHING in closed:
+            return []
+        closed |= self._full_queues(running)
+        found: list[allot.Lane] = []
+        served = 0
+        for queue in _around(tx, self._last_queue or ""):
+            lanes = runs.open_lanes(tx, queue, full, most) if queue not in closed else []
+            found += [allot.Lane(queue, number) for number in lanes]
+            served += bool(lanes)
+            if served == most:
+                break
+        return found
+
+    def _full_queues(self, running: Mapping[allot.Lane, int]) -> set[str]:
+        counts: dict[str, int] = {}
+        for lane, count in running.items():
+            counts[lane.queue] = counts.get(lane.queue, 0) + count
+        return {queue for queue, count in counts.items() if (limit := self.limits.get(queue)) and count >= limit}
 
     def _behind(
         self,
@@ -161,6 +175,18 @@ def _count(running: dict[allot.Lane, int], got: Sequence[Reserved]) -> None:
     for run in got:
         lane = allot.Lane(run.queue, run.lane)
         running[lane] = running.get(lane, 0) + 1
+
+
+def _around(tx: Transaction, last: str) -> Iterator[str]:
+    """The queues in which runs wait, each once, from the one after `last` on and around."""
+    for start, end in ((last, None), ("", last)):
+        after = start
+        while queues := runs.waiting_queues(tx, after, _QUEUES_AT_ONCE):
+            for queue in queues:
+                if end is not None and queue > end:
+                    return
+                yield queue
+            after = queues[-1]
 
 
 def _order(run: Reserved, job: Job, handed: str) -> Order:
