@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from jobd.core import events
 from jobd.core.errors import Conflict, NotFound
 from jobd.core.holds import EVERYTHING
 from jobd.core.intents import CancelJob, Pause, Resume, SkipNext
-from jobd.core.model import AttemptKey, CircuitBreaker, RetryPolicy
+from jobd.core.model import AttemptKey, Calendar, CircuitBreaker, RetryPolicy
 from jobd.core.states import Outcome, RunState
 from jobd.store import runs
 from tests.supervisor.stage import ANN, NOON, Stage, every_minute, job, stage
@@ -35,6 +35,11 @@ def pause(play: Stage, name: str, kind: Any = "job", until: datetime | None = No
 
 def resume(play: Stage, name: str, kind: Any = "job") -> bool:
     return bool(play.ask(Resume(ANN, kind, name)).result())
+
+
+def skip(play: Stage, name: str) -> list[datetime]:
+    slots: list[datetime] = play.ask(SkipNext(ANN, name)).result()
+    return slots
 
 
 def reasons(play: Stage, name: str) -> list[tuple[str, str]]:
@@ -138,6 +143,39 @@ def test_an_unknown_job_cannot_be_paused(play: Stage) -> None:
         pause(play, "nobody")
 
 
+def test_what_a_paused_job_left_behind_can_be_resumed_when_it_is_not_defined_any_more(play: Stage) -> None:
+    play.adopt(job())
+    pause(play, "work")
+    (run,) = play.submit(job())
+    play.adopt()
+    assert play.run(run).state is RunState.QUEUED
+    assert resume(play, "work")
+    assert play.run(run).state is RunState.RUNNING
+
+
+def test_queues_that_cannot_move_hold_up_none_however_many_they_are(play: Stage) -> None:
+    limited = job(max_running=1)
+    play.adopt(limited, job("free"))
+    play.submit(limited)
+    for number in range(300):
+        play.submit(limited, queue=f"a{number:03}")
+    (run,) = play.submit(job("free"), queue="zzz")
+    assert play.run(run).state is RunState.RUNNING
+
+
+def test_queues_take_turns_however_many_they_are(tmp_path: Path) -> None:
+    with stage(tmp_path, seats=1) as play:
+        play.adopt(job())
+        (first,) = play.submit(job())
+        for number in range(200):
+            play.submit(job(), 2, queue=f"q{number:03}")
+        end(play, first)
+        for _ in range(200):
+            end(play, play.workers.given[-1].run)
+        queues = [play.run(key.run).queue for key in play.workers.given[1:]]
+        assert sorted(queues[:200]) == [f"q{number:03}" for number in range(200)]
+
+
 def test_a_thousand_paused_jobs_with_waiting_runs_keep_nobody_from_starting(play: Stage) -> None:
     herd = [job(f"j{n}", max_running=1 if n % 2 else None) for n in range(600)]
     last = job("zz", max_running=1)
@@ -223,6 +261,32 @@ def test_a_changed_schedule_forgets_what_was_to_be_skipped(play: Stage) -> None:
     assert reasons(play, "minutely") == [("started", "")]
 
 
+def test_a_slot_that_starts_nothing_anyway_is_not_the_one_to_skip(play: Stage) -> None:
+    rest = Calendar("rest", (("2026-03-02", "2026-03-03"),))
+    play.adopt(every_minute("daily", "0 9 * * *", exclude=(rest,)), every_minute())
+    assert skip(play, "daily") == [datetime(2026, 3, 4, 9, 0, tzinfo=UTC)]
+    pause(play, "minutely", until=NOON + 3 * MINUTE)
+    assert skip(play, "minutely") == [NOON + 4 * MINUTE]
+    pause(play, "minutely")
+    with pytest.raises(Conflict, match="every slot is skipped"):
+        skip(play, "minutely")
+
+
+def test_the_slot_after_an_end_is_skipped_and_the_next_one_comes_as_long_after_it(play: Stage) -> None:
+    play.adopt(every_minute("follows", "after 10m"))
+    assert skip(play, "follows") == [NOON + 10 * MINUTE]
+    for _ in range(2):
+        play.pass_by(10 * MINUTE)
+    assert [word for word, _ in reasons(play, "follows")] == ["skipped", "started"]
+
+
+def test_the_journal_is_told_which_slot_is_skipped_and_by_whom(play: Stage) -> None:
+    play.adopt(every_minute())
+    skip(play, "minutely")
+    told = [one for one in play.events if isinstance(one, events.SlotSkipped)]
+    assert [(one.job, one.slot, one.by) for one in told] == [("minutely", NOON + MINUTE, "ann")]
+
+
 def test_a_job_without_slots_has_none_to_skip(play: Stage) -> None:
     play.adopt(job())
     with pytest.raises(Conflict, match="no slots to skip"):
@@ -299,6 +363,32 @@ def test_resuming_a_job_closes_its_circuit(play: Stage) -> None:
     assert resume(play, "shaky")
     play.pass_by(MINUTE)
     assert reasons(play, "shaky")[-1] == ("started", "")
+
+
+def test_a_trial_that_is_cancelled_makes_room_for_the_next_slot(play: Stage) -> None:
+    fail_twice(play)
+    for _ in range(5):
+        play.pass_by(MINUTE)
+    trial = latest(play)
+    play.cancel(trial)
+    end(play, trial, outcome=Outcome.CANCELLED)
+    play.pass_by(MINUTE)
+    assert reasons(play, "shaky")[-1] == ("started", "")
+    assert latest(play) != trial
+
+
+def test_a_cooldown_lasts_as_long_as_it_was_to_over_a_clock_that_is_set(play: Stage) -> None:
+    fail_twice(play)
+    play.clock.step(timedelta(hours=-1))
+    play.tick()
+    assert play.history.standings()["shaky"].circuit.until == NOON + 7 * MINUTE - timedelta(hours=1)
+
+
+def test_a_breaker_that_is_taken_out_leaves_no_open_circuit(play: Stage) -> None:
+    fail_twice(play)
+    (run,) = play.submit(shaky())
+    play.adopt(replace(shaky(), circuit_breaker=None))
+    assert play.run(run).state is RunState.RUNNING
 
 
 # Ending every run of a job
