@@ -1,4 +1,4 @@
-"""What a cron expression may say, and which local minutes it names."""
+"""What a cron expression may say (C9), and which local times it names (C8)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Schedules where clocks are moved: the measured cases by name; `test_oracle` compares them by the thousand."""
+"""Schedules where clocks are moved: the measured cases by name (C5-C7); `test_oracle` compares them by the thousand."""
 
 from __future__ import annotations
 
@@ -106,6 +106,7 @@ def test_remarks_of_a_skipped_day_and_of_half_an_hour_name_what_is_odd() -> None
 
 
 def test_croniters_own_iteration_still_doubles_so_it_is_still_not_used() -> None:
+    """C6: should this fail, croniter has changed its mind about repeated times."""
     start = datetime(2026, 11, 1, 0, 0, tzinfo=ZoneInfo(NEW_YORK))
     iterator = croniter("30 1 * * *", start)
     first, second = (iterator.get_next(datetime).astimezone(UTC) for _ in range(2))

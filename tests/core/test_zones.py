@@ -1,4 +1,4 @@
-"""Which names are zones, and when their offsets change."""
+"""Which names are zones (C11), and when their offsets change."""
 
 from __future__ import annotations
 

@@ -223,6 +223,12 @@ def test_a_schedule_that_cannot_be_due_is_an_error_at_load(expression: str) -> N
     assert problem.startswith("f.yaml:4:27: jobs.a.schedule[1]: ")
 
 
+def test_days_that_never_meet_are_an_error_at_load_where_both_must_match() -> None:
+    (problem,) = problems("jobs:\n  a:\n    command: x\n    schedule: 0 0 30 2 1\n    day_match: and\n")
+    assert problem.startswith("f.yaml:4:15: jobs.a.schedule: ")
+    assert "can never be due" in problem
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
