@@ -179,10 +179,8 @@ def _of_fields(fields: tuple[str, ...]) -> Cron:
 
 
 def _macro(word: str) -> str:
-    if word in ("@boot", "@reboot"):
-        raise ValueError("@boot (once per start of the host) is not supported by this version yet")
     if word not in MACROS:
-        raise ValueError(f'"{word}" is not a schedule (allowed: {", ".join(MACROS)})')
+        raise ValueError(f'"{word}" is not a schedule (allowed: {", ".join(MACROS)}, @boot)')
     return MACROS[word]
 
 
