@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
 import subprocess
 import time
 from collections.abc import Mapping
@@ -70,5 +69,5 @@ class Cron:
         return found
 
     def close(self) -> None:
-        self._process.send_signal(signal.SIGTERM)
+        self._process.kill()  # unshare is deaf to SIGTERM; all that is in its namespace goes with it
         self._process.wait()
