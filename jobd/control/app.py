@@ -9,6 +9,7 @@ from aiohttp import web
 from jobd.control import (
     absent,
     dead,
+    events,
     holds,
     jobs,
     openapi,
@@ -44,7 +45,7 @@ def build(desk: Desk) -> web.Application:
 
 def routes() -> tuple[Route, ...]:
     """Everything the API has, in the order of its description."""
-    nouns = (system, jobs, slots, runs, tree, output, queues, holds, dead, why, workload, absent)
+    nouns = (system, jobs, slots, runs, tree, output, queues, holds, dead, why, workload, events, absent)
     served = tuple(route for noun in nouns for route in noun.ROUTES)
 
     async def describe(_request: web.Request) -> web.StreamResponse:

@@ -135,6 +135,8 @@ def _answers(route: Route) -> dict[str, Any]:
             return {"501": refused}
         case "text":
             good = {"text/plain": {"schema": {"type": "string"}}}
+        case "events":
+            good = {"text/event-stream": {"schema": {"type": "string"}}}
         case _:
             good = {"application/json": {"schema": _schema(route)}}
     return {"default": refused, "200": {"description": route.summary, "content": good}}

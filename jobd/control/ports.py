@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
+from jobd.core.events import Event
 from jobd.core.holds import Pause
 from jobd.core.intents import Intent
 from jobd.core.model import Job
@@ -166,6 +167,22 @@ class Outputs(Protocol):
         ...
 
 
+class Recent(Protocol):
+    """What happened lately, numbered; only the newest few thousand events are kept."""
+
+    @property
+    def first(self) -> int:
+        """The number of the oldest event that is kept; one more than `last` where there is none."""
+        ...
+
+    @property
+    def last(self) -> int: ...
+    def after(self, number: int, limit: int) -> list[tuple[int, Event]]: ...
+    def moved(self) -> asyncio.Future[None]:
+        """Done at the next event; shared between callers, so never cancelled."""
+        ...
+
+
 class Desk(Protocol):
     """Where the control edge hands things in and looks things up."""
 
@@ -220,6 +237,8 @@ class Desk(Protocol):
     def reads(self) -> Reads: ...
     @property
     def outputs(self) -> Outputs: ...
+    @property
+    def recent(self) -> Recent: ...
     @property
     def policy(self) -> Policy: ...
 

@@ -26,6 +26,7 @@ from jobd.core.retention import Pruned
 from jobd.definitions.catalog import diff
 from jobd.observe import health
 from jobd.observe.figures import Figures, JobFigures, Lane
+from jobd.observe.recent import Recent
 from jobd.store.history import History
 from jobd.supervisor import upcoming
 from jobd.supervisor.keeper import Keeper
@@ -61,6 +62,10 @@ class Desk:
     @property
     def reads(self) -> History:
         return self._keeper.history
+
+    @property
+    def recent(self) -> Recent:
+        return self._keeper.recent
 
     @property
     def policy(self) -> Policy:

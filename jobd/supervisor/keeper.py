@@ -20,6 +20,7 @@ from jobd.definitions.library import Library
 from jobd.definitions.watch import follow
 from jobd.observe.journal import Journal
 from jobd.observe.metrics import Metrics
+from jobd.observe.recent import Recent
 from jobd.observe.sd_notify import Systemd
 from jobd.store.connection import StorageFailed, Writer
 from jobd.store.history import History
@@ -57,6 +58,7 @@ class Keeper:
         self.template: Job = settings.template()
         self.outputs = OutputFiles(os.path.join(settings.state_dir, "output"))
         self.started_at = self.last_reload_at = datetime.now(UTC)
+        self.recent = Recent(self.started_at)
         self.degraded: dict[str, str] = {}
         self.metrics_address: str | None = None
         self.warnings: list[str] = []
@@ -91,6 +93,7 @@ class Keeper:
             self._note_degraded(event)
         self.journal.take(event)
         self.metrics.take(event)
+        self.recent.take(event)
 
     def _note_degraded(self, event: events.Degraded) -> None:
         if event.detail:

@@ -35,6 +35,7 @@ from jobd.core.records import (
 )
 from jobd.core.retention import Pruned
 from jobd.core.states import Condition, Disposition, Outcome, RunState, Trigger
+from jobd.observe.recent import Recent
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 
@@ -224,6 +225,7 @@ class MemoryDesk:
     ended: Wakes = field(default_factory=Wakes)
     moved: Wakes = field(default_factory=Wakes)
     remember: bool = True
+    recent: Recent = field(default_factory=lambda: Recent(NOW))
 
     def __post_init__(self) -> None:
         self.defined = self.defined or {
