@@ -40,8 +40,9 @@ class _Wanted:
 
     def takes(self, event: Event) -> bool:
         return (
-            (self.job is None or getattr(event, "job", None) == self.job)
-            and (self.queue is None or getattr(event, "queue", None) == self.queue)
+            type(event) in happened.KINDS
+            and (self.job is None or happened.job_of(event) == self.job)
+            and (self.queue is None or happened.queue_of(event) == self.queue)
             and (self.run is None or happened.run_of(event) == self.run)
             and (self.kinds is None or happened.KINDS[type(event)] in self.kinds)
         )

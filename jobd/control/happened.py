@@ -13,6 +13,22 @@ from jobd.core.events import Event
 GAP = "gap"
 
 
+def job_of(event: Event) -> str | None:
+    """The job that an event is about."""
+    return _named(event, "job")
+
+
+def queue_of(event: Event) -> str | None:
+    """The queue that an event is about."""
+    return _named(event, "queue")
+
+
+def _named(event: Event, what: str) -> str | None:
+    if isinstance(event, events.Paused | events.Resumed):
+        return event.name if event.kind == what and event.name != "*" else None
+    return getattr(event, what, None)
+
+
 def run_of(event: Event) -> int | None:
     """The run that an event is about."""
     match event:
@@ -39,8 +55,8 @@ def event(number: int, happened: Event, *, contents: bool) -> dict[str, Any]:
         "id": number,
         "kind": KINDS[type(happened)],
         "at": time(happened.at),
-        "job": getattr(happened, "job", None),
-        "queue": getattr(happened, "queue", None),
+        "job": job_of(happened),
+        "queue": queue_of(happened),
         "run": run_of(happened),
     } | _details(happened, (reason_of(happened) or None) if contents else None)
 
@@ -77,6 +93,22 @@ def _rescued(event: events.AttemptRescued, _: str | None) -> dict[str, Any]:
     return {"attempt": event.key.attempt, "how": event.how}
 
 
+def _paused(event: events.Paused, _: str | None) -> dict[str, Any]:
+    return {"all": event.name == "*", "by": event.by, "until": time(event.until), "note": event.note or None}
+
+
+def _resumed(event: events.Resumed, _: str | None) -> dict[str, Any]:
+    return {"all": event.name == "*", "by": event.by}
+
+
+def _skipped(event: events.SlotSkipped, _: str | None) -> dict[str, Any]:
+    return {"slot": time(event.slot), "by": event.by, "taken_back": event.taken_back}
+
+
+def _circuit(event: events.CircuitChanged, _: str | None) -> dict[str, Any]:
+    return {"failures": event.failures, "until": time(event.until), "trial": event.trial}
+
+
 def _catalog(event: events.CatalogChanged, _: str | None) -> dict[str, Any]:
     named = {"added": event.added, "changed": event.changed, "removed": event.removed, "problems": event.problems}
     return {word: list(found) for word, found in named.items()}
@@ -106,6 +138,10 @@ _SHAPES: dict[type, Callable[[Any, str | None], dict[str, Any]]] = {
     events.RunFinished: _run_finished,
     events.SlotDecided: _slot,
     events.AttemptRescued: _rescued,
+    events.Paused: _paused,
+    events.Resumed: _resumed,
+    events.SlotSkipped: _skipped,
+    events.CircuitChanged: _circuit,
     events.CatalogChanged: _catalog,
     events.ScheduleMoved: _moved,
     events.ClockStepped: _stepped,

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
+from jobd.control import happened
 from jobd.control.ports import Policy
 from jobd.core.events import AttemptFinished, CatalogChanged, Event, RunAccepted, RunFinished, StoreCommitted
 from jobd.core.model import AttemptKey, Ending
@@ -128,6 +129,10 @@ def _viewer(actor: Any) -> Any:
     from dataclasses import replace
 
     return replace(actor, uid=12345, user="viewer", is_admin=False, may_submit=False)
+
+
+def test_every_event_but_commits_has_a_shape() -> None:
+    assert set(get_args(Event)) - {StoreCommitted} == set(happened.KINDS)
 
 
 def test_a_reader_that_takes_nothing_is_dropped(tmp_path: Path) -> None:
