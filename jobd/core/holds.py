@@ -108,7 +108,3 @@ class Holds:
             if pause is not None and pause.covers(slot, now):
                 return pause.reason
         return self.circuit.bar(slot)
-
-    def paused(self) -> Pause | None:
-        """The pause that is in force for the job, everybody's first."""
-        return next((one for one in (self.everything, self.pause) if one is not None and one.in_force), None)

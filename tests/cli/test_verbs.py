@@ -305,6 +305,15 @@ def test_a_slot_to_come_is_skipped_and_shown_so(live: Live) -> None:
     assert live.json("skip-next", "nightly", "--undo")["slots"] == said["slots"]
 
 
+def test_jobs_are_paused_also_where_one_of_them_is_unknown(live: Live) -> None:
+    done = live.ctl("pause", "hello", "no-such-job", "nightly")
+    assert (done.returncode, "no-such-job" in done.stderr) == (4, True)
+    assert live.ctl("resume", "hello", "nightly").stdout.split("\n")[:2] == [
+        "hello is not paused",
+        "nightly is not paused",
+    ]
+
+
 def test_everything_can_be_paused_and_a_queue(live: Live) -> None:
     live.ctl("pause", "--all")
     assert "everything is paused" in live.ctl("status").stdout

@@ -8,7 +8,9 @@ import click
 
 from jobd.cli.exits import Exit
 from jobd.cli.session import Session, verb
+from jobd.cli.terminal import complain
 from jobd.cli.times import moment
+from jobd.core.errors import JobdError
 from jobd.core.spans import rfc3339, seconds
 
 _WHAT = "name JOBs, or give --queue, or --all: one of these"
@@ -68,9 +70,19 @@ def _paths(session: Session, jobs: tuple[str, ...], queues: tuple[str, ...], is_
 
 
 def _each(session: Session, paths: list[tuple[str, str]], action: str, body: Any, words: str) -> Exit:
-    answers = []
+    """Do it to each, also when one of them refuses; the last refusal decides the exit code."""
+    from jobd.cli.ctl import code_of
+
+    code, answers = Exit.OK, []
     for called, path in paths:
-        said = session.post(f"{path}/{action}", body)
+        try:
+            said = session.post(f"{path}/{action}", body)
+        except JobdError as error:
+            if len(paths) == 1:
+                raise
+            complain(f"{called}: {error}")
+            code = code_of(error)
+            continue
         answers.append(said)
         if not session.wants_json:
             until = f" until {said['until']}" if said.get("until") else ""
@@ -79,7 +91,7 @@ def _each(session: Session, paths: list[tuple[str, str]], action: str, body: Any
                 session.remark(f"{called} was not paused")
     if session.wants_json:
         session.emit(answers)
-    return Exit.OK
+    return code
 
 
 def _until(text: str | None, session: Session) -> str | None:
