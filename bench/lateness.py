@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -82,17 +83,23 @@ def _watched(jobd: Daemon, size: int, seconds: float) -> Burst:
     since, patience = time.time(), time.monotonic() + seconds + 60
     try:
         time.sleep(seconds)
-        # What was due while the daemon started is no burst; what is under way at the end is waited for.
-        while len(found := jobd.starts("due-*", since)) < size and time.monotonic() < patience:
+        # What was due while the daemon started is no burst, and what is under way at the end is no whole one.
+        while not (late := _whole(jobd.starts("due-*", since), size)) and time.monotonic() < patience:
             time.sleep(0.1)
     finally:
         over.set()
         if asking.is_alive():
             asking.join()
-    if len({slot for slot, _ in found}) * size > len(found) + size:
-        raise RuntimeError(f"of {size} jobs due at once only {len(found)} ran: {jobd.log()}")
-    burst.late = [at - slot for slot, at in found]
+    if not late:
+        raise RuntimeError(f"not all of {size} jobs that were due at once ran: {jobd.log()}")
+    burst.late = late
     return burst
+
+
+def _whole(found: list[tuple[float, float]], size: int) -> list[float]:
+    """The lateness of the runs of those slots of which every job ran."""
+    runs = Counter(slot for slot, _ in found)
+    return [at - slot for slot, at in found if runs[slot] == size]
 
 
 def _ask(socket: str, answers: list[float], over: threading.Event) -> None:
