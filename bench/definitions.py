@@ -40,8 +40,3 @@ def mixed(count: int) -> list[str]:
         f"{drawn.randrange(60)} {drawn.randrange(24)} {drawn.choice(('*', '1', '1-7,15'))} {month} {drawn.choice(days)}"
         for _ in range(count)
     ]
-
-
-def at(moment: datetime) -> str:
-    """The six fields of one second of the day, in UTC."""
-    return f"{moment.second} {moment.minute} {moment.hour} {moment.day} {moment.month} *"

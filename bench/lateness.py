@@ -12,7 +12,6 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 
 from bench import cron, definitions
 from bench.daemon import Daemon, daemon, room
@@ -22,7 +21,7 @@ from bench.table import Line
 from jobd.client import Client
 
 SIZES = (1, 100, 1000, 10_000)
-_OFTEN = {1: ("* * * * * *", 30), 100: ("*/3 * * * * *", 30), 1000: ("*/15 * * * * *", 45)}
+_OFTEN = {1: ("* * * * * *", 30), 100: ("*/3 * * * * *", 30), 1000: ("*/15 * * * * *", 45), 10_000: ("0 * * * * *", 62)}
 """Number due → every how often, and for how many seconds."""
 _WORKERS = 8
 _POOL_SECONDS = 1.0
@@ -53,12 +52,8 @@ class Burst:
 
 def _jobd(size: int) -> Burst:
     with room() as directory, _pool() as pool:
-        if size in _OFTEN:
-            schedule, seconds = _OFTEN[size]
-            definitions.write(directory, size, [schedule], prefix="due", zone="UTC")
-        else:
-            schedule, seconds = definitions.at(datetime.fromtimestamp(time.time() + 20, UTC)), 25
-            definitions.write(directory, size, [schedule], prefix="due", zone="UTC")
+        schedule, seconds = _OFTEN[size]
+        definitions.write(directory, size, [schedule], prefix="due", zone="UTC")
         before = pool.rate(_POOL_SECONDS)
         with daemon(_WORKERS, directory) as jobd:
             burst = _watched(jobd, size, seconds)
