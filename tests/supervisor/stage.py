@@ -134,9 +134,9 @@ class Stage:
     host: Host = Host("UTC", "first boot")  # noqa: RUF009 - frozen
 
     def __post_init__(self) -> None:
-        self._open()
+        self.open()
 
-    def _open(self) -> None:
+    def open(self) -> None:
         self.writer, self.history = open_store(str(self.directory / "jobd.db"))
         self.workers = Workers(self.seats, self.history)
         self.events: list[Event] = []
@@ -155,7 +155,11 @@ class Stage:
     def again(self) -> None:
         """A new supervisor finds the file as the last commit left it, and its definitions as they are."""
         self.close()
-        self._open()
+        self.open()
+        self.go_on()
+
+    def go_on(self) -> None:
+        """Put the definitions in force, and tick."""
         with self.writer.transaction(self.clock.now()) as tx:
             change = self.change = catalogs.adopt(tx, self.catalog, {}, self.host, stored=jobs.in_force(tx))
         self.engine.rules.put_in_force(change.in_force)
