@@ -8,7 +8,7 @@ QUICK := not slow and not systemd
 PYTEST := $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-all check oracle golden bench clean
+.PHONY: help setup run test test-all check oracle golden machine soak planted bench clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -36,6 +36,15 @@ oracle: setup ## 50,000 schedules around each change of each zone in 60 years; h
 
 golden: setup ## write tests/core/golden.txt anew, when schedules were meant to change
 	$(BIN)/python -m tests.core.golden
+
+machine: setup ## hold the queue against its model for 20,000 lives of 100 steps, each time others; MACHINE=300x60 for fewer
+	JOBD_MACHINE=$(or $(MACHINE),20000x100) $(PYTEST) -q --timeout=0 tests/supervisor/test_queue_machine.py -k many_lives
+
+soak: setup ## a million runs through a daemon of its own, each counted; ARGS=200000 for fewer
+	$(BIN)/python -m tests.e2e.soak $(ARGS)
+
+planted: setup ## plant bugs in a copy of jobd, one at a time: the tests have to notice each
+	$(BIN)/python -m tests.planted
 
 bench: setup ## measure; see bench/
 	@test -x bench/run || { echo "bench: bench/run is not there" >&2; exit 1; }

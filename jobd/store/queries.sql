@@ -732,10 +732,11 @@ RETURNING (SELECT name FROM job AS named WHERE named.id = run.job), queue;
 SELECT child FROM edge WHERE parent = :parent AND decision = 'cancels';
 
 -- name: reopen_edges
--- Leave open what a run decides that is to end once more; a child that was let go stays let go.
+-- Leave open what a run decides that is to end once more; a child that was let go stays let go. One that was cancelled
+-- may come to wait again, and then for this end.
 UPDATE edge SET decision = NULL
 WHERE parent = :parent AND (decision IN ('fails', 'cancels') OR (decision = 'holds' AND EXISTS (
-  SELECT 1 FROM run WHERE run.id = edge.child AND run.state = 'blocked')));
+  SELECT 1 FROM run WHERE run.id = edge.child AND run.state IN ('blocked', 'cancelled'))));
 
 -- name: pass_blame
 -- Where another parent of a cancelled run did not end as it should either, that one cancels it from now on.
@@ -744,8 +745,9 @@ UPDATE edge SET decision = 'cancels' WHERE child = :child AND decision = 'fails'
 RETURNING parent;
 
 -- name: block_again
--- Let a cancelled run wait for its parents again.
-UPDATE run SET state = 'blocked', finished_at = NULL, outcome = NULL, exit_code = NULL, error = NULL, cancelling = 0
+-- Let a cancelled run wait for its parents again, where the runs of its job wait now.
+UPDATE run SET state = 'blocked', finished_at = NULL, outcome = NULL, exit_code = NULL, error = NULL, cancelling = 0,
+  lane = (SELECT job.lane FROM job WHERE job.id = run.job)
 WHERE id = :run AND state = 'cancelled';
 
 -- name: renew_edges

@@ -211,9 +211,11 @@ class Engine:
             with self._writer.transaction(now) as tx:
                 after = tick(tx, self.rules, batch, moment)
         except StorageFailed as error:
+            self.rules.specs.forget()
             self._storage_failed(now, str(error))
             return False
         except Unkept as fault:
+            self.rules.specs.forget()
             if fault.instead in batch.reports:
                 raise  # it was replaced already: the fault is not the job's
             self.inbox.replace(fault.instead)

@@ -37,3 +37,7 @@ class Specs:
         if len(self._known) > _KEPT:
             self._known.popitem(last=False)
         return job
+
+    def forget(self) -> None:
+        """A transaction came to nothing: what was read in it may never have been kept, and its ids are given anew."""
+        self._known.clear()

@@ -58,7 +58,8 @@ BROKEN = {
         WHERE decision IS NULL AND parent.finished_at IS NOT NULL""",
     "I21: a run that waits for a worker, or has one, waits for no parent any more": """
         SELECT edge.parent, edge.child FROM edge JOIN run AS child ON child.id = edge.child
-        WHERE decision IS NULL AND child.state IN ('scheduled', 'queued', 'running', 'retrying', 'succeeded', 'failed')""",
+        WHERE decision IS NULL
+          AND child.state IN ('scheduled', 'queued', 'running', 'retrying', 'succeeded', 'failed')""",
     "lanes: a waiting run stands where its job's limit and pause ask for": f"""
         SELECT run.id, run.lane, job.lane FROM run JOIN job ON job.id = run.job
         WHERE state IN {WAITING} AND run.lane <> job.lane AND job.trial IS NOT run.id""",

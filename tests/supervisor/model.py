@@ -184,7 +184,7 @@ class Model:
         for run in self.runs.values():
             if run.expires_at is not None and run.expires_at <= self.now and run.state in WAITING[1:]:
                 self._end(run, "expired")
-        while any([self._follow(run) for run in list(self.runs.values())]):
+        while any(self._follow(run) for run in self.runs.values()):
             pass
         for run in self.runs.values():
             if run.state in ("scheduled", "retrying") and run.run_at <= self.now:

@@ -297,6 +297,31 @@ def test_a_child_cancelled_by_hand_is_not_opened_by_its_parents_retry(stage: Sta
     assert states(stage, a + 1) == ["cancelled"]
 
 
+def test_what_held_for_a_cancelled_child_is_decided_anew_with_the_parent_that_is_tried_again(stage: Stage) -> None:
+    one, other, child = (flow(name) for name in "abc")
+    stage.adopt(one, other, child)
+    a, b = stage.submit(one)[0], stage.submit(other)[0]
+    waits = (Dependency(a), Dependency(b, Condition.FAILURE))
+    (c,) = stage.submit(child, depends_on=waits, parent=a)
+    end(stage, a, Outcome.FAILED)
+    end(stage, b, Outcome.FAILED)
+    for run in (b, a):
+        stage.retry(run)
+        end(stage, run)
+    assert states(stage, a, b, c) == ["succeeded", "succeeded", "cancelled"]
+
+
+def test_a_child_that_is_opened_again_stands_under_the_limit_its_job_has_now(stage: Stage) -> None:
+    parent, child = flow("a", then=["b", "b"]), flow("b")
+    stage.adopt(parent, child)
+    (a,) = stage.submit(parent)
+    end(stage, a, Outcome.FAILED)
+    stage.adopt(parent, replace(child, max_running=1))
+    stage.retry(a)
+    end(stage, a)
+    assert sorted(states(stage, a + 1, a + 2)) == ["queued", "running"]
+
+
 def test_an_operator_may_let_a_cancelled_child_go_all_the_same(stage: Stage) -> None:
     stage.adopt(flow("a", then=["b"]), flow("b"))
     (a,) = stage.submit(flow("a"))
