@@ -26,6 +26,7 @@ _OFTEN = {1: ("* * * * * *", 30), 100: ("*/3 * * * * *", 30), 1000: ("*/15 * * *
 _WORKERS = 8
 _POOL_SECONDS = 1.0
 _LOOK_SECONDS = 0.1
+_PATIENCE_SECONDS = 180.0
 
 
 def measure() -> list[Line]:
@@ -75,7 +76,7 @@ def _watched(jobd: Daemon, size: int, seconds: float) -> Burst:
     asking = threading.Thread(target=_ask, args=(jobd.socket, burst.answers, over))
     if size == SIZES[-1]:
         asking.start()
-    since, patience = time.time(), time.monotonic() + seconds + 60
+    since, patience = time.time(), time.monotonic() + seconds + _PATIENCE_SECONDS
     try:
         time.sleep(seconds)
         # What was due while the daemon started is no burst, and what is under way at the end is no whole one.
