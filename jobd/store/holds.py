@@ -136,6 +136,11 @@ def note_circuit(tx: Transaction, job: int, circuit: Circuit) -> None:
     stand_aright(tx, job)
 
 
+def forget_trials(tx: Transaction) -> None:
+    """Let another run be the trial where one ended that showed nothing: it was cancelled, or expired."""
+    tx.run("forget_trials")
+
+
 def try_again(tx: Transaction) -> list[tuple[str, int]]:
     """Let the first waiting run go of each job whose cooldown is over, as its trial; the jobs and these runs."""
     found = tx.rows("candidates", {"now": tx.at})

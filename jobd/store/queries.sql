@@ -143,6 +143,13 @@ WHERE job.circuit_until IS NOT NULL AND job.circuit_until <= :now AND job.paused
 -- Let one run try whether the job works again.
 UPDATE job SET trial = :run WHERE id = :job;
 
+-- name: forget_trials
+-- A trial that ended without showing anything (cancelled, expired) leaves its place to the next run.
+UPDATE job INDEXED BY job_circuit SET trial = NULL
+WHERE circuit_until IS NOT NULL AND trial IS NOT NULL
+  AND NOT EXISTS (SELECT 1 FROM run WHERE run.id = job.trial
+                  AND run.state IN ('blocked', 'scheduled', 'queued', 'running', 'retrying'));
+
 -- name: let_go
 -- Let a run stand where those of its job are that may start.
 UPDATE run SET lane = (SELECT open_lane FROM job WHERE job.id = run.job)
@@ -366,7 +373,7 @@ WHERE run = :run AND attempt = :attempt AND outcome IS NULL;
 -- name: under_way
 -- The run of an attempt, as long as that attempt is the one under way.
 SELECT run.job, job.name, run.spec, run.queue, run.trigger, run.max_attempts, run.attempt - run.given_back,
-       run.cancelling, run.started_at
+       run.cancelling, run.started_at, job.spec
 FROM run JOIN job ON job.id = run.job
 WHERE run.id = :run AND run.attempt = :attempt AND run.state = 'running';
 

@@ -69,6 +69,8 @@ class UnderWay:
     """Attempts that count, this one included."""
     cancelling: bool
     reserved_at: datetime
+    newest_spec: int | None
+    """The definition that is in force for its job, or was last; None for an ad-hoc run."""
 
 
 def submit(tx: Transaction, requests: Sequence[tuple[RunRequest, JobRef]]) -> list[int]:
@@ -286,7 +288,7 @@ def under_way(tx: Transaction, key: AttemptKey) -> UnderWay | None:
     row = tx.row("under_way", {"run": key.run, "attempt": key.attempt})
     if row is None:
         return None
-    job, name, spec, queue, trigger, most, spent, cancelling, reserved_at = row
+    job, name, spec, queue, trigger, most, spent, cancelling, reserved_at, newest = row
     return UnderWay(
         job=job,
         job_name=name.strip(),
@@ -297,6 +299,7 @@ def under_way(tx: Transaction, key: AttemptKey) -> UnderWay | None:
         spent=spent,
         cancelling=bool(cancelling),
         reserved_at=from_micros(reserved_at),
+        newest_spec=newest,
     )
 
 

@@ -46,7 +46,7 @@ def finalize(tx: Transaction, batch: Batch, specs: Specs, after: Aftermath) -> N
             continue
         try:
             runs.close_attempt(tx, finished.key, finished.ending)
-            _settle(tx, finished, run, specs.get(tx, run.spec), after)
+            _settle(tx, finished, run, specs, after)
         except (ValueError, TypeError, OverflowError, RecursionError) as error:
             raise Unkept(finished, error) from error
 
@@ -66,8 +66,8 @@ def _verdict(tx: Transaction, finished: Finished, run: UnderWay, job: Job | None
     )
 
 
-def _settle(tx: Transaction, finished: Finished, run: UnderWay, job: Job | None, after: Aftermath) -> None:
-    ending, next_at = finished.ending, None
+def _settle(tx: Transaction, finished: Finished, run: UnderWay, specs: Specs, after: Aftermath) -> None:
+    ending, next_at, job = finished.ending, None, specs.get(tx, run.spec)
     match _verdict(tx, finished, run, job):
         case retry.Retry(at=at):
             runs.run_again(tx, finished.key, at, ending, ending.error, counts=True)
@@ -77,10 +77,10 @@ def _settle(tx: Transaction, finished: Finished, run: UnderWay, job: Job | None,
             next_at = at
         case retry.Succeed():
             _end(tx, finished, run, RunState.SUCCEEDED, ending.error, after)
-            _break(tx, run, job, after, succeeded=True)
+            _break(tx, run, specs, after, succeeded=True)
         case retry.Fail(reason=reason):
             _end(tx, finished, run, RunState.FAILED, reason, after)
-            _break(tx, run, job, after, succeeded=False)
+            _break(tx, run, specs, after, succeeded=False)
             if job is None or job.dead_letter:
                 dead.bury(tx, finished.key.run, reason)
         case retry.CancelIt(reason=reason):
@@ -112,9 +112,14 @@ def _end(
     )
 
 
-def _break(tx: Transaction, run: UnderWay, job: Job | None, after: Aftermath, *, succeeded: bool) -> None:
-    """Open or close the circuit of a job that has a breaker, by how its run ended for good."""
-    if job is None or job.circuit_breaker is None or run.job == 0:
+def _break(tx: Transaction, run: UnderWay, specs: Specs, after: Aftermath, *, succeeded: bool) -> None:
+    """Open or close the circuit of a job that has a breaker, by how its run ended for good.
+
+    The breaker is the job's, not the run's: one that was taken out opens nothing any more, and one that was put in
+    judges runs that were accepted before.
+    """
+    job = None if run.newest_spec is None else specs.get(tx, run.newest_spec)
+    if job is None or job.circuit_breaker is None:
         return
     known = holds.circuit_of(tx, run.job)
     now = known.after(job.circuit_breaker, tx.now, succeeded=succeeded)

@@ -91,7 +91,8 @@ def _held_until(tx: Transaction, job: InForce) -> datetime:
 
 
 def release(tx: Transaction, after: Aftermath) -> None:
-    """End the pauses whose time is over."""
+    """End the pauses whose time is over, and the trials that ended without showing anything."""
+    holds.forget_trials(tx)
     for lapsed in holds.lapse(tx):
         after.events.append(events.Resumed(lapsed.kind, lapsed.name, tx.now))
 

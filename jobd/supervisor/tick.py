@@ -73,9 +73,9 @@ def tick(tx: Transaction, rules: Rules, batch: Batch, moment: Moment) -> Afterma
     answer(tx, rules, batch, after)
     # What was adopted just now holds for the slots of this tick already.
     in_force = after.change.in_force if after.change is not None else rules.in_force
-    release(tx, after)
     is_in_time = expire(tx, after)
     follow(tx, after)
+    release(tx, after)
     names = dict.fromkeys((*moment.due, *stirred(after.events, in_force)))
     plan(tx, names, in_force, rules.host, after, since=moment.since, corrected=moment.corrected)
     told = len(after.events)

@@ -345,6 +345,36 @@ def test_after_the_cooldown_one_trial_decides(play: Stage, works: bool) -> None:
     assert reasons(play, "shaky")[-1][0] == ("started" if works else "skipped")
 
 
+def test_a_trial_that_is_cancelled_leaves_its_place_to_the_next_slot(play: Stage) -> None:
+    fail_twice(play)
+    for _ in range(5):
+        play.pass_by(MINUTE)
+    end(play, latest(play), outcome=Outcome.CANCELLED)
+    assert play.history.standings()["shaky"].circuit.trial is None
+    play.pass_by(MINUTE)
+    assert reasons(play, "shaky")[-1] == ("started", "")
+
+
+def test_a_breaker_that_was_taken_out_opens_nothing_any_more(play: Stage) -> None:
+    fragile = replace(shaky(), circuit_breaker=CircuitBreaker(1, 300.0))
+    play.adopt(fragile)
+    play.pass_by(MINUTE)
+    play.adopt(replace(fragile, circuit_breaker=None))
+    end(play, latest(play), outcome=Outcome.FAILED)
+    play.pass_by(MINUTE)
+    assert [disposition for disposition, _ in reasons(play, "shaky")] == ["started", "started"]
+
+
+def test_a_run_that_was_accepted_before_there_was_a_breaker_can_be_its_trial(play: Stage) -> None:
+    sound = replace(shaky(), circuit_breaker=None)
+    play.adopt(sound)
+    first, second = play.submit(sound, 2)
+    play.adopt(replace(sound, circuit_breaker=CircuitBreaker(1, 30.0)))
+    end(play, first, outcome=Outcome.FAILED)
+    end(play, second)
+    assert play.history.standings()["shaky"].circuit.until is None
+
+
 def test_submitted_runs_wait_for_the_circuit_and_the_oldest_is_the_trial(play: Stage) -> None:
     fail_twice(play)
     first, second = play.submit(shaky(), 2)
