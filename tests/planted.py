@@ -90,7 +90,13 @@ BUGS = (
         "",
     ),
     Bug("history forgets what is open", "core/retention.py", " or run.is_dead or", " or"),
-    Bug("history forgets what is waited for", "core/retention.py", " or run.is_awaited", ""),
+    Bug(
+        "history forgets what is waited for",
+        "core/retention.py",
+        " or run.is_awaited",
+        "",
+        "tests/supervisor/test_prune.py",
+    ),
     Bug(
         "a trigger counts what comes and not what goes",
         "store/migrations/0008_tallies.sql",

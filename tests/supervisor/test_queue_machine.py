@@ -320,6 +320,9 @@ class Queue(RuleBasedStateMachine):
         self.define(list(kept.values()))
 
     @rule(span=st.sampled_from([1, 10, 30, 100, 700, 90_000]))
+    def wait(self, span: int) -> None:
+        self.pass_by(span)
+
     def pass_by(self, span: int) -> None:
         passed = timedelta(seconds=span)
 
@@ -342,10 +345,11 @@ class Queue(RuleBasedStateMachine):
     def die(self, fates: list[str]) -> None:
         self.go_on(fates)
 
-    @rule()
-    def prune(self) -> None:
-        """Everything goes that may: what the model has as open, awaited or young stays."""
-        policy = Retention(succeeded=HOURS, failed=HOURS, keep_last=1)
+    @rule(hours=st.integers(0, 2), keep_last=st.integers(0, 1))
+    def prune(self, hours: int, keep_last: int) -> None:
+        """After a while everything goes that may: what the model has as open, awaited or young stays."""
+        self.pass_by(3600 * hours)
+        policy = Retention(succeeded=HOURS, failed=HOURS, keep_last=keep_last)
         outputs = OutputFiles(str(self.directory / "output"))
         pruner = Pruner(self.stage.writer, outputs, policy, self.stage.clock.now, lambda _: False)
         for _ in pruner.steps(Pruned()):
@@ -481,7 +485,7 @@ def test_the_queue_is_as_its_model_whatever_happens() -> None:
 @pytest.mark.timeout(3600)
 def test_the_queue_is_as_its_model_through_many_lives() -> None:
     """`make machine` plays more of them, each time others."""
-    examples, steps = (int(n) for n in os.environ.get("JOBD_MACHINE", "300x60").split("x"))
+    examples, steps = (int(n) for n in os.environ.get("JOBD_MACHINE", "100x60").split("x"))
     play(examples, steps, seeded="JOBD_MACHINE" not in os.environ)
 
 
