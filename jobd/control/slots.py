@@ -26,7 +26,7 @@ async def coming(request: web.Request) -> web.Response:
     """The coming slots of the job that the path names, or of all jobs together."""
     query, desk = check_query(request, _NEXT), request.app[DESK]
     job = find(desk, name(request, "job")).job.name if "name" in request.match_info else None
-    count, start, end = number(query, "n", 5, 1, _MOST), span_end(query, "from"), span_end(query, "to")
+    (start, end), count = _span(query), number(query, "n", 5, 1, _MOST)
     found = await desk.coming(job, count, start, end)
     return answer({"items": [shapes.coming(one, _zone(one.timezone)) for one in found]})
 
@@ -36,7 +36,7 @@ async def listing(request: web.Request) -> web.Response:
     job = query.get("job")
     if job is not None and not is_name(job):
         raise Invalid(f"job={job!r} is not a name")
-    start, end, limit = span_end(query, "from"), span_end(query, "to"), number(query, "limit", 50, 1, _MOST)
+    (start, end), limit = _span(query), number(query, "limit", 50, 1, _MOST)
     try:
         found, cursor = desk.reads.slots(
             job, start, end, limit, query.get("cursor"), _disposition(query.get("disposition"))
@@ -44,6 +44,14 @@ async def listing(request: web.Request) -> web.Response:
     except (ValueError, OverflowError):
         raise Invalid("cursor is not one that an earlier page gave") from None
     return answer({"items": [shapes.slot(one) for one in found], "next_cursor": cursor})
+
+
+def _span(query: Mapping[str, str]) -> tuple[datetime | None, datetime | None]:
+    """From when to when is asked for. Raises Invalid for a span that ends before it begins."""
+    start, end = span_end(query, "from"), span_end(query, "to")
+    if start is not None and end is not None and end < start:
+        raise Invalid("to lies before from")
+    return start, end
 
 
 def span_end(query: Mapping[str, str], key: str) -> datetime | None:

@@ -345,6 +345,13 @@ def test_next_of_an_expression_needs_no_daemon_and_tells_of_dst(ctl: Ctl, daemon
     assert daemon.asked == []
 
 
+def test_next_up_to_a_time_that_has_passed_is_refused(ctl: Ctl, daemon: Daemon) -> None:
+    for span in (["--to", "2020-01-01T00:00:00Z"], ["--from", "2030-01-02", "--to", "2030-01-01"]):
+        said = ctl("next", "--expr", "@daily", *span)
+        assert said.code == 2
+        assert "--to" in said.err
+
+
 def test_next_of_an_expression_with_a_hash_goes_by_a_name(daemon: Daemon, ctl: Ctl) -> None:
     def minute(*words: str) -> str:
         said = ctl("--json", "next", "--expr", "H 2 * * *", "--tz", "UTC", "-n", "1", *words)

@@ -205,6 +205,15 @@ def test_the_coming_slots_of_all_jobs_are_one_answer_that_may_end_at_an_instant(
     served(tmp_path, check)
 
 
+def test_a_span_that_ends_before_it_begins_is_refused(tmp_path: Path) -> None:
+    async def check(it: Served) -> None:
+        for path in ("/v1/next", "/v1/jobs/backup/next", "/v1/slots"):
+            asked = await it.ask("GET", f"{path}?from=2026-03-02T00:00:00Z&to=2026-03-01T00:00:00Z")
+            assert asked.status == 422, path
+
+    served(tmp_path, check)
+
+
 def test_slots_tell_how_their_runs_stand_and_may_be_of_one_disposition(tmp_path: Path) -> None:
     async def check(it: Served) -> None:
         (slot,) = (await it.get("/v1/slots?job=backup&disposition=started"))["items"]

@@ -41,6 +41,8 @@ def upcoming(
     """The coming slots of a job, of all jobs, or of a cron expression: local time, UTC, and what DST does to them."""
     first = _moment("--from", start, session.now)
     last = _moment("--to", end, session.now) if end else None
+    if last is not None and last < first:
+        raise click.UsageError("--to lies before --from" if start else "--to has passed already; give --from too")
     if expr is not None:
         if job is not None:
             raise click.UsageError("give a JOB or --expr, not both")
