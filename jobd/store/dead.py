@@ -24,7 +24,7 @@ def settle(tx: Transaction, run: int, action: Action, by: str) -> bool:
 
 
 def choose(tx: Transaction, which: DeadFilter, most: int) -> list[int]:
-    """The runs whose open dead letters the filter leaves, oldest first, at most so many."""
+    """The runs whose open dead letters the filter leaves, the oldest letters first, at most so many."""
     return [row[0] for row in tx.rows("choose_dead", bindings(which) | {"most": most})]
 
 

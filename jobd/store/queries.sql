@@ -630,14 +630,15 @@ ON CONFLICT (run) WHERE acted_at IS NULL DO NOTHING;
 UPDATE dead_letter SET acted_at = :now, action = :action, acted_by = :by WHERE run = :run AND acted_at IS NULL;
 
 -- name: choose_dead
--- The runs of open dead letters that a filter leaves, oldest run first.
+-- The runs of open dead letters that a filter leaves, the oldest letter first: a run that dies again as soon as it is
+-- tried again goes behind those whose turn has not come.
 SELECT dead.run FROM dead_letter AS dead INDEXED BY dead_letter_open JOIN run ON run.id = dead.run
 WHERE dead.acted_at IS NULL
   AND (:runs IS NULL OR dead.run IN (SELECT value FROM json_each(:runs)))
   AND (:job IS NULL OR dead.job = (SELECT id FROM job WHERE name = :job))
   AND (:queue IS NULL OR dead.queue = :queue)
   AND (:owner IS NULL OR run.owner = :owner)
-ORDER BY dead.run LIMIT :most;
+ORDER BY dead.id LIMIT :most;
 
 -- name: list_dead
 -- Open dead letters, the latest run first below a cursor, narrowed by whatever is not null.

@@ -136,16 +136,17 @@ class Line:
             case Acknowledged(keys):
                 for key in keys:
                     self._unacknowledged.pop(key, None)
-            case Stop(key, outcome):
-                self._take_stop(key, outcome)
+            case Stop(key, outcome, unless_begun):
+                self._take_stop(key, outcome, unless_begun=unless_begun)
             case Retire():
                 self.is_leaving = True
             case _:
                 pass
 
-    def _take_stop(self, key: AttemptKey, outcome: Outcome) -> None:
+    def _take_stop(self, key: AttemptKey, outcome: Outcome, *, unless_begun: bool) -> None:
         if self._key == key:
-            self._stop = self._stop or outcome
+            if not unless_begun:
+                self._stop = self._stop or outcome
             return
         for order in self.orders:
             if order.key == key:

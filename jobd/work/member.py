@@ -28,6 +28,8 @@ class Task:
     started_at: datetime | None = None
     stop: Outcome | None = None
     """What the attempt is to end as, once somebody asked for its end."""
+    is_asked_back: bool = False
+    """It waits behind a long attempt, and is to be given back unless it has begun meanwhile."""
     deadline: float | None = None
     """Instant of the monotonic clock at which the pool itself ends it."""
 

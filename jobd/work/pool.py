@@ -194,13 +194,21 @@ class Pool:
         """
         now, left = self._loop.time(), 0
         for member in self._members.values():
-            waiting = [task.key for task in list(member.tasks.values())[1:] if not task.stop]
+            waiting = [task for task in list(member.tasks.values())[1:] if not (task.stop or task.is_asked_back)]
             if member.running and member.since and now - member.began > after_seconds:
-                for key in waiting:
-                    self.stop(key, Outcome.INTERRUPTED)
+                self._ask_back(member, waiting)
             else:
                 left += len(waiting)
         return left
+
+    def _ask_back(self, member: Member, tasks: Sequence[Task]) -> None:
+        """What the worker has come to begin meanwhile stays with it: nothing is executed twice for being in a hurry."""
+        for task in tasks:
+            task.is_asked_back = True
+            self._send(member, Stop(task.key, Outcome.INTERRUPTED, unless_begun=True))
+        if tasks:
+            self._flush(member)
+            member.signal(signal.SIGUSR1)
 
     def hand_out(self, orders: Iterable[Order]) -> None:
         """Give each order to a worker: an idle one, a new one, or else the one with the fewest orders."""

@@ -123,6 +123,8 @@ class Stop:
 
     key: AttemptKey
     outcome: Outcome
+    unless_begun: bool = False
+    """Where it has begun it goes on: it was only to be had elsewhere sooner."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -107,6 +107,8 @@ SCANS_ALLOWED = {
     ("oldest_waiting", "SCAN run USING COVERING INDEX run_ready"),
 }
 SORTS_ALLOWED = {
+    # Sorts the open dead letters that a filter leaves, when somebody acts on them.
+    "choose_dead",
     # Groups the first run of each lane and priority by queue.
     "oldest_waiting",
     # What a person asks about one queue or one job: its runs under way, and those of a job that are not final.

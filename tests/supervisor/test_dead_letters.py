@@ -86,6 +86,17 @@ def test_dropping_puts_letters_away_and_keeps_their_runs(play: Stage) -> None:
     assert play.run(first).state is RunState.FAILED
 
 
+def test_a_run_that_dies_again_at_once_goes_behind_those_whose_turn_has_not_come(
+    play: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second, third = died(play, 3)
+    monkeypatch.setattr("jobd.supervisor.again.MOST_DEAD", 2)
+    handled = play.ask(RetryDead(ANN, DeadFilter(job="work"))).result()
+    assert (handled.runs, handled.is_partial) == ((first, second), True)
+    play.report(AttemptKey(first, 2), Outcome.FAILED, exit_code=3)
+    assert play.ask(RetryDead(ANN, DeadFilter(job="work"))).result().runs == (third, first)
+
+
 def test_a_named_run_that_is_no_dead_letter_is_refused_and_nothing_is_done(play: Stage) -> None:
     (run,) = died(play)
     with pytest.raises(NotFound, match="run 99 is no dead letter"):

@@ -93,6 +93,8 @@ class Queue(RuleBasedStateMachine):
         self.loop.set_exception_handler(self.note_failure)
         self.failures: list[BaseException] = []
         self.given: set[AttemptKey] = set()
+        self.told: list[Finished] = []
+        """Reports that a worker was not rid of when the supervisor died."""
         self.epoch, self.pruned = 0, 0
         self.stepped = False
         self.stage = Stage(self.directory, SetClock(NOON), self.loop, SEATS, LIMITS)
@@ -157,7 +159,8 @@ class Queue(RuleBasedStateMachine):
         left = dict(zip(old.at_work.items(), fates, strict=False))
         alive = {seat: key for (key, seat), fate in left.items() if fate == "lives"}
         ending = Ending(Outcome.SUCCEEDED, self.stage.clock.now(), self.stage.clock.now())
-        told = [Finished(key, ending) for (key, _), fate in left.items() if fate == "reported"]
+        told = self.told + [Finished(key, ending) for (key, _), fate in left.items() if fate == "reported"]
+        self.told = []
         self.stage.close()
         self.stage.open()
         self.writer = self.make_faulty()
@@ -287,11 +290,11 @@ class Queue(RuleBasedStateMachine):
         ended = Ending(ending.outcome, now, now, ending.exit_code, directive=ending.directive, spent=ending.spent)
 
         def report() -> None:
-            seat = self.stage.workers.at_work.pop(key)
+            self.stage.workers.at_work.pop(key)
             self.stage.engine.inbox.report(Finished(key, ended))
             self.stage.tick()
             if fault.startswith("dies"):
-                self.stage.workers.at_work[key] = seat  # nobody heard it
+                self.told = [Finished(key, ended)]  # nobody acknowledged it
 
         self.happens(report, lambda: self.model.finish(key.run, ended), fault, fates)
 

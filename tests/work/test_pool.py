@@ -10,6 +10,7 @@ import select
 import signal
 import subprocess
 import sys
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -89,6 +90,31 @@ def test_orders_behind_a_long_attempt_can_be_taken_back(tmp_path: Path, callable
             assert hall.ending(1) is None, "the orders come back before the long attempt ends"
             await hall.until(lambda: hall.ending(1))
             assert hall.ending(1).outcome is Outcome.SUCCEEDED  # type: ignore[union-attr]
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("warm", [False, True])
+def test_an_order_that_has_begun_when_it_is_asked_back_goes_on(tmp_path: Path, callables: str, warm: bool) -> None:
+    async def scenario() -> None:
+        async with floor(tmp_path, python_path=[callables], max_workers=1) as hall:
+            await hall.run(shell(9, ":"))
+            (seat,) = hall.pool.seats()
+            go, begun = tmp_path / "go", tmp_path / "begun"
+            first = shell(1, f"while [ ! -e {go} ]; do sleep 0.01; done")
+            second = shell(2, f"touch {begun}; sleep 0.3")
+            if warm:
+                second = python(2, "callables:touch_and_nap", payload=json.dumps(str(begun)))
+            hall.pool.give([(seat.number, first), (seat.number, second)])
+            await hall.until(lambda: key(1) in hall.started)
+            go.touch()
+            deadline = time.monotonic() + 10
+            while not begun.exists():  # and the pool, whose loop stands still, knows nothing of it
+                assert time.monotonic() < deadline
+                time.sleep(0.01)  # noqa: ASYNC251 - on purpose
+            assert hall.pool.take_back(0) == 0
+            await hall.until(lambda: hall.ending(2))
+            assert hall.ending(2).outcome is Outcome.SUCCEEDED  # type: ignore[union-attr]
 
     asyncio.run(scenario())
 

@@ -160,13 +160,17 @@ def _parsed(payload: str) -> Any:
 
 
 def _repeated(ask: Callable[[], Any]) -> list[int]:
-    """The runs acted on, asked for again while the daemon says that there are more: it bounds each transaction."""
-    done: list[int] = []
+    """The runs acted on, asked for again while the daemon says that there are more: it bounds each transaction.
+
+    The oldest letters come first: once a run comes again, it has died anew meanwhile, and all others had their turn.
+    """
+    done: dict[int, None] = {}
     while True:
         answer = ask()
-        done += answer["runs"]
-        if not (answer["is_partial"] and answer["runs"]):
-            return done
+        came_again = not done.keys().isdisjoint(answer["runs"])
+        done |= dict.fromkeys(answer["runs"])
+        if came_again or not (answer["is_partial"] and answer["runs"]):
+            return [*done]
 
 
 def _told(session: Session, runs: list[int], what: str, *, is_partial: bool = False) -> Exit:
