@@ -246,9 +246,11 @@ UPDATE job SET circuit_until = circuit_until + :stepped WHERE circuit_until IS N
 UPDATE run SET run_at = run_at + :stepped WHERE state = 'retrying';
 
 -- name: carry_expiring
--- Let runs that must start in time have as long as they had, over a wall clock that was set.
-UPDATE run SET expires_at = expires_at + :stepped
-WHERE expires_at IS NOT NULL AND state IN ('blocked', 'scheduled', 'queued', 'retrying');
+-- Let runs that must start in time have as long as they had, over a wall clock that was set. The time of one whose
+-- instant has yet to come, or that waits for others, begins with that: it was not used up, and is all there.
+UPDATE run SET expires_at = expires_at + iif(state = 'scheduled', max(:now - run_at, 0), :stepped)
+WHERE expires_at IS NOT NULL
+  AND (state IN ('scheduled', 'queued', 'retrying') OR (state = 'blocked' AND slot IS NOT NULL));
 
 -- name: carry_running
 -- Let runs that are under way have begun as long ago as they did, over a wall clock that was set.

@@ -358,7 +358,7 @@ def run_again(
 def carry(tx: Transaction, stepped: timedelta) -> None:
     """Keep the spans of what is under way over a wall clock that was set: waits, cooldowns and attempts."""
     for statement in ("carry_circuits", "carry_retries", "carry_expiring", "carry_running", "carry_attempts"):
-        tx.run(statement, {"stepped": stepped // timedelta(microseconds=1)})
+        tx.run(statement, {"stepped": stepped // timedelta(microseconds=1), "now": tx.at})
 
 
 def _after(key: AttemptKey, ending: Ending, error: str | None) -> dict[str, object]:

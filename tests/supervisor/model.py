@@ -174,10 +174,12 @@ class Model:
         """The wall clock was set: what is under way keeps its pace, what has an instant keeps that."""
         self.now += span
         for run in self.runs.values():
+            if run.expires_at is not None and run.state == "scheduled":
+                run.expires_at += max(self.now - run.run_at, timedelta(0))
+            elif run.expires_at is not None and run.state in ("queued", "retrying"):
+                run.expires_at += span
             if run.state == "retrying":
                 run.run_at += span
-            if run.state in WAITING and run.expires_at is not None:
-                run.expires_at += span
 
     def settle(self) -> None:
         """Everything that follows from what there is, down to the last."""

@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 
 from jobd.core import events
+from jobd.core.model import Dependency
 from jobd.core.states import Outcome, RunState
 from jobd.store import expiry
 from tests.supervisor.stage import NOON, MakeStage, Stage, every_minute, job
@@ -99,6 +100,25 @@ def test_a_deadline_lasts_as_long_as_it_should_when_the_clock_is_set(make_stage:
     assert engine.run(1).state is RunState.QUEUED
     engine.pass_by(2 * MINUTE)
     assert engine.run(1).state is RunState.EXPIRED
+
+
+@pytest.mark.parametrize("hours", [-5, 5])
+def test_the_time_of_a_run_whose_instant_has_yet_to_come_is_not_used_up_by_a_clock_that_is_set(
+    make_stage: MakeStage, hours: int
+) -> None:
+    engine = make_stage(seats=0)
+    engine.adopt(work := job(expires_seconds=60.0), parent := job("parent"))
+    engine.submit(work, run_at=NOON + HOUR)
+    engine.submit(parent)
+    engine.submit(work, parent=2, depends_on=(Dependency(2),))
+    engine.clock.step(hours * HOUR)
+    engine.tick()
+    engine.pass_by(max(0, 1 - hours) * HOUR)
+    engine.pass_by(59 * SECOND)
+    assert engine.run(1).state is RunState.QUEUED
+    engine.pass_by(SECOND)
+    assert engine.run(1).state is RunState.EXPIRED
+    assert engine.run(3).state is RunState.BLOCKED
 
 
 def test_of_many_that_are_too_late_none_is_started_while_the_rest_is_ended(

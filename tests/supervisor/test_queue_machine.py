@@ -411,7 +411,8 @@ class Queue(RuleBasedStateMachine):
 
     @invariant()
     def every_invariant_holds(self) -> None:
-        found = invariants.broken(self.base, but=frozenset({"I26"} if self.stepped else ()))
+        # A correction by hours lets slots be due once more, of which the history may have forgotten the first time.
+        found = invariants.broken(self.base, but=frozenset({"I26", "I15"} if self.stepped else ()))
         assert not found, found
 
     @invariant()
