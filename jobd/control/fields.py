@@ -17,6 +17,7 @@ from jobd.core.states import Condition
 PRIORITIES = {"low": -10, "medium": 0, "high": 10}
 MOST_ATTEMPTS = 1000
 _LONGEST_KEY = 255
+_MOST_FIELDS = 100
 _MOST_DEPENDENCIES = 1000
 _LONGEST_ARGV_BYTES = 128 * 1024
 _EARLIEST, _LATEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
@@ -125,6 +126,38 @@ def _dependency(item: Any) -> Dependency:
     return Dependency(run, Condition(on))
 
 
+_UNIQUE = frozenset({"key", "period", "states", "on_conflict"})
+
+
+def _unique(value: Any) -> dict[str, Any]:
+    """What a submission says of its uniqueness, as changes to what its job says."""
+    if type(value) is not dict or not value.keys() <= _UNIQUE:
+        raise ValueError('must be an object like {"key": ["customer"], "period": "1h"} (also: states, on_conflict)')
+    changes: dict[str, Any] = {}
+    if "key" in value:
+        changes |= _unique_key(value["key"])
+    if "period" in value:
+        changes["period_seconds"] = None if value["period"] is None else _lifetime(value["period"])
+    for word, allowed in (("states", ("active", "all")), ("on_conflict", ("keep", "replace", "error"))):
+        if word in value:
+            if value[word] not in allowed:
+                raise ValueError(f"{word} must be one of {', '.join(allowed)}")
+            changes[word] = value[word]
+    return changes
+
+
+def _unique_key(value: Any) -> dict[str, Any]:
+    if value is True:
+        return {"fields": None, "text": None}
+    if type(value) is str:
+        return {"fields": None, "text": _key(value)}
+    if type(value) is not list or len(value) > _MOST_FIELDS or not all(type(one) is str for one in value):
+        raise ValueError("key must be true (the whole payload), a list of fields of the payload, or a text")
+    for one in value:
+        check_text(one)
+    return {"fields": tuple(sorted(set(value))), "text": None}
+
+
 READERS: dict[str, Callable[[Any], Any]] = {
     "job": _name,
     "command": _command,
@@ -134,6 +167,7 @@ READERS: dict[str, Callable[[Any], Any]] = {
     "run_at": instant,
     "delay": _span,
     "key": _key,
+    "unique": _unique,
     "max_attempts": _attempts,
     "timeout": _span,
     "expires": _lifetime,

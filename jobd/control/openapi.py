@@ -29,6 +29,22 @@ _SUBMISSION: dict[str, Any] = {
         "run_at": {"type": "string", "format": "date-time"},
         "delay": {"type": ["number", "string"]},
         "key": {"type": "string", "maxLength": 255},
+        "unique": {
+            "type": "object",
+            "additionalProperties": False,
+            "properties": {
+                "key": {
+                    "oneOf": [
+                        {"const": True},
+                        {"type": "array", "items": {"type": "string"}},
+                        {"type": "string", "minLength": 1, "maxLength": 255},
+                    ]
+                },
+                "period": {"type": ["number", "string", "null"]},
+                "states": {"enum": ["active", "all"]},
+                "on_conflict": {"enum": ["keep", "replace", "error"]},
+            },
+        },
         "max_attempts": {"type": "integer", "minimum": 1},
         "timeout": {"type": ["number", "string"]},
         "expires": {"type": ["number", "string"]},

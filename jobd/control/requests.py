@@ -14,7 +14,7 @@ from jobd.control.fields import READERS, unknown
 from jobd.control.ports import DefinedJob, Policy, QueueLimits
 from jobd.core.errors import Invalid
 from jobd.core.intents import Actor
-from jobd.core.model import Command, Job, RunRequest, Schedule, Workflow
+from jobd.core.model import Command, Job, RunRequest, Schedule, Unique, Workflow
 from jobd.core.names import closest
 from jobd.core.retry import default_max_attempts
 from jobd.core.spans import show_size
@@ -58,6 +58,8 @@ class Intake:
             self._check_queue(values["queue"], where)
         if self.size > self.policy.max_payload_bytes and "payload" in values:
             self._measure(values["payload"], where)
+        if job is not None and "unique" in values:
+            self._make_unique(job, values, where)
         if job is None or len(self.errors) > before:
             return None
         return self._request(job, values)
@@ -101,6 +103,7 @@ class Intake:
             user=user,
             group=None,
             payload=None,
+            unique=None,
             workflow=Workflow(),
         )
 
@@ -118,6 +121,12 @@ class Intake:
             return None
         self._last = defined.job
         return self._last
+
+    def _make_unique(self, job: Job, values: dict[str, Any], where: tuple[str | int, ...]) -> None:
+        """Settle what is unique of a run: what the submission says goes before what the job says."""
+        values["unique"] = settled = replace(job.unique or Unique(), **values["unique"])
+        if settled.states == "all" and settled.period_seconds is None:
+            self._wrong((*where, "unique"), "states: all holds the key through a period; give period")
 
     def _add_delay(self, values: dict[str, Any], where: tuple[str | int, ...]) -> None:
         if "run_at" in values:
@@ -148,6 +157,7 @@ class Intake:
             priority=get("priority", job.priority),
             run_at=get("run_at"),
             key=get("key"),
+            unique=get("unique", job.unique),
             max_attempts=get("max_attempts") or default_max_attempts(job, Trigger.SUBMIT),
             timeout_seconds=get("timeout"),
             expires_seconds=get("expires"),

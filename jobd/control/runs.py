@@ -99,14 +99,17 @@ def _check_count(count: int) -> None:
 
 def _one(accepted: Accepted) -> web.Response:
     if accepted.duplicate:
-        return answer({"id": accepted.id, "state": accepted.state, "duplicate": True})
+        found = {"id": accepted.id, "state": accepted.state, "duplicate": True}
+        return answer(found | {"replaced": True} if accepted.replaced else found)
     return answer({"id": accepted.id, "state": accepted.state}, 201)
 
 
 def _many(accepted: list[Accepted]) -> web.Response:
     duplicates = [one.id for one in accepted if one.duplicate]
     made: dict[str, Any] = {"ids": [one.id for one in accepted]}
-    return answer(made | {"duplicates": duplicates} if duplicates else made, 201)
+    replaced = [one.id for one in accepted if one.replaced]
+    made |= {"duplicates": duplicates} if duplicates else {}
+    return answer(made | {"replaced": replaced} if replaced else made, 201)
 
 
 async def listing(request: web.Request) -> web.Response:

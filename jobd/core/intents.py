@@ -127,3 +127,5 @@ class Accepted:
     state: str
     duplicate: bool = False
     """The key was known: `id` is the run that holds it, and nothing new was made."""
+    replaced: bool = False
+    """A duplicate, whose payload, time and priority the run that holds the key has taken over."""

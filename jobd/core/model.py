@@ -113,6 +113,20 @@ class CircuitBreaker:
 
 
 @dataclass(frozen=True, slots=True)
+class Unique:
+    """What must not be there twice, and what is done with the second one (SEMANTICS, Unique runs)."""
+
+    fields: tuple[str, ...] | None = None
+    """The fields of the payload that count; None is all of it."""
+    text: str | None = None
+    """A key of the client's, in place of the payload."""
+    period_seconds: float | None = None
+    states: Literal["active", "all"] = "active"
+    """How long the key holds: until the run is final, or through the period whatever becomes of it."""
+    on_conflict: Literal["keep", "replace", "error"] = "keep"
+
+
+@dataclass(frozen=True, slots=True)
 class Job:
     """A named definition: what to run, when, and under which limits."""
 
@@ -128,6 +142,7 @@ class Job:
     max_running: int | None = None
     expires_seconds: float | None = None
     """A run that has not started so long after it might have never starts."""
+    unique: Unique | None = None
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     success_exit_status: tuple[int, ...] = (0,)
     retry_exit_status: tuple[int, ...] | None = None
@@ -190,6 +205,7 @@ class RunRequest:
     slot: datetime | None = None
     key: str | None = None
     """The client's idempotency key; holds for 24 h, and as long as its run is not final."""
+    unique: Unique | None = None
     max_attempts: int = 1
     timeout_seconds: float | None = None
     """Overrides the job's own timeout."""

@@ -6,6 +6,7 @@ import re
 
 _SENTENCES = {
     "overlap": "the last run was not over",
+    "unique": "another run holds its key",
     "replaced": "a later slot took its place",
     "newer_slot": "a newer slot stands for it",
     "catch_up": "caught up late",

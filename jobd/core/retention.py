@@ -52,6 +52,8 @@ class Ended:
     """An open dead letter of it waits for somebody."""
     is_awaited: bool = False
     """A run that waits is to be handed its result."""
+    unique_until: datetime | None = None
+    """Its unique key holds until then."""
 
 
 @dataclass(slots=True)
@@ -67,5 +69,7 @@ def is_old(run: Ended, policy: Retention, now: datetime) -> bool:
     """Whether the history may forget a run, were it not among the last of its job."""
     span = policy.of(run.state)
     if run.finished_at is None or span is None or run.is_dead or run.is_awaited or now - run.finished_at < span:
+        return False
+    if run.unique_until is not None and now < run.unique_until:
         return False
     return not (run.has_key and now - run.created_at < KEY_HELD)

@@ -18,6 +18,7 @@ from jobd.core.model import (
     RetryPolicy,
     Schedule,
     Shell,
+    Unique,
     Workflow,
 )
 
@@ -61,6 +62,7 @@ def _job(data: dict[str, Any]) -> Job:
     values["schedule"] = schedule_from(data.get("schedule", {}))
     values["retry"] = RetryPolicy(**_known(RetryPolicy, data.get("retry", {})))
     values["circuit_breaker"] = _breaker(data.get("circuit_breaker"))
+    values["unique"] = _unique(data.get("unique"))
     values["workflow"] = Workflow(**_known(Workflow, data.get("workflow", {})))
     values["env"] = tuple((name, value) for name, value in data.get("env", ()))
     return Job(**values)
@@ -73,6 +75,10 @@ def schedule_from(data: dict[str, Any]) -> Schedule:
         Calendar(one["name"], tuple((first, last) for first, last in one["days"])) for one in data.get("exclude", ())
     )
     return Schedule(**values)
+
+
+def _unique(data: dict[str, Any] | None) -> Unique | None:
+    return None if data is None else Unique(**_known(Unique, data))
 
 
 def _breaker(data: dict[str, Any] | None) -> CircuitBreaker | None:

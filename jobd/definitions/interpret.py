@@ -148,6 +148,9 @@ def _job(name: str, node: Node, below: Node | None, rules: Rules, found: _Findin
     problems += [_at(words, path, "exclude", message, index) for index, message in unknown]
     job = replace(job, schedule=replace(job.schedule, exclude=resting))
     problems += _policy_problems(job, words, path, rules)
+    if job.unique and job.schedule.overlap == "replace":
+        message = "overlap: replace waits for the run that it replaces, which holds the key (use overlap: skip)"
+        problems.append(_at(words, path, "unique", message))
     found.add([problems])
     return None if problems else defined(job, words, document)
 

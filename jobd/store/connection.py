@@ -122,6 +122,12 @@ class Transaction:
     def many(self, name: str, rows: Iterable[Any]) -> None:
         self._connection.many(name, rows)
 
+    @contextmanager
+    def part(self) -> Iterator[None]:
+        """A part that leaves nothing behind when the block raises; the rest of the transaction stands."""
+        with self._connection.raw:
+            yield
+
     def rows(self, name: str, bindings: Any = ()) -> list[tuple[Any, ...]]:
         """Every row of a named statement, which is run to its end."""
         return self._connection.run(name, bindings).fetchall()

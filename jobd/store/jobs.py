@@ -221,3 +221,8 @@ def add_slot(tx: Transaction, job: int, at: datetime, disposition: Disposition, 
     """Write down what became of a due slot; False where that was written before."""
     tx.run("add_slot", {"job": job, "at": micros(at), "disposition": disposition, "run": run, "reason": reason})
     return bool(tx.changed())
+
+
+def skip_slot(tx: Transaction, job: int, at: datetime, reason: str) -> None:
+    """Write down that a slot started nothing after all: its run was not accepted."""
+    tx.run("skip_slot", {"job": job, "at": micros(at), "reason": reason})

@@ -198,10 +198,36 @@ WHERE job = :job AND state IN ('blocked', 'scheduled', 'queued', 'running', 'ret
 SELECT seq FROM sqlite_sequence WHERE name = 'run';
 
 -- name: add_run
--- Accept a run.
+-- Accept a run; one whose unique key is taken is not written down.
 INSERT INTO run (id, job, spec, lane, queue, priority, state, run_at, created_at, max_attempts, trigger, slot, timeout,
-                 owner, parent, key, expires_at)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+                 owner, parent, key, expires_at, unique_key, unique_until)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (unique_key)
+  WHERE unique_key IS NOT NULL
+    AND (unique_until IS NOT NULL OR state IN ('blocked', 'scheduled', 'queued', 'running', 'retrying'))
+DO NOTHING;
+
+-- name: unique_holder
+-- The run that holds a unique key.
+SELECT id, state, owner FROM run INDEXED BY run_unique
+WHERE unique_key = :digest
+  AND (unique_until IS NOT NULL OR state IN ('blocked', 'scheduled', 'queued', 'running', 'retrying'));
+
+-- name: other_holder
+-- The run that holds the unique key that an ended run had.
+SELECT other.id, other.state FROM run CROSS JOIN run AS other INDEXED BY run_unique ON other.unique_key = run.unique_key
+WHERE run.id = :run AND other.id <> run.id
+  AND (other.unique_until IS NOT NULL OR other.state IN ('blocked', 'scheduled', 'queued', 'running', 'retrying'));
+
+-- name: replace_waiting
+-- Give a run that is not running the time and the priority of another that was to be made in its place. One that has
+-- been tried already is not tried again sooner for it.
+UPDATE run SET priority = :priority,
+  run_at = iif(state = 'retrying', max(run_at, :run_at), :run_at),
+  expires_at = iif(slot IS NULL AND attempt = 0, :expires_at, expires_at),
+  state = iif(state IN ('scheduled', 'queued'), iif(:run_at > :now, 'scheduled', 'queued'), state)
+WHERE id = :run AND state IN ('blocked', 'scheduled', 'queued', 'retrying')
+RETURNING state;
 
 -- name: add_payload
 -- Keep the payload of a run that has one.
@@ -220,6 +246,11 @@ ON CONFLICT (digest) DO UPDATE SET run = excluded.run, held_until = excluded.hel
 -- name: queued_by_owner
 -- How many runs of a submitter wait.
 SELECT runs FROM backlog WHERE owner = :owner;
+
+-- name: skip_slot
+-- Write down that the run of a slot was not accepted.
+UPDATE slot SET disposition = 'skipped', reason = :reason, run = NULL
+WHERE job = :job AND at = :at AND disposition = 'started';
 
 -- name: add_slot
 -- Write down what became of a due slot; a slot that is there already stays as it is.
@@ -425,14 +456,18 @@ UPDATE run SET cancelling = 1, error = :error WHERE id = :run AND state = 'runni
 
 -- name: retry_run
 -- Queue a run again that ended failed or cancelled, with one attempt more if none is left; it still waits for parents
--- that have not ended.
+-- that have not ended. Where another run holds its unique key by now, it stays as it is.
 UPDATE run SET run_at = :now, finished_at = NULL, cancelling = 0, expires_at = NULL,
   lane = (SELECT job.lane FROM job WHERE job.id = run.job),
   state = iif(EXISTS (SELECT 1 FROM edge INDEXED BY edge_of_child CROSS JOIN run AS parent ON parent.id = edge.parent
                       WHERE edge.child = run.id AND edge.decision IS NOT 'waived' AND parent.finished_at IS NULL),
               'blocked', 'queued'),
   max_attempts = max(max_attempts, attempt - given_back + 1)
-WHERE id = :run AND state IN ('failed', 'cancelled') RETURNING state;
+WHERE id = :run AND state IN ('failed', 'cancelled')
+  AND NOT EXISTS (
+    SELECT 1 FROM run AS other INDEXED BY run_unique WHERE other.unique_key = run.unique_key AND other.id <> run.id
+      AND (other.unique_until IS NOT NULL OR other.state IN ('blocked', 'scheduled', 'queued', 'running', 'retrying')))
+RETURNING state;
 
 -- name: replace_payload
 -- Give a run another payload before it is tried again.
@@ -670,7 +705,7 @@ SELECT reason, died_at, attempts, queue, acted_at, action, acted_by FROM dead_le
 
 -- name: next_ended
 -- The next runs above a cursor, oldest first, that were made before an instant: what retention looks at.
-SELECT run.id, run.job, run.state, run.created_at, run.finished_at, run.attempt, run.key IS NOT NULL, dead.id IS NOT NULL,
+SELECT run.id, run.job, run.state, run.created_at, run.finished_at, run.attempt, run.key IS NOT NULL, dead.id IS NOT NULL, run.unique_until,
        EXISTS (SELECT 1 FROM edge CROSS JOIN run AS child ON child.id = edge.child
                WHERE edge.parent = run.id AND child.finished_at IS NULL)
 FROM run LEFT JOIN dead_letter AS dead ON dead.run = run.id AND dead.acted_at IS NULL
@@ -755,10 +790,14 @@ UPDATE edge SET decision = 'cancels' WHERE child = :child AND decision = 'fails'
 RETURNING parent;
 
 -- name: block_again
--- Let a cancelled run wait for its parents again, where the runs of its job wait now.
+-- Let a cancelled run wait for its parents again, where the runs of its job wait now. Where another run holds its unique
+-- key by now, it stays as it is.
 UPDATE run SET state = 'blocked', finished_at = NULL, outcome = NULL, exit_code = NULL, error = NULL, cancelling = 0,
   lane = (SELECT job.lane FROM job WHERE job.id = run.job)
-WHERE id = :run AND state = 'cancelled';
+WHERE id = :run AND state = 'cancelled'
+  AND NOT EXISTS (
+    SELECT 1 FROM run AS other INDEXED BY run_unique WHERE other.unique_key = run.unique_key AND other.id <> run.id
+      AND (other.unique_until IS NOT NULL OR other.state IN ('blocked', 'scheduled', 'queued', 'running', 'retrying')));
 
 -- name: renew_edges
 -- Leave open again what was decided by parents that are to end once more.

@@ -32,8 +32,9 @@ def ended(tx: Transaction, cursor: int, before: datetime, most: int) -> list[End
             has_key=bool(has_key),
             is_dead=bool(is_dead),
             is_awaited=bool(is_awaited),
+            unique_until=None if unique_until is None else from_micros(unique_until),
         )
-        for run, job, state, created_at, finished_at, attempts, has_key, is_dead, is_awaited in rows
+        for run, job, state, created_at, finished_at, attempts, has_key, is_dead, unique_until, is_awaited in rows
     ]
 
 

@@ -16,6 +16,7 @@ from jobd.core.model import AttemptKey, Ending, Json, ProcessIdentity, RunReques
 from jobd.core.retention import KEY_HELD
 from jobd.core.spans import from_micros, micros
 from jobd.core.states import Outcome, RunState, Trigger
+from jobd.core.unique import Claim, claim
 from jobd.store.connection import Transaction
 
 _encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
@@ -74,11 +75,21 @@ class UnderWay:
 
 
 def submit(tx: Transaction, requests: Sequence[tuple[RunRequest, JobRef]]) -> list[int]:
-    """Accept runs in one go and give their ids, in order. Keys are the caller's to settle (`holder_of`, `hold`)."""
+    """Accept runs in one go and give their ids, in order. Keys are the caller's to settle (`holder_of`, `hold`).
+
+    A run that is to be unique comes first, at most with others that it brings along: where its key is taken, nothing
+    is written and no id given.
+    """
     first = next_id(tx)
     lanes = {job: _lane_of(tx, job) for job in {ref.job for _, ref in requests}}
     rows = [_run_row(tx, first + n, request, ref, lanes[ref.job]) for n, (request, ref) in enumerate(requests)]
-    tx.many("add_run", rows)
+    if rows[0][_UNIQUE_KEY] is None:
+        tx.many("add_run", rows)
+    else:
+        tx.run("add_run", rows[0])
+        if not tx.changed():
+            return []
+        tx.many("add_run", rows[1:])
     _count(tx, rows)
     payloads = [
         (first + n, _encode(request.payload)) for n, (request, _) in enumerate(requests) if request.payload is not None
@@ -109,6 +120,7 @@ def _lane_of(tx: Transaction, job: int) -> int:
 
 def _run_row(tx: Transaction, run: int, request: RunRequest, ref: JobRef, lane: int) -> tuple[object, ...]:
     run_at = tx.at if request.run_at is None else micros(request.run_at)
+    wanted = claim(request, tx.now)
     return (
         run,
         ref.job,
@@ -127,11 +139,14 @@ def _run_row(tx: Transaction, run: int, request: RunRequest, ref: JobRef, lane: 
         request.parent,
         request.key,
         None if (expires_at := request.expires_at(tx.now)) is None else micros(expires_at),
+        None if wanted is None else wanted.digest,
+        None if wanted is None or wanted.until is None else micros(wanted.until),
     )
 
 
 _stand, _owner = itemgetter(1, 4, 6), itemgetter(13)
 """Of a row of `_run_row`: its job, queue and state; whose it is."""
+_UNIQUE_KEY = 17
 
 
 def _count(tx: Transaction, rows: Sequence[tuple[object, ...]]) -> None:
@@ -156,6 +171,44 @@ def holder_of(tx: Transaction, request: RunRequest) -> tuple[int, RunState] | No
 def hold(tx: Transaction, request: RunRequest, run: int) -> None:
     """Let a new run hold its request's key."""
     tx.run("hold_key", {"digest": _digest(request), "run": run, "held_until": micros(tx.now + KEY_HELD)})
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """The run that holds a unique key."""
+
+    run: int
+    state: RunState
+    owner: str | None = None
+
+
+def unique_holder(tx: Transaction, wanted: Claim) -> Holder | None:
+    """The run that holds a unique key, if one does."""
+    row = tx.row("unique_holder", {"digest": wanted.digest})
+    return None if row is None else Holder(row[0], RunState(row[1]), row[2])
+
+
+def other_holder(tx: Transaction, run: int) -> Holder | None:
+    """The run that by now holds the unique key which an ended run had."""
+    row = tx.row("other_holder", {"run": run})
+    return None if row is None else Holder(row[0], RunState(row[1]))
+
+
+def replace_waiting(tx: Transaction, run: int, request: RunRequest) -> RunState | None:
+    """Let a run that waits do what is asked for now; the state it has then, None where it runs or has ended."""
+    expires_at = request.expires_at(tx.now)
+    bindings = {
+        "run": run,
+        "now": tx.at,
+        "priority": request.priority,
+        "run_at": tx.at if request.run_at is None else micros(request.run_at),
+        "expires_at": None if expires_at is None else micros(expires_at),
+    }
+    row = tx.row("replace_waiting", bindings)
+    if row is None:
+        return None
+    replace_payload(tx, run, request.payload)
+    return RunState(row[0])
 
 
 def queued_by(tx: Transaction, owner: str) -> int:

@@ -58,10 +58,10 @@ def brings_others(request: RunRequest) -> bool:
 def accept(
     tx: Transaction, requests: Sequence[RunRequest], in_force: Mapping[str, InForce], after: Aftermath
 ) -> list[Accepted]:
-    """Write runs down as they are asked for, and nothing with them."""
+    """Write runs down as they are asked for, and nothing with them; none where the unique key of the first is taken."""
     refs = [(request, ref_of(tx, request, in_force)) for request in requests]
     found = []
-    for run, request in zip(runs.submit(tx, refs), requests, strict=True):
+    for run, request in zip(runs.submit(tx, refs), requests, strict=False):
         name = request.job.name
         after.events.append(events.RunAccepted(run, name, request.queue, request.trigger, tx.now, request.owner))
         found.append(Accepted(run, runs.first_state(request, tx.now)))
@@ -75,10 +75,14 @@ def accept_family(
     in_force: Mapping[str, InForce],
     after: Aftermath,
     actor: Actor | None = None,
-) -> Accepted:
-    """Write a run down with its family. What it depends on is there (`check_dependencies`)."""
+) -> Accepted | None:
+    """Write a run down with its family, or nothing where its unique key is taken.
+
+    What it depends on is there (`check_dependencies`).
+    """
     first = runs.next_id(tx)
-    accept(tx, [*_requests(request, whole, first)], in_force, after)
+    if not accept(tx, [*_requests(request, whole, first)], in_force, after):
+        return None
     edges.add(tx, [*_edges(tx, request, whole, first, actor)])
     begun = len(after.final)
     for place, reason in whole.lacking:
@@ -121,6 +125,7 @@ def _request(job: Job, root: RunRequest, parent: int | None) -> RunRequest:
     """A run that another one brings along: everything is its own job's but the time and the owner.
 
     Where nobody asked for the first by hand, nobody asked for this one: it has the attempts of a run that was fired.
+    It is as unique as the run that brings it along, and holds no key of its own.
     """
     return RunRequest(
         job=job,

@@ -41,3 +41,10 @@ class Aftermath:
     """How many runs wait that could start if there were a worker for them, as far as they were counted."""
     change: Change | None = None
     """The catalog that is in force from now on, where one was adopted."""
+
+    def take_over(self, part: Aftermath) -> None:
+        """Add what a part of the tick has decided that might have been given up."""
+        self.events += part.events
+        self.final += part.final
+        self.changed += part.changed
+        self.stops += part.stops

@@ -21,6 +21,11 @@ def retry(tx: Transaction, intent: RetryRun) -> RunState:
     known = runs.state_of(tx, intent.run)
     if known is None:
         raise NotFound(f"there is no run {intent.run}")
+    if (holder := runs.other_holder(tx, intent.run)) is not None and known[0] in (RunState.FAILED, RunState.CANCELLED):
+        raise Conflict(
+            f"run {intent.run} is unique, and run {holder.run} ({holder.state}) holds its key by now; retry it once "
+            "that has ended, or cancel that first"
+        )
     raise Conflict(f"run {intent.run} is {known[0]}; only a failed or cancelled run can be retried")
 
 

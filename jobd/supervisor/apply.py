@@ -29,6 +29,7 @@ from jobd.supervisor.accept import Families, accept, accept_family, brings_other
 from jobd.supervisor.aftermath import Aftermath
 from jobd.supervisor.cancel import cancel_run
 from jobd.supervisor.catalogs import InForce
+from jobd.supervisor.twice import twice
 
 MOST_CANCELLED = 1000
 """Runs that one transaction cancels of a job; whoever asked for more asks again."""
@@ -41,7 +42,8 @@ def submit(
 ) -> list[Accepted]:
     """Accept every run of a submission. Raises TooLarge where its sender has too much waiting already.
 
-    Whatever it is refused for is found before anything is written.
+    Whatever it is refused for is found before anything is written, but for unique keys that are taken: these only the
+    writing shows, and what was written before is taken back then.
     """
     check_jobs(intent.requests, in_force)
     families = Families(in_force)
@@ -50,6 +52,12 @@ def submit(
     if not intent.actor.is_admin and runs.queued_by(tx, owner) + total > most_queued:
         raise TooLarge(f"{owner} may have {most_queued} runs waiting at most; wait for some to finish or cancel them")
     check_dependencies(tx, [one for one in intent.requests if one.depends_on and not _is_held(tx, one)])
+    if any(request.unique is not None for request in intent.requests):
+        with tx.part():
+            part = Aftermath()
+            accepted = [_one(tx, request, families, intent.actor, part) for request in intent.requests]
+        after.take_over(part)
+        return accepted
     if any(request.key is not None or brings_others(request) for request in intent.requests):
         return [_one(tx, request, families, intent.actor, after) for request in intent.requests]
     return accept(tx, intent.requests, in_force, after)
@@ -77,7 +85,9 @@ def _one(tx: Transaction, request: RunRequest, families: Families, actor: Actor,
     if brings_others(request):
         accepted = accept_family(tx, request, families.of(request.job), families.in_force, after, actor)
     else:
-        (accepted,) = accept(tx, (request,), families.in_force, after)
+        accepted = next(iter(accept(tx, (request,), families.in_force, after)), None)
+    if accepted is None:
+        accepted = twice(tx, request, actor)
     if request.key is not None:
         runs.hold(tx, request, accepted.id)
     return accepted

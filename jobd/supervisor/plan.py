@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Container, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from jobd.core import due, events
 from jobd.core.holds import EVERYTHING, Holds, Pause
 from jobd.core.model import RunRequest
 from jobd.core.retry import default_max_attempts
+from jobd.core.states import Disposition
 from jobd.store import holds, jobs, recovery, runs
 from jobd.store.connection import Transaction
 from jobd.supervisor.accept import Families, accept, accept_family
 from jobd.supervisor.aftermath import Aftermath
 from jobd.supervisor.cancel import cancel_run
 from jobd.supervisor.catalogs import Host, InForce, standing_of
+from jobd.supervisor.twice import slot_twice
 
 
 def carry(tx: Transaction, stepped: timedelta, in_force: Mapping[str, InForce], host: Host) -> None:
@@ -134,7 +136,9 @@ class Sheet:
         if run is not None:
             for old in decision.replaces:
                 cancel_run(self.tx, old, "replaced by a later slot", self.after)
-            self._start(_request(job, decision))
+            request = _request(job, decision)
+            if not self._start(request):
+                decision, run = self._skip(job, decision, request), None
         self._decided.append(_told(job, decision, run, self.tx.now))
 
     def write(self) -> None:
@@ -145,19 +149,28 @@ class Sheet:
         self._requests, self._decided = [], []
 
     def _next_run(self, job: InForce) -> int:
-        """The id that the next run gets. Those that wait come first; a family cannot wait with others."""
-        if job.job.workflow:
+        """The id that the next run gets. Those that wait come first; a family or a unique run cannot wait with them."""
+        if job.job.workflow or job.job.unique:
             self.write()
         if not self._requests:
             self._first = runs.next_id(self.tx)
         return self._first + len(self._requests)
 
-    def _start(self, request: RunRequest) -> None:
+    def _start(self, request: RunRequest) -> bool:
+        """Accept a run, now or with others; False where its unique key is taken."""
         if request.job.workflow:
             family = Families(self.in_force).as_far_as_there(request.job)
-            accept_family(self.tx, request, family, self.in_force, self.after)
-        else:
-            self._requests.append(request)
+            return accept_family(self.tx, request, family, self.in_force, self.after) is not None
+        if request.unique:
+            return bool(accept(self.tx, (request,), self.in_force, self.after))
+        self._requests.append(request)
+        return True
+
+    def _skip(self, job: InForce, decision: due.SlotDecision, request: RunRequest) -> due.SlotDecision:
+        """Say in the slot's row that another run holds the key of its run."""
+        holder, reason = slot_twice(self.tx, request)
+        jobs.skip_slot(self.tx, job.ref.job, decision.slot, reason)
+        return replace(decision, disposition=Disposition.SKIPPED, reason=reason, blocked_by=holder)
 
 
 def _request(job: InForce, decision: due.SlotDecision) -> RunRequest:
@@ -169,6 +182,7 @@ def _request(job: InForce, decision: due.SlotDecision) -> RunRequest:
         queue=definition.queue,
         priority=definition.priority,
         slot=decision.slot,
+        unique=definition.unique,
         max_attempts=default_max_attempts(definition, decision.trigger),
     )
 

@@ -14,7 +14,7 @@ import pytest
 from jobd.control.ports import Policy
 from jobd.core.errors import Unavailable
 from jobd.core.intents import Submit
-from jobd.core.model import Command, Dependency, Job, RunRequest
+from jobd.core.model import Command, Dependency, Job, RunRequest, Unique
 from jobd.core.states import Condition
 from tests.control.desk import MemoryDesk
 from tests.control.talk import Served, served
@@ -316,3 +316,27 @@ def test_a_failure_nobody_foresaw_is_a_problem_without_a_traceback(
 
     served(tmp_path, check, MemoryDesk(refusal=RuntimeError("secret detail")))
     assert "secret detail" in caplog.text
+
+
+def test_a_submit_says_what_is_unique_and_takes_the_rest_from_its_job(tmp_path: Path) -> None:
+    async def check(it: Served) -> None:
+        wanted = {"key": ["to"], "period": "1h", "states": "all", "on_conflict": "replace"}
+        await it.ask("POST", "/v1/runs", {"job": "backup", "unique": wanted})
+        await it.ask("POST", "/v1/runs", {"job": "backup", "unique": {"key": "mine"}})
+        first, second = accepted(it.desk)
+        assert first.unique == Unique(("to",), None, 3600.0, "all", "replace")
+        assert second.unique == Unique(None, "mine")
+
+    served(tmp_path, check)
+
+
+@pytest.mark.parametrize(
+    "wrong", [True, {"keys": []}, {"key": 5}, {"key": [1]}, {"period": 0}, {"states": "some"}, {"states": "all"}]
+)
+def test_what_cannot_be_unique_is_refused_at_its_place(tmp_path: Path, wrong: Any) -> None:
+    async def check(it: Served) -> None:
+        answer = await it.ask("POST", "/v1/runs", {"job": "backup", "unique": wrong})
+        assert answer.status == 422 or answer.status == 400
+        assert [one["path"] for one in answer.json["errors"]] == ["/unique"]
+
+    served(tmp_path, check)

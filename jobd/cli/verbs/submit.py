@@ -29,6 +29,14 @@ OPTIONS = [
     click.option("--priority", metavar="P", help="low, medium, high, or -100 to 100; higher goes first."),
     click.option("--queue", metavar="Q", help="Another queue than the job's own."),
     click.option("--key", metavar="K", help="Idempotency: a second submit with this key makes no second run."),
+    click.option(
+        "--unique",
+        metavar="FIELDS",
+        help="No second run with these fields of the payload (a,b); * is the whole payload, '' none of it.",
+    ),
+    click.option("--period", metavar="D", help="With --unique: once in each such period."),
+    click.option("--states", metavar="S", help="With --unique: active (until the run is final), or all."),
+    click.option("--on-conflict", metavar="C", help="With --unique: keep, replace or error."),
     click.option("--max-attempts", metavar="N", type=click.IntRange(1), help="All attempts counted."),
     click.option("--timeout", metavar="D", help="Per attempt, in place of the job's own; 0 is none."),
     click.option("--expires", metavar="D", help="Not started so long after it might have: it never starts."),
@@ -55,6 +63,10 @@ class Wish:
     priority: str | None
     queue: str | None
     key: str | None
+    unique: str | None
+    period: str | None
+    states: str | None
+    on_conflict: str | None
     max_attempts: int | None
     timeout: str | None
     expires: str | None
@@ -69,6 +81,7 @@ class Wish:
             "priority": _priority(self.priority),
             "run_at": self._run_at(session),
             "key": self.key,
+            "unique": self._unique(),
             "max_attempts": self.max_attempts,
             "timeout": _checked("--timeout", seconds, self.timeout),
             "expires": _checked("--expires", seconds, self.expires),
@@ -79,6 +92,16 @@ class Wish:
             made["payload"] = payload_of(self.payload, self.pairs)
         return made
 
+    def _unique(self) -> dict[str, Any] | None:
+        """What is said here goes before what the job says."""
+        values = {
+            "key": None if self.unique is None else _fields(self.unique),
+            "period": _checked("--period", seconds, self.period),
+            "states": self.states,
+            "on_conflict": self.on_conflict,
+        }
+        return {name: value for name, value in values.items() if value is not None} or None
+
     def _run_at(self, session: Session) -> str | None:
         if self.at and self.delay:
             raise click.UsageError("--at and --in exclude each other")
@@ -86,6 +109,11 @@ class Wish:
             _checked("--in", seconds, self.delay)
         at = _checked("--at", lambda text: moment(text, session.now), self.at or self.delay)
         return rfc3339(at) if at else None
+
+
+def _fields(text: str) -> list[str] | bool:
+    """`a,b` as a list of fields; `*` is the whole payload, which the API calls true."""
+    return text == "*" or [one.strip() for one in text.split(",") if one.strip()]
 
 
 def _with_options(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -155,6 +183,8 @@ def _tell(session: Session, answer: dict[str, Any]) -> None:
         session.emit(answer)
     elif session.screen.is_terminal and not session.is_quiet:
         kept = ": that key is taken by this run, nothing new was made" if answer.get("duplicate") else ""
+        if answer.get("replaced"):
+            kept = ": it was waiting, and does what you ask for now"
         session.say(f"run {answer['id']} is {answer['state']}{kept}")
     else:
         session.say(str(answer["id"]))

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
+from jobd.core import model
 from jobd.core.model import CircuitBreaker, RetryPolicy
 from jobd.definitions.schema.kinds import (
     AbsolutePath,
@@ -66,11 +67,43 @@ Variable = Annotated[str, Read(_variable, {"type": "string", "pattern": f"^{_VAR
 Environment = dict[Variable, str]
 
 
+class Unique(Words):
+    key: list[str] | Literal[True] = Field(
+        default=True, description="The payload's fields that count; true is all of it, [] none of it."
+    )
+    period: Annotated[float, duration(1.0)] | None = Field(
+        default=None, description="Each period of so long, counted from 1970 in UTC, has a key of its own."
+    )
+    states: Literal["active", "all"] = Field(
+        default="active",
+        description="How long the key holds: until the run is final, or through the period whatever becomes of it.",
+    )
+    on_conflict: Literal["keep", "replace", "error"] = Field(
+        default="keep",
+        description="A second run: the first stands for it, or takes over what it brings, or it is refused.",
+    )
+
+    @model_validator(mode="after")
+    def _has_an_end(self) -> Self:
+        if self.states == "all" and self.period is None:
+            raise ValueError("states: all holds the key through a period (say which, like period: 1h)")
+        return self
+
+    def unique(self) -> model.Unique:
+        return model.Unique(
+            fields=None if self.key is True else tuple(sorted(set(self.key))),
+            period_seconds=self.period,
+            states=self.states,
+            on_conflict=self.on_conflict,
+        )
+
+
 class Queueing(Words):
     queue: Name = "default"
     priority: Priority = 0
     max_running: Annotated[int, whole(1, 100_000)] | None = None
     expires: Annotated[float, duration(1.0)] | None = None
+    unique: Unique | None = Field(default=None, description="No second run with the same key; see docs/unique.md.")
 
 
 class Retry(Words):

@@ -30,6 +30,7 @@ class JobWords(Flow, Data, Execution, Retrying, Queueing, When, What, Identity):
             priority=self.priority,
             max_running=self.max_running,
             expires_seconds=self.expires,
+            unique=None if self.unique is None else self.unique.unique(),
             retry=self.retry.policy(),
             success_exit_status=tuple(self.success_exit_status),
             retry_exit_status=None if self.retry_exit_status is None else tuple(self.retry_exit_status),

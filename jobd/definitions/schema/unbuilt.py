@@ -9,7 +9,6 @@ _EXECUTORS = {
     "webhook": "use command: with curl",
 }
 _WORDS = {
-    "unique": "submit with a key instead",
     "uses": "use a queue with max_running",
     "rate_limit": "use a queue with max_running",
     "total_timeout": "bound it with timeout and retry.max_attempts",
