@@ -150,6 +150,15 @@ def test_all_that_keeps_a_job_is_told_and_when_the_first_of_it_ends() -> None:
     assert job_finding(holds=(PAUSE,)).until == NOW + 2 * HOUR
 
 
+def test_a_pause_is_told_also_while_a_run_is_running_or_waits_for_something_else() -> None:
+    runs: list[dict[str, Any]] = [{"running": (7,)}, {"waiting": (8,), "waits": Finding("blocked", "waits for run 7")}]
+    for facts in runs:
+        found = job_finding(holds=(PAUSE,), **facts)
+        assert [one.kind for one in found.blockers] == ["run", "paused"]
+    held = job_finding(holds=(PAUSE,))
+    assert job_finding(holds=(PAUSE,), waiting=(8,), waits=held).blockers[1:] == held.blockers
+
+
 def slot_finding(at: datetime = NOW - HOUR, job: Job = JOB, **facts: Any) -> Finding:
     known = {"host": HOST, "job": job, "place": "a.yaml:3", "asked": Meant(at), "first_seen_at": NOW - 9 * HOUR}
     known |= {"watermark": NOW, "previous_due": at - HOUR, "next_due": at + HOUR}

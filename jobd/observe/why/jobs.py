@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from jobd.core.model import Job
@@ -51,8 +51,18 @@ class JobFacts:
 
 
 def why(facts: JobFacts) -> Finding:
-    """Why a job is not running now; that it runs, where it does."""
-    return first(_STANDING, facts) or together(OBSTACLES, facts) or first(_RESTING, facts) or _not_due(facts)
+    """Why a job is not running now; that it runs, where it does, and what keeps others of its runs back meanwhile."""
+    standing = first(_STANDING, facts)
+    if standing is not None:
+        return _beside(standing, facts)
+    return together(OBSTACLES, facts) or first(_RESTING, facts) or _not_due(facts)
+
+
+def _beside(standing: Finding, facts: JobFacts) -> Finding:
+    """The same with what may keep the job from running, where that is not told already."""
+    found = [one for check in OBSTACLES if (one := check(facts)) is not None]
+    others = (Blocker(one.reason, None, one.detail) for one in found if one.blockers[0] not in standing.blockers)
+    return replace(standing, blockers=(*standing.blockers, *others))
 
 
 def _running(facts: JobFacts) -> Finding | None:
