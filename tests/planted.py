@@ -99,7 +99,7 @@ BUGS = (
     ),
     Bug(
         "a trigger counts what comes and not what goes",
-        "store/migrations/0008_tallies.sql",
+        "store/migrations/0007_tallies.sql",
         "  UPDATE tally SET runs = runs - 1 WHERE job = OLD.job AND queue = OLD.queue AND state = OLD.state;\n  INSERT",
         "  INSERT",
     ),
