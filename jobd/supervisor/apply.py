@@ -27,7 +27,7 @@ from jobd.store.connection import Transaction
 from jobd.supervisor import again, hold
 from jobd.supervisor.accept import Families, accept, accept_family, brings_others, check_dependencies, check_jobs
 from jobd.supervisor.aftermath import Aftermath
-from jobd.supervisor.cancel import cancel_run
+from jobd.supervisor.cancel import cancel_run, cancel_running, cancel_waiting
 from jobd.supervisor.catalogs import InForce
 from jobd.supervisor.twice import twice
 
@@ -96,8 +96,10 @@ def _one(tx: Transaction, request: RunRequest, families: Families, actor: Actor,
 def cancel(tx: Transaction, intent: CancelRun, after: Aftermath) -> RunState:
     """End a run: at once where it waits, by stopping its attempt where it runs."""
     reason = f"cancelled by {intent.actor.user}"
-    if cancel_run(tx, intent.run, reason, after):
-        return RunState.RUNNING if after.stops and after.stops[-1][0].run == intent.run else RunState.CANCELLED
+    if cancel_waiting(tx, intent.run, reason, after):
+        return RunState.CANCELLED
+    if cancel_running(tx, intent.run, reason, after):
+        return RunState.RUNNING
     known = runs.state_of(tx, intent.run)
     if known is None:
         raise NotFound(f"there is no run {intent.run}")

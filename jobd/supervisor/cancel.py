@@ -12,18 +12,21 @@ from jobd.supervisor.aftermath import Aftermath
 
 def cancel_run(tx: Transaction, run: int, reason: str, after: Aftermath) -> bool:
     """End a run that waits or runs; False where it does neither."""
-    if cancel_waiting(tx, run, reason, after):
-        return True
-    key = runs.cancel_running(tx, run, reason)
-    if key is None:
-        return False
-    after.stops.append((key, Outcome.CANCELLED))
-    return True
+    return cancel_waiting(tx, run, reason, after) or cancel_running(tx, run, reason, after)
 
 
 def cancel_waiting(tx: Transaction, run: int, reason: str, after: Aftermath) -> bool:
     """End a run that waits; False where it does not."""
     return _tell(tx, run, runs.cancel_waiting(tx, run, reason), RunState.CANCELLED, reason, after)
+
+
+def cancel_running(tx: Transaction, run: int, reason: str, after: Aftermath) -> bool:
+    """Have the attempt of a run stopped; False where it does not run, or is being cancelled already."""
+    key = runs.cancel_running(tx, run, reason)
+    if key is None:
+        return False
+    after.stops.append((key, Outcome.CANCELLED))
+    return True
 
 
 def skip(tx: Transaction, run: int, reason: str, after: Aftermath) -> bool:
