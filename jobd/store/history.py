@@ -30,6 +30,8 @@ from jobd.store import dead, holds, kin, slots
 from jobd.store.connection import Connection
 from jobd.store.retention import FINISHED_BUCKET
 
+_ADHOC = " adhoc"
+"""What the store calls the job of ad-hoc runs: no job can have this name."""
 _NO_CURSOR = 2**62
 _IDLE = (0, 0)
 _MOST_LANES = 10_000
@@ -205,7 +207,7 @@ class History:
 
 
 def _stored_name(job: str) -> str:
-    return " adhoc" if job == "adhoc" else job
+    return _ADHOC if job == "adhoc" else job
 
 
 def _run(row: tuple[Any, ...]) -> RunRecord:
@@ -213,7 +215,7 @@ def _run(row: tuple[Any, ...]) -> RunRecord:
         run, job, state, queue, priority, payload, result, error, attempts, most, trigger, slot, run_at, created,
         started, finished, exit_code, outcome, key, parent, owner, digest, text, cancelling, expires_at,
     ) = row  # fmt: skip
-    adhoc = job == " adhoc"
+    adhoc = job == _ADHOC
     return RunRecord(
         id=run,
         job=job.strip(),
