@@ -37,8 +37,6 @@ _Doubt = tuple[tuple[str, str], Problem | None]
 
 NO_PATIENCE = Patience(0.0, 0.0, 0.0)
 _MANY = 10
-_UNREAD = Source(folder.Found("", folder.Stamp(0, 0, 0, 0, 0)))
-"""Stands for the files of a source that is to be read again although none of them changed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,13 +153,6 @@ class Library:
         other.catalog = self.catalog
         return other.rescan()
 
-    def reconfigure(self, directories: Sequence[str], rules: Rules) -> None:
-        """Take other directories or rules: the next rescan reads every file anew, a bad one keeps its last good."""
-        if (tuple(directories), rules) != (self._directories, self._rules):
-            self._directories, self._rules, self._scan = tuple(directories), rules, None
-            self._is_stale = True
-            self._kept = {name: _Kept(_UNREAD, kept.jobs, kept.problems) for name, kept in self._kept.items()}
-
     def ignored(self) -> list[str]:
         """Paths that look like definitions and have names that are not read."""
         return [path for shelf in self._shelves.values() for path in shelf.ignored]
@@ -215,7 +206,7 @@ class Library:
             return self._patience.absent - (now - since)
         # What is in force is not touched before the change has been seen to last: package tools pass through states
         # that are none of ours. A file nobody had before is told by its age.
-        is_new = name not in self._kept or self._kept[name].source is _UNREAD
+        is_new = name not in self._kept
         age = self._wall() - source.modified_ns / 1e9 if is_new else 0.0
         return self._patience.settled - max(now - since, age)
 

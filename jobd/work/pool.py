@@ -135,14 +135,6 @@ class Pool:
             return 0
         return sum(member.takes_orders for member in self._idle) + self._may_hire()
 
-    def backlog_room(self, per_worker: int) -> int:
-        """How many orders could be handed out if up to `per_worker` wait at each worker, the running one included.
-
-        Meant for short orders: what waits behind a long one waits until that one ends.
-        """
-        there = sum(max(per_worker - len(m.tasks), 0) for m in self._members.values() if m.takes_orders)
-        return there + self._may_hire() * per_worker
-
     def seats(self) -> list[Seat]:
         """The workers that wait for an order, the one that was busy last first: its memory is warm."""
         if self._loop.time() < self._no_orders_before:

@@ -281,18 +281,6 @@ def test_a_preview_shows_what_is_there_and_changes_nothing(scene: Scene) -> None
     assert scene.library.catalog is before
 
 
-def test_other_rules_are_applied_to_files_that_did_not_change(scene: Scene) -> None:
-    old(scene.path / "a.yaml", "jobs: {a: {shell: x}}\n")
-    old(scene.path / "b.yaml", job("b"))
-    scene.look()
-    defaults = parse(b"{nice: 7}", "jobd.yaml")
-    scene.library.reconfigure([str(scene.path)], Rules(defaults=defaults, allow_shell=False))
-    catalog = scene.look()
-    assert catalog.jobs["b"].job.nice == 7
-    assert catalog.jobs["a"].job.nice == 0
-    assert "policy.allow_shell is false" in str(catalog.problems[0])
-
-
 def test_loading_waits_for_a_file_that_was_just_written(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text(job("a"))
     started = time.monotonic()

@@ -26,7 +26,7 @@ from tests.work.harness import alive_with, attended, command, floor, key, python
 def test_orders_queued_at_a_worker_are_executed_in_turn(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with floor(tmp_path, max_workers=1) as hall:
-            assert (hall.pool.room(), hall.pool.backlog_room(3)) == (1, 3)
+            assert hall.pool.room() == 1
             endings = await hall.run(*(shell(n, f"echo {n}") for n in range(1, 6)))
             assert all(ending.outcome is Outcome.SUCCEEDED for ending in endings)
             assert [one.key.run for one in hall.reports] == [1, 2, 3, 4, 5]
