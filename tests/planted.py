@@ -133,6 +133,19 @@ BUGS = (
         "tests/core/test_due.py",
     ),
     Bug(
+        "an order that is asked back is ended though it has begun",
+        "work/line.py",
+        "            if not unless_begun:\n                self._stop",
+        "            if True:\n                self._stop",
+        "tests/work/test_pool.py",
+    ),
+    Bug(
+        "a clock that is set uses up the time of what is not due yet",
+        SQL,
+        "iif(state = 'scheduled', max(:now - run_at, 0), :stepped)",
+        ":stepped + 0 * :now",
+    ),
+    Bug(
         "the repeated hour fires twice",
         "core/dst.py",
         'if self.overlap == "first" and',

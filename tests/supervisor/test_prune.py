@@ -11,8 +11,9 @@ import pytest
 from jobd.core.model import AttemptKey
 from jobd.core.records import RunFilter
 from jobd.core.retention import Pruned, Retention
-from jobd.core.states import Disposition, Outcome
-from jobd.store import dead, jobs
+from jobd.core.states import Condition, Disposition, Outcome
+from jobd.store import dead, edges, jobs
+from jobd.store.edges import Edge
 from jobd.supervisor.prune import Pruner
 from jobd.work.output import OutputFiles, path_of, shard
 from tests.store.builders import Store, job, open_at
@@ -47,6 +48,16 @@ def ran(store: Store, outcome: Outcome = Outcome.SUCCEEDED, name: str = "backup"
 
 def kept(store: Store) -> list[int]:
     return sorted(record.id for record in store.history.runs(RunFilter(limit=1000))[0])
+
+
+def test_an_old_run_that_another_still_waits_beside_stays(store: Store, tmp_path: Path) -> None:
+    parent = ran(store)
+    store.now += 100 * DAY
+    other, child = store.submit(), store.submit(parent=parent)
+    with store.transaction() as tx:
+        edges.add(tx, [Edge(parent, child[0], Condition.SUCCESS), Edge(other[0], child[0], Condition.SUCCESS)])
+    a_pass(pruner(store, tmp_path, Retention(keep_last=0)))
+    assert parent in kept(store)
 
 
 def wrote(directory: Path, run: int, size: int = 10) -> Path:

@@ -180,9 +180,12 @@ class Queue(RuleBasedStateMachine):
 
     # What clients do
 
+    @rule(name=st.sampled_from(NAMES), number=st.integers(1, 4), priority=st.integers(-1, 1), fault=FAULTS, fates=FATES)
+    def submit_at_once(self, name: str, number: int, priority: int, fault: Fault, fates: list[str]) -> None:
+        self.order(name, number, priority, None, None, None, [], fault, fates)
+
     @rule(
         name=st.sampled_from(NAMES),
-        number=st.integers(1, 3),
         priority=st.integers(-1, 1),
         delay=st.sampled_from([None, None, None, -60, 30, 300]),
         key=st.sampled_from([None, None, "k1", "k2"]),
@@ -191,7 +194,10 @@ class Queue(RuleBasedStateMachine):
         fault=FAULTS,
         fates=FATES,
     )
-    def submit(
+    def submit(self, name: str, fault: Fault, fates: list[str], **more: Any) -> None:
+        self.order(name, 1, fault=fault, fates=fates, **more)
+
+    def order(
         self,
         name: str,
         number: int,
@@ -208,7 +214,6 @@ class Queue(RuleBasedStateMachine):
         now = self.model.now
         known = list(self.model.runs)[-8:]
         awaited = {known[one % len(known)]: on for one, on in parents} if known else {}
-        number = 1 if key or awaited else number
         run_at = None if delay is None else now + timedelta(seconds=delay)
         definition = self.stage.engine.rules.in_force[name].job
         request = self.stage.request(
@@ -489,7 +494,7 @@ def test_the_queue_is_as_its_model_whatever_happens() -> None:
 @pytest.mark.timeout(3600)
 def test_the_queue_is_as_its_model_through_many_lives() -> None:
     """`make machine` plays more of them, each time others."""
-    examples, steps = (int(n) for n in os.environ.get("JOBD_MACHINE", "100x60").split("x"))
+    examples, steps = (int(n) for n in os.environ.get("JOBD_MACHINE", "200x60").split("x"))
     play(examples, steps, seeded="JOBD_MACHINE" not in os.environ)
 
 
