@@ -27,6 +27,12 @@ def test_a_new_file_says_what_it_is(store: Store) -> None:
     assert raw.pragma("integrity_check") == "ok"
 
 
+def test_migrations_are_numbered_by_the_version_they_bring() -> None:
+    folder = Path(schema.__file__).parent / "migrations"
+    numbers = sorted(int(path.name[:4]) for path in folder.glob("*.sql"))
+    assert numbers == list(range(1, len(schema.migrations()) + 1))
+
+
 def test_a_file_of_today_is_opened_as_it_is(store: Store) -> None:
     (run,) = store.submit(payload={"a": 1})
     store.close()
