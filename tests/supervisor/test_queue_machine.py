@@ -59,12 +59,16 @@ DEFINITIONS = st.fixed_dictionaries(
         "on_lost": st.sampled_from([None, "fail"]),
     }
 )
-ENDINGS = st.sampled_from(
+USUAL = st.sampled_from(
     [
         Ending(Outcome.SUCCEEDED),
         Ending(Outcome.SUCCEEDED),
         Ending(Outcome.FAILED, exit_code=3),
         Ending(Outcome.FAILED, exit_code=3),
+    ]
+)
+UNUSUAL = st.sampled_from(
+    [
         Ending(Outcome.FAILED, exit_code=127),
         Ending(Outcome.TIMEOUT, exit_code=124),
         Ending(Outcome.LOST),
@@ -288,8 +292,16 @@ class Queue(RuleBasedStateMachine):
     # What workers do
 
     @precondition(lambda self: self.stage.workers.at_work)
-    @rule(which=SOME, ending=ENDINGS, fault=FAULTS, fates=FATES)
+    @rule(which=SOME, ending=USUAL, fault=FAULTS, fates=FATES)
     def finish(self, which: int, ending: Ending, fault: Fault, fates: list[str]) -> None:
+        self.end(which, ending, fault, fates)
+
+    @precondition(lambda self: self.stage.workers.at_work)
+    @rule(which=SOME, ending=UNUSUAL, fault=FAULTS, fates=FATES)
+    def finish_oddly(self, which: int, ending: Ending, fault: Fault, fates: list[str]) -> None:
+        self.end(which, ending, fault, fates)
+
+    def end(self, which: int, ending: Ending, fault: Fault, fates: list[str]) -> None:
         at_work = sorted(self.stage.workers.at_work, key=str)
         key, now = at_work[which % len(at_work)], self.model.now
         ended = Ending(ending.outcome, now, now, ending.exit_code, directive=ending.directive, spent=ending.spent)
@@ -494,9 +506,9 @@ def test_the_queue_is_as_its_model_whatever_happens() -> None:
 @pytest.mark.timeout(3600)
 def test_the_queue_is_as_its_model_through_many_lives() -> None:
     """`make machine` plays more of them, each time others."""
-    examples, steps = (int(n) for n in os.environ.get("JOBD_MACHINE", "200x60").split("x"))
+    examples, steps = (int(n) for n in os.environ.get("JOBD_MACHINE", "150x60").split("x"))
     play(examples, steps, seeded="JOBD_MACHINE" not in os.environ)
 
 
 if __name__ == "__main__":  # for tests/planted.py
-    play(60, 40, shrinks=False)
+    play(120, 40, shrinks=False)
