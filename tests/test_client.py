@@ -18,9 +18,10 @@ import pytest
 from jobd import client as client_module
 from jobd.client import Client, Unreachable, default_socket
 from jobd.core.errors import Conflict, Invalid, NotFound, TooLarge, Unavailable
+from jobd.core.events import RunAccepted
 from jobd.core.intents import Submit
-from jobd.core.states import RunState
-from tests.control.desk import MemoryDesk, serving, submitted
+from jobd.core.states import RunState, Trigger
+from tests.control.desk import NOW, MemoryDesk, serving, submitted
 
 
 @contextmanager
@@ -283,7 +284,7 @@ def test_the_socket_is_that_of_the_environment_or_the_users_or_the_systems(
 def test_the_client_brings_nothing_heavy_with_it() -> None:
     heavy = "{'http', 'asyncio', 'email', 'ssl', 'urllib', 'logging', 'dataclasses', 'aiohttp', 'pydantic', 'click'}"
     script = f"import sys, jobd.client; print(*sorted({heavy} & {{name.split('.')[0] for name in sys.modules}}))"
-    root = Path(client_module.__file__).parent.parent
+    root = Path(client_module.__file__).parents[2]
     found = subprocess.run([sys.executable, "-S", "-c", script], cwd=root, capture_output=True, text=True, check=True)
     assert found.stdout.split() == []
 
@@ -295,3 +296,23 @@ def test_everything_a_submit_says_arrives(desk: MemoryDesk, path: Path) -> None:
     (intent,) = desk.intents
     assert isinstance(intent, Submit)
     assert (intent.requests[0].payload, intent.requests[0].queue) == (payload, "slow")
+
+
+def test_events_are_told_as_they_happen(desk: MemoryDesk, path: Path) -> None:
+    with daemon(path, desk) as in_daemon, Client(str(path)) as client:
+        told = client.events(since=desk.recent.last, job="backup")
+        in_daemon(desk.recent.take, RunAccepted(7, "backup", "default", Trigger.SUBMIT, NOW))
+        first = next(told)
+        assert (first["kind"], first["run"]) == ("run_accepted", 7)
+        assert list(client.events(follow=False, since=first["id"])) == []
+
+
+def test_holds_and_dead_letters_have_calls(desk: MemoryDesk, path: Path) -> None:
+    with daemon(path, desk), Client(str(path)) as client:
+        desk.move(submitted(desk), RunState.FAILED)
+        assert [one["run"] for one in client.dead_letters(queue="default")] == [1]
+        assert client.retry_dead(1, dry_run=True) == [1]
+        assert client.drop_dead(1) == [1]
+        assert client.pause("backup", until="2h", note="moving")["paused"] is True
+        client.resume(queue="default")
+        client.pause()

@@ -38,6 +38,7 @@ VERBS = {
     "resume": ("hold", "resume", "End a pause; closes the circuit of a job."),
     "skip-next": ("hold", "skip_next", "Skip the next slot of a job."),
     "dead": ("dead", "dead", "Dead letters: list, show, retry, drop, stats."),
+    "events": ("events", "events", "What happened lately, and with -f what happens."),
     "queues": ("queues", "queues", "The queues, their limits and how full they are."),
     "prune": ("prune", "prune", "Forget now what the retention of jobd.yaml says."),
     "reload": ("reload", "reload", "Read the definitions again; says what changed."),

@@ -97,6 +97,11 @@ class Session:
         """Print data for a person."""
         print(safe_text(text))
 
+    @staticmethod
+    def flush() -> None:
+        """Let whoever reads along see what was printed so far."""
+        sys.stdout.flush()
+
     def remark(self, text: str) -> None:
         """Tell, on stderr, what is no data; `-q` keeps it back."""
         if not self.is_quiet:
