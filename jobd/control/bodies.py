@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from aiohttp import web
 from aiohttp.client_exceptions import ClientError
 
+from jobd.control.ports import Desk
 from jobd.control.problems import Malformed, TooSlow
 from jobd.core.errors import Invalid, TooLarge
 
@@ -153,6 +154,15 @@ def payload_of(changes: Mapping[str, Any], most_bytes: int) -> Any:
     if len(json.dumps(payload, ensure_ascii=False, separators=(",", ":")).encode()) > most_bytes:
         raise Invalid("/payload is over policy.max_payload", [("/payload", "is too large")])
     return payload
+
+
+def check_schema(desk: Desk, names: Iterable[str], payload: Any) -> None:
+    """Raise Invalid with everything that the schemas of these jobs, as they are in force, find wrong with a payload."""
+    jobs = desk.jobs()
+    wrong = [fault for name in names if name in jobs for fault in desk.payload_faults(jobs[name].job, payload)]
+    if wrong:
+        errors = [(pointer(["payload", *steps]), message) for steps, message in wrong]
+        raise Invalid(f"{errors[0][0]} {errors[0][1]}", errors)
 
 
 async def optional_object(request: web.Request, known: frozenset[str]) -> dict[str, Any]:

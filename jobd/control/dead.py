@@ -55,6 +55,9 @@ async def retry(request: web.Request) -> web.Response:
             _handled(Handled(tuple(one.run for one in found), is_partial=more is not None)) | {"dry_run": True}
         )
     payload = bodies.payload_of(asked, desk.policy.max_payload_bytes)
+    if "payload" in asked:
+        found, _ = desk.reads.dead_letters(replace(which, limit=_MOST_NAMED))
+        bodies.check_schema(desk, {one.job for one in found}, payload)
     intent = RetryDead(who, which, payload=payload, replaces_payload="payload" in asked)
     return answer(_handled(await desk.ask(intent)))
 

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from jobd.core.events import Event
 from jobd.core.holds import Pause
 from jobd.core.intents import Intent
-from jobd.core.model import Job
+from jobd.core.model import Job, Json
 from jobd.core.records import (
     AttemptRecord,
     DeadFigures,
@@ -196,6 +196,10 @@ class Desk(Protocol):
     async def reload(self, *, dry_run: bool) -> Reloaded: ...
     async def prune(self) -> Pruned:
         """Let the history forget what its retention says, now. Raises Unavailable where it cannot be written."""
+        ...
+
+    def payload_faults(self, job: Job, payload: Json) -> list[tuple[list[str | int], str]]:
+        """Everything that the job's payload_schema finds wrong: the steps to each value, and a message."""
         ...
 
     def overview(self) -> Overview: ...

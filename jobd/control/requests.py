@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -14,7 +14,7 @@ from jobd.control.fields import READERS, unknown
 from jobd.control.ports import DefinedJob, Policy, QueueLimits
 from jobd.core.errors import Invalid
 from jobd.core.intents import Actor
-from jobd.core.model import Command, Job, RunRequest, Schedule, Unique, Workflow
+from jobd.core.model import Command, Job, Json, RunRequest, Schedule, Unique, Workflow
 from jobd.core.names import closest
 from jobd.core.retry import default_max_attempts
 from jobd.core.spans import show_size
@@ -38,6 +38,8 @@ class Intake:
     daemon_uid: int
     now: datetime
     size: int
+    faults: Callable[[Job, Json], list[tuple[list[str | int], str]]]
+    """What a job's payload_schema finds wrong with a payload."""
     errors: list[tuple[str, str]] = field(default_factory=list)
     _last: Job | None = None
 
@@ -58,6 +60,9 @@ class Intake:
             self._check_queue(values["queue"], where)
         if self.size > self.policy.max_payload_bytes and "payload" in values:
             self._measure(values["payload"], where)
+        if job is not None and job.payload_schema is not None and item.keys() & {"payload"} <= values.keys():
+            for steps, message in self.faults(job, values.get("payload", job.payload)):
+                self._wrong((*where, "payload", *steps), message)
         if job is not None and "unique" in values:
             self._make_unique(job, values, where)
         if job is None or len(self.errors) > before:

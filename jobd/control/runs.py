@@ -43,7 +43,7 @@ async def submit(request: web.Request) -> web.Response:
         raise bodies.too_large(bodies.ONE_LIMIT)
     policy = desk.policy
     queues = desk.queue_limits() if policy.strict_queues else {}
-    intake = Intake(who, desk.jobs(), queues, policy, os.geteuid(), datetime.now(UTC), len(body))
+    intake = Intake(who, desk.jobs(), queues, policy, os.geteuid(), datetime.now(UTC), len(body), desk.payload_faults)
     text = bodies.decode(body)
     if not in_lines and not in_array:
         taken = intake.take(bodies.parse(text))
@@ -210,6 +210,8 @@ async def retry(request: web.Request) -> web.Response:
     desk, who, record = _acted_on(request)
     changes = await bodies.optional_object(request, frozenset({"payload"}))
     payload = bodies.payload_of(changes, desk.policy.max_payload_bytes)
+    if "payload" in changes:
+        bodies.check_schema(desk, {record.job}, payload)
     intent = RetryRun(who, record.id, payload=payload, replaces_payload="payload" in changes)
     return answer({"id": record.id, "state": await desk.ask(intent)})
 

@@ -167,6 +167,8 @@ class Job:
     on_shutdown: Literal["wait", "stop", "requeue", "detach"] | None = None
     """None leaves it to the trigger: requeue for submitted runs, wait for scheduled ones."""
     payload: Json = None
+    payload_schema: Json = None
+    """JSON Schema (2020-12) that payloads must satisfy; None is any payload."""
     output_max_bytes: int = 1024 * 1024
     output_on_limit: Literal["truncate", "kill"] = "truncate"
     workflow: Workflow = field(default_factory=Workflow)

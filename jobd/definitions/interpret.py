@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from jobd.core import names, schedule, zones
 from jobd.core.model import Calendar, Job, Shell
 from jobd.core.spans import show_size
-from jobd.definitions import layers
+from jobd.definitions import layers, payloads
 from jobd.definitions.defined import Defined, defined
 from jobd.definitions.parse import Node, plain
 from jobd.definitions.problems import Malformed, Place, Problem
@@ -148,6 +148,7 @@ def _job(name: str, node: Node, below: Node | None, rules: Rules, found: _Findin
     problems += [_at(words, path, "exclude", message, index) for index, message in unknown]
     job = replace(job, schedule=replace(job.schedule, exclude=resting))
     problems += _policy_problems(job, words, path, rules)
+    problems += _payload_problems(job, words, path)
     if job.unique and job.schedule.overlap == "replace":
         message = "overlap: replace waits for the run that it replaces, which holds the key (use overlap: skip)"
         problems.append(_at(words, path, "unique", message))
@@ -201,6 +202,18 @@ def _policy_problems(job: Job, node: Node, path: str, rules: Rules) -> list[Prob
             most = show_size(rules.max_payload_bytes)
             problems.append(_at(node, path, "payload", f"{show_size(size)} is more than policy.max_payload ({most})"))
     return problems
+
+
+def _payload_problems(job: Job, node: Node, path: str) -> list[Problem]:
+    """What is wrong with the schema of payloads, or by it with the payload of runs that nobody submits."""
+    if job.payload_schema is None:
+        return []
+    if fault := payloads.schema_fault(job.payload_schema):
+        return [_at(node, path, "payload_schema", fault)]
+    if job.payload is None and not job.schedule.expressions:
+        return []
+    found = payloads.faults(job.payload_schema, job.payload)
+    return [_at(node, path, "payload", f"{'/'.join(['', *map(str, steps)])} {said}".strip()) for steps, said in found]
 
 
 def _at(node: Node, path: str, key: str, message: str, index: int | None = None) -> Problem:

@@ -21,8 +21,10 @@ from jobd.control.ports import (
 )
 from jobd.core.errors import NotFound
 from jobd.core.intents import Intent
+from jobd.core.model import Job, Json
 from jobd.core.records import AttemptRecord, QueueFigures
 from jobd.core.retention import Pruned
+from jobd.definitions import payloads
 from jobd.definitions.catalog import diff
 from jobd.observe import health
 from jobd.observe.figures import Figures, JobFigures, Lane
@@ -173,6 +175,9 @@ class Desk:
 
     def _lane(self, name: str, queues: Mapping[str, QueueFigures]) -> Lane:
         return Lane(self._keeper.settings.queues.get(name), None, queues.get(name))
+
+    def payload_faults(self, job: Job, payload: Json) -> list[tuple[list[str | int], str]]:
+        return [] if job.payload_schema is None else payloads.faults(job.payload_schema, payload)
 
     def overview(self) -> Overview:
         keeper = self._keeper

@@ -35,6 +35,7 @@ from jobd.core.records import (
 )
 from jobd.core.retention import Pruned
 from jobd.core.states import Condition, Disposition, Outcome, RunState, Trigger
+from jobd.definitions import payloads
 from jobd.observe.recent import Recent
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -256,6 +257,9 @@ class MemoryDesk:
                 return Handled((1, 2))
             case RetryDead(which=which) | DropDead(which=which):
                 return Handled(which.runs)
+
+    def payload_faults(self, job: Job, payload: Any) -> list[tuple[list[str | int], str]]:
+        return [] if job.payload_schema is None else payloads.faults(job.payload_schema, payload)
 
     def _accept(self, request: RunRequest) -> Accepted:
         if request.key in self.keys:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pwd
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -339,4 +340,17 @@ def test_what_cannot_be_unique_is_refused_at_its_place(tmp_path: Path, wrong: An
         assert answer.status == 422 or answer.status == 400
         assert [one["path"] for one in answer.json["errors"]] == ["/unique"]
 
+    served(tmp_path, check)
+
+
+def test_a_payload_is_held_against_the_schema_of_its_job(tmp_path: Path) -> None:
+    schema = {"type": "object", "required": ["to"], "properties": {"n": {"type": "integer"}}}
+
+    async def check(it: Served) -> None:
+        it.desk.defined["mail"] = replace(it.desk.defined["backup"], job=replace(backup, name="mail"))
+        answer = await it.ask("POST", "/v1/runs", [{"job": "mail", "payload": {"n": "a"}}, {"job": "mail"}])
+        assert [one["path"] for one in answer.json["errors"]] == ["/0/payload", "/0/payload/n", "/1/payload"]
+        assert (await it.ask("POST", "/v1/runs", {"job": "mail", "payload": {"to": "x"}})).status == 201
+
+    backup = Job("backup", Command(("true",)), payload_schema=schema)
     served(tmp_path, check)

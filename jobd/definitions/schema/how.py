@@ -165,4 +165,7 @@ class Output(Words):
 
 class Data(Words):
     payload: Any = None
+    payload_schema: dict[str, Any] | None = Field(
+        default=None, description="JSON Schema (2020-12) that payloads must satisfy, checked when a run is submitted."
+    )
     output: Output = Output()

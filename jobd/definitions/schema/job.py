@@ -51,6 +51,7 @@ class JobWords(Flow, Data, Execution, Retrying, Queueing, When, What, Identity):
             allow_background=self.allow_background,
             on_shutdown=self.on_shutdown,
             payload=self.payload,
+            payload_schema=self.payload_schema,
             output_max_bytes=self.output.max,
             output_on_limit=self.output.on_limit,
             workflow=self.workflow(),

@@ -17,7 +17,6 @@ _WORDS = {
     "limits": "take it out: nothing would hold the job to it",
     "sandbox": "take it out: nothing would hold the job to it",
     "watchdog": "use timeout",
-    "payload_schema": "check the payload in the job",
     "secrets": "let the command read the file",
     "notify": "watch the metrics instead",
     "expect": "watch jobd_job_last_success_timestamp_seconds instead",
