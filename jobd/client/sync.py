@@ -219,6 +219,9 @@ class Client:
                 if is_last or is_new or not (broken.unsent or call.method == "GET"):
                     raise wire.lost(self.socket_path) from None
                 continue
+            except JobdError:
+                self.close()  # what comes too late must not be taken for the next answer
+                raise
             try:
                 body = first + b"".join(connection.rest(answer))
             except JobdError:
