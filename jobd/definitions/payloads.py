@@ -122,7 +122,7 @@ def _compiled(text: str) -> Any:
 def _validator_class() -> Any:
     from jsonschema import Draft202012Validator, validators
 
-    return validators.extend(Draft202012Validator, {"pattern": _check_pattern, "uniqueItems": _check_items})  # type: ignore[no-untyped-call]
+    return validators.extend(Draft202012Validator, {"pattern": _check_pattern, "uniqueItems": _check_items})  # type: ignore[no-untyped-call, unused-ignore]
 
 
 def _check_pattern(_validator: Any, pattern: str, value: Any, _schema: Any) -> Iterator[Any]:
