@@ -88,6 +88,16 @@ def from_micros(value: int) -> datetime:
     return EPOCH + timedelta(microseconds=value)
 
 
+def micros_if(at: datetime | None) -> int | None:
+    """`micros` of an instant where there is one."""
+    return None if at is None else micros(at)
+
+
+def from_micros_if(value: int | None) -> datetime | None:
+    """`from_micros` of a number where there is one."""
+    return None if value is None else from_micros(value)
+
+
 def rfc3339(at: datetime) -> str:
     """An instant as every answer of jobd writes it: UTC, `Z`, microseconds only where there are any."""
     return at.astimezone(UTC).isoformat().replace("+00:00", "Z")

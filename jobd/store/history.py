@@ -24,7 +24,7 @@ from jobd.core.records import (
     SlotRecord,
     Wait,
 )
-from jobd.core.spans import from_micros, micros
+from jobd.core.spans import from_micros, from_micros_if, micros, micros_if
 from jobd.core.states import Disposition, Outcome, RunState, Trigger
 from jobd.store import dead, holds, kin, slots
 from jobd.store.connection import Connection
@@ -35,10 +35,6 @@ _ADHOC = " adhoc"
 _NO_CURSOR = 2**62
 _IDLE = (0, 0)
 _MOST_LANES = 10_000
-
-
-def _instant(value: int | None) -> datetime | None:
-    return None if value is None else from_micros(value)
 
 
 def _json(text: bytes | None) -> Json:
@@ -76,7 +72,7 @@ class History:
             "before": which.before if which.before is not None else _NO_CURSOR,
             "states": json.dumps(which.states) if which.states else None,
             "queue": which.queue,
-            "since": None if which.since is None else micros(which.since),
+            "since": micros_if(which.since),
             "limit": which.limit + 1,
         }
         if which.job is None:
@@ -203,7 +199,9 @@ class History:
         if not rows:
             return None
         first, watermark, last_slot, removed = rows[0]
-        return Remembered(from_micros(first), from_micros(watermark), _instant(last_slot), _instant(removed))
+        return Remembered(
+            from_micros(first), from_micros(watermark), from_micros_if(last_slot), from_micros_if(removed)
+        )
 
 
 def _stored_name(job: str) -> str:
@@ -228,11 +226,11 @@ def _run(row: tuple[Any, ...]) -> RunRecord:
         attempts=attempts,
         max_attempts=most,
         trigger=Trigger(trigger),
-        slot=_instant(slot),
+        slot=from_micros_if(slot),
         run_at=from_micros(run_at),
         created_at=from_micros(created),
-        started_at=_instant(started),
-        finished_at=_instant(finished),
+        started_at=from_micros_if(started),
+        finished_at=from_micros_if(finished),
         exit_code=exit_code,
         outcome=None if outcome is None else Outcome(outcome),
         key=key,
@@ -242,7 +240,7 @@ def _run(row: tuple[Any, ...]) -> RunRecord:
         adhoc=adhoc,
         cancelling=bool(cancelling),
         argv=_argv(text) if adhoc else None,
-        expires_at=_instant(expires_at),
+        expires_at=from_micros_if(expires_at),
     )
 
 
@@ -262,8 +260,8 @@ def _attempt(row: tuple[Any, ...]) -> AttemptRecord:
         run=run,
         attempt=attempt,
         reserved_at=from_micros(reserved),
-        started_at=_instant(started),
-        finished_at=_instant(finished),
+        started_at=from_micros_if(started),
+        finished_at=from_micros_if(finished),
         outcome=None if outcome is None else Outcome(outcome),
         exit_code=exit_code,
         signal=signal,
@@ -288,18 +286,18 @@ def _standing(row: tuple[Any, ...]) -> JobStanding:
         name=name,
         first_seen_at=from_micros(first),
         watermark=from_micros(watermark),
-        last_slot=_instant(last_slot),
+        last_slot=from_micros_if(last_slot),
         last_run=last_run,
         last_state=None if state is None else RunState(state),
         last_outcome=None if outcome is None else Outcome(outcome),
         last_exit_code=exit_code,
-        last_finished_at=_instant(finished),
-        last_success_at=_instant(success),
-        last_failure_at=_instant(failure),
+        last_finished_at=from_micros_if(finished),
+        last_success_at=from_micros_if(success),
+        last_failure_at=from_micros_if(failure),
         waiting=waiting,
         running=running,
         pause=pause if pause is not None and pause.in_force else None,
-        circuit=Circuit(failures, _instant(opens), trial),
+        circuit=Circuit(failures, from_micros_if(opens), trial),
     )
 
 
@@ -320,7 +318,7 @@ def _dead(row: tuple[Any, ...]) -> DeadLetter:
 
 def _death(row: tuple[Any, ...]) -> Death:
     reason, died_at, attempts, queue, acted_at, action, acted_by = row
-    return Death(reason, from_micros(died_at), attempts, queue, _instant(acted_at), action, acted_by)
+    return Death(reason, from_micros(died_at), attempts, queue, from_micros_if(acted_at), action, acted_by)
 
 
 def _queue(
@@ -336,7 +334,7 @@ def _queue(
     return QueueFigures(
         name=name,
         counts=counts,
-        oldest_waiting_at=_instant(oldest),
+        oldest_waiting_at=from_micros_if(oldest),
         executions_24h=executions,
         succeeded_24h=succeeded,
         failed_24h=failed,

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from jobd.core.holds import EVERYTHING, Circuit, Holds, Pause
-from jobd.core.spans import from_micros, micros
+from jobd.core.spans import from_micros, from_micros_if, micros, micros_if
 from jobd.core.states import Disposition
 from jobd.store.connection import Transaction
 
@@ -48,7 +48,7 @@ def paused_queues(tx: Transaction) -> set[str]:
 def circuit_of(tx: Transaction, job: int) -> Circuit:
     """How the circuit of a job stands."""
     row = tx.row("circuit_of", {"job": job})
-    return Circuit() if row is None else Circuit(row[0], _instant(row[1]), row[2])
+    return Circuit() if row is None else Circuit(row[0], from_micros_if(row[1]), row[2])
 
 
 def of_queues(ask: Ask) -> dict[str, Pause]:
@@ -61,22 +61,18 @@ def _holds(row: tuple[Any, ...], everything: Pause | None) -> Holds:
     return Holds(
         pause_of(*pause),
         everything,
-        Circuit(failures, _instant(until), trial),
+        Circuit(failures, from_micros_if(until), trial),
         {from_micros(int(at)): reason for at, reason in json.loads(skips).items()},
     )
 
 
 def pause_of(paused: int, at: int | None, until: int | None, by: str | None, note: str | None) -> Pause | None:
     """The pause that a row tells of, in force or over; None where there never was one."""
-    return None if at is None else Pause(from_micros(at), _instant(until), by or "", note or "", in_force=bool(paused))
-
-
-def _instant(value: int | None) -> datetime | None:
-    return None if value is None else from_micros(value)
-
-
-def _micros(at: datetime | None) -> int | None:
-    return None if at is None else micros(at)
+    return (
+        None
+        if at is None
+        else Pause(from_micros(at), from_micros_if(until), by or "", note or "", in_force=bool(paused))
+    )
 
 
 def job_id(tx: Transaction, name: str) -> int | None:
@@ -111,7 +107,7 @@ def resume_queue(tx: Transaction, name: str) -> bool:
 
 
 def _word(tx: Transaction, pause: Pause) -> dict[str, object]:
-    return {"now": tx.at, "until": _micros(pause.until), "by": pause.by, "note": pause.note}
+    return {"now": tx.at, "until": micros_if(pause.until), "by": pause.by, "note": pause.note}
 
 
 def lapse(tx: Transaction) -> list[Lapsed]:
@@ -126,12 +122,12 @@ def lapse(tx: Transaction) -> list[Lapsed]:
 def next_release(tx: Transaction) -> datetime | None:
     """When the next pause or cooldown is over."""
     row = tx.row("next_release", {"now": tx.at})
-    return None if row is None else _instant(row[0])
+    return None if row is None else from_micros_if(row[0])
 
 
 def note_circuit(tx: Transaction, job: int, circuit: Circuit) -> None:
     """Remember how the circuit of a job stands; opening and closing moves its waiting runs."""
-    bindings = {"failures": circuit.failures, "until": _micros(circuit.until), "trial": circuit.trial}
+    bindings = {"failures": circuit.failures, "until": micros_if(circuit.until), "trial": circuit.trial}
     tx.run("note_circuit", {"job": job, **bindings})
     stand_aright(tx, job)
 

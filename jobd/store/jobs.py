@@ -8,7 +8,7 @@ from datetime import datetime
 
 from jobd.core import spec
 from jobd.core.model import Job
-from jobd.core.spans import from_micros, micros
+from jobd.core.spans import from_micros, from_micros_if, micros, micros_if
 from jobd.core.standing import Standing
 from jobd.core.states import Disposition
 from jobd.store import holds
@@ -136,19 +136,11 @@ def _timing(
         name,
         from_micros(first_seen),
         from_micros(watermark),
-        _instant(last_slot),
-        _instant(ended_at),
+        from_micros_if(last_slot),
+        from_micros_if(ended_at),
         boot_id,
-        _instant(next_slot),
+        from_micros_if(next_slot),
     )
-
-
-def _instant(value: int | None) -> datetime | None:
-    return None if value is None else from_micros(value)
-
-
-def _micros(at: datetime | None) -> int | None:
-    return None if at is None else micros(at)
 
 
 def restand(tx: Transaction, job: int, standing: Standing) -> None:
@@ -159,8 +151,8 @@ def restand(tx: Transaction, job: int, standing: Standing) -> None:
             "job": job,
             "first_seen_at": micros(standing.first_seen_at),
             "watermark": micros(standing.watermark),
-            "last_slot": _micros(standing.last_slot),
-            "ended_at": _micros(standing.ended_at),
+            "last_slot": micros_if(standing.last_slot),
+            "ended_at": micros_if(standing.ended_at),
         },
     )
 
@@ -175,13 +167,13 @@ def move_watermark(
     boot_id: str = "",
 ) -> None:
     """No slot of the job at or before `watermark` fires any more, and no slot of this start of the host."""
-    bindings = {"job": job, "watermark": micros(watermark), "last_slot": _micros(last_slot)}
-    tx.run("move_watermark", bindings | {"next_slot": _micros(next_slot), "boot": boot_id})
+    bindings = {"job": job, "watermark": micros(watermark), "last_slot": micros_if(last_slot)}
+    tx.run("move_watermark", bindings | {"next_slot": micros_if(next_slot), "boot": boot_id})
 
 
 def note_next_slot(tx: Transaction, job: int, at: datetime | None) -> None:
     """Remember the next slot of a job as it is computed now."""
-    tx.run("note_next_slot", {"job": job, "next_slot": _micros(at)})
+    tx.run("note_next_slot", {"job": job, "next_slot": micros_if(at)})
 
 
 @dataclass(frozen=True, slots=True)

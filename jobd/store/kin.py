@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime
 from typing import Any
 
 from jobd.core.records import Relative, Wait
-from jobd.core.spans import from_micros
+from jobd.core.spans import from_micros, from_micros_if
 from jobd.core.states import Condition, Outcome, RunState
 
 Link = tuple[int, int, Condition, str | None]
@@ -52,10 +51,6 @@ def _relative(
         owner=owner,
         attempts=attempts,
         run_at=from_micros(run_at),
-        started_at=_instant(started_at),
-        finished_at=_instant(finished_at),
+        started_at=from_micros_if(started_at),
+        finished_at=from_micros_if(finished_at),
     )
-
-
-def _instant(value: int | None) -> datetime | None:
-    return None if value is None else from_micros(value)

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from jobd.core.model import AttemptKey
 from jobd.core.retention import Ended
-from jobd.core.spans import from_micros, micros
+from jobd.core.spans import from_micros, from_micros_if, micros
 from jobd.core.states import RunState
 from jobd.store.connection import Transaction
 
@@ -27,12 +27,12 @@ def ended(tx: Transaction, cursor: int, before: datetime, most: int) -> list[End
             job=job,
             state=RunState(state),
             created_at=from_micros(created_at),
-            finished_at=None if finished_at is None else from_micros(finished_at),
+            finished_at=from_micros_if(finished_at),
             attempts=attempts,
             has_key=bool(has_key),
             is_dead=bool(is_dead),
             is_awaited=bool(is_awaited),
-            unique_until=None if unique_until is None else from_micros(unique_until),
+            unique_until=from_micros_if(unique_until),
         )
         for run, job, state, created_at, finished_at, attempts, has_key, is_dead, unique_until, is_awaited in rows
     ]

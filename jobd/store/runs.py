@@ -14,7 +14,7 @@ from typing import Any
 from jobd.core.allot import Lane
 from jobd.core.model import AttemptKey, Ending, Json, ProcessIdentity, RunRequest
 from jobd.core.retention import KEY_HELD
-from jobd.core.spans import from_micros, micros
+from jobd.core.spans import from_micros, from_micros_if, micros, micros_if
 from jobd.core.states import Outcome, RunState, Trigger
 from jobd.core.unique import Claim, claim
 from jobd.store.connection import Transaction
@@ -133,12 +133,12 @@ def _run_row(tx: Transaction, run: int, request: RunRequest, ref: JobRef, lane: 
         tx.at,
         request.max_attempts,
         request.trigger,
-        None if request.slot is None else micros(request.slot),
+        micros_if(request.slot),
         request.timeout_seconds,
         request.owner,
         request.parent,
         request.key,
-        None if (expires_at := request.expires_at(tx.now)) is None else micros(expires_at),
+        micros_if(request.expires_at(tx.now)),
         None if wanted is None else wanted.digest,
         None if wanted is None or wanted.until is None else micros(wanted.until),
     )
@@ -202,7 +202,7 @@ def replace_waiting(tx: Transaction, run: int, request: RunRequest) -> RunState 
         "now": tx.at,
         "priority": request.priority,
         "run_at": tx.at if request.run_at is None else micros(request.run_at),
-        "expires_at": None if expires_at is None else micros(expires_at),
+        "expires_at": micros_if(expires_at),
     }
     row = tx.row("replace_waiting", bindings)
     if row is None:
@@ -304,7 +304,7 @@ def _reserved(tx: Transaction, queue: str, row: tuple[Any, ...]) -> Reserved:
         created_at=from_micros(created_at),
         max_attempts=most,
         trigger=Trigger(trigger),
-        slot=None if slot is None else from_micros(slot),
+        slot=from_micros_if(slot),
         timeout_seconds=timeout,
         owner=owner,
         payload=payload,
@@ -364,7 +364,7 @@ def close_attempt(tx: Transaction, key: AttemptKey, ending: Ending) -> None:
         {
             "run": key.run,
             "attempt": key.attempt,
-            "started_at": None if ending.started_at is None else micros(ending.started_at),
+            "started_at": micros_if(ending.started_at),
             "finished_at": micros(ending.finished_at or tx.now),
             "outcome": ending.outcome,
             "exit_code": ending.exit_code,
@@ -385,7 +385,7 @@ def end(tx: Transaction, key: AttemptKey, state: RunState, ending: Ending, error
     """Give the run of an attempt its final state; False where that attempt is not the one under way any more."""
     bindings = _after(key, ending, error) | {
         "state": state,
-        "started_at": None if ending.started_at is None else micros(ending.started_at),
+        "started_at": micros_if(ending.started_at),
         "finished_at": micros(ending.finished_at or tx.now),
     }
     tx.run("end_run", bindings)
