@@ -34,10 +34,9 @@ def room(
 
     Limits of None are none. A queue or lane without room is left out.
     """
-    found = []
+    found, used = [], by_queue(running)
     for queue in dict.fromkeys(lane.queue for lane in waiting):
-        used = sum(count for lane, count in running.items() if lane.queue == queue)
-        most = _left(queue_limit(queue), used, seats)
+        most = _left(queue_limit(queue), used.get(queue, 0), seats)
         lanes = tuple(
             (lane.number, free)
             for lane in waiting
@@ -58,6 +57,14 @@ def _lane_room(lane: Lane, running: Mapping[Lane, int], job_limit: Callable[[int
 
 def _left(limit: int | None, used: int, bound: int) -> int:
     return bound if limit is None else max(0, min(limit - used, bound))
+
+
+def by_queue(running: Mapping[Lane, int]) -> dict[str, int]:
+    """How many runs of each queue are under way."""
+    used: dict[str, int] = {}
+    for lane, count in running.items():
+        used[lane.queue] = used.get(lane.queue, 0) + count
+    return used
 
 
 def by_number(running: Mapping[Lane, int]) -> dict[int, int]:

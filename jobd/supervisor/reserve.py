@@ -47,6 +47,8 @@ class Reservation:
         hiring: bool,
     ) -> None:
         """Fill the seats with the best waiting runs that may start, and places behind them with quick ones."""
+        if not runs.waiting_queues(tx, "", 1):
+            return  # as after most ticks: nothing else needs to be looked at
         running = runs.running(tx)
         # Twice the seats, since what one queue takes can fill lanes of the next.
         waiting = self._waiting(tx, running, max(2 * len(seats), _MOST_WANTED))
@@ -87,7 +89,11 @@ class Reservation:
         closed = holds.paused_queues(tx)
         if EVERYTHING in closed:
             return []
-        closed |= self._full_queues(running)
+        closed |= {
+            queue
+            for queue, count in allot.by_queue(running).items()
+            if (limit := self.limits.get(queue)) and count >= limit
+        }
         found: list[allot.Lane] = []
         served = 0
         for queue in _around(tx, self._last_queue or ""):
@@ -97,12 +103,6 @@ class Reservation:
             if served == most:
                 break
         return found
-
-    def _full_queues(self, running: Mapping[allot.Lane, int]) -> set[str]:
-        counts: dict[str, int] = {}
-        for lane, count in running.items():
-            counts[lane.queue] = counts.get(lane.queue, 0) + count
-        return {queue for queue, count in counts.items() if (limit := self.limits.get(queue)) and count >= limit}
 
     def _behind(
         self,
