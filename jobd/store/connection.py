@@ -17,6 +17,9 @@ from jobd.store.queries import statements
 APPLICATION_ID = 0x6A6F6264
 BUSY_MILLISECONDS = 5000
 _OLDEST = (3, 51, 3)
+_STATEMENTS_KEPT = 512
+"""Prepared statements that apsw keeps: its cache goes by uses, and a tick uses a few of them hundreds of times. With the
+usual hundred those that each tick needs once would be prepared anew every time, which takes ten times as long."""
 _BACKPORTS = {(3, 44): 6, (3, 50): 7}
 
 
@@ -63,7 +66,7 @@ class Connection:
         self._generation = _generation
         self._sql = statements()
         try:
-            self.raw = apsw.Connection(path, flags=flags)
+            self.raw = apsw.Connection(path, flags=flags, statementcachesize=_STATEMENTS_KEPT)
             self._prepare(readonly, synchronous)
         except apsw.Error as error:
             raise StoreError(f"{path}: cannot be used as a database: {error}") from error
