@@ -18,8 +18,10 @@ APPLICATION_ID = 0x6A6F6264
 BUSY_MILLISECONDS = 5000
 _OLDEST = (3, 51, 3)
 _STATEMENTS_KEPT = 512
-"""Prepared statements that apsw keeps: its cache goes by uses, and a tick uses a few of them hundreds of times. With the
-usual hundred those that each tick needs once would be prepared anew every time, which takes ten times as long."""
+"""Prepared statements that apsw keeps: its cache goes by uses, and a tick uses a few of them hundreds of times.
+
+With the usual hundred, those that each tick needs once would be prepared anew every time: ten times the work.
+"""
 _BACKPORTS = {(3, 44): 6, (3, 50): 7}
 
 
