@@ -5,11 +5,12 @@ from __future__ import annotations
 import apsw
 
 WAITING = "('blocked', 'scheduled', 'queued', 'retrying')"
+DAY = 24 * 3600 * 1_000_000
 
 BROKEN = {
-    "I2, I23: an idempotency key is held by one unfinished run": """
-        SELECT owner, job, queue, key FROM run WHERE key IS NOT NULL AND finished_at IS NULL
-        GROUP BY owner, job, queue, key HAVING count(*) > 1""",
+    "I2: of the submits with one idempotency key within 24 h one made a run": f"""
+        SELECT first.id, second.id FROM run AS first JOIN run AS second USING (owner, job, queue, key)
+        WHERE first.id < second.id AND abs(second.created_at - first.created_at) < {DAY}""",
     "I5: a run has ended exactly when its state is final": """
         SELECT id, state FROM run WHERE (finished_at IS NOT NULL)
           <> (state IN ('succeeded', 'failed', 'cancelled', 'skipped', 'expired'))""",

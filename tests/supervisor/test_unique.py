@@ -101,6 +101,17 @@ def test_an_idempotency_key_answers_before_what_is_unique(on_stage: Stage) -> No
     assert again.duplicate and again.id == first.id
 
 
+def test_a_key_that_has_passed_on_stays_with_the_newer_run_when_the_older_is_retried(on_stage: Stage) -> None:
+    on_stage.adopt(job())
+    (older,) = send(on_stage, on_stage.request(job(), key="k"))
+    on_stage.cancel(older.id)
+    on_stage.pass_by(timedelta(hours=25))
+    (newer,) = send(on_stage, on_stage.request(job(), key="k"))
+    assert newer.id != older.id and on_stage.retry(older.id) is RunState.QUEUED
+    (again,) = send(on_stage, on_stage.request(job(), key="k"))
+    assert again.duplicate and again.id == newer.id
+
+
 def test_a_workflow_comes_once_with_its_unique_run(on_stage: Stage) -> None:
     follow = job("follow", unique=KEEP)
     lead = job("lead", unique=KEEP, workflow=Workflow(then=("follow",)))
