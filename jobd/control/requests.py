@@ -60,7 +60,7 @@ class Intake:
             self._check_queue(values["queue"], where)
         if self.size > self.policy.max_payload_bytes and "payload" in values:
             self._measure(values["payload"], where)
-        if job is not None and job.payload_schema is not None and item.keys() & {"payload"} <= values.keys():
+        if job is not None and item.keys() & {"payload"} <= values.keys():
             for steps, message in self.faults(job, values.get("payload", job.payload)):
                 self._wrong((*where, "payload", *steps), message)
         if job is not None and "unique" in values:

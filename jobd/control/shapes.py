@@ -110,7 +110,7 @@ def job(defined: DefinedJob, standing: JobStanding | None) -> dict[str, Any]:
         "enabled": made.enabled,
         "tags": list(made.tags),
         "owner": made.owner,
-        "kind": type(made.action).__name__.lower(),
+        "kind": made.action.kind,
         "schedule": list(made.schedule.expressions),
         "timezone": defined.timezone,
         "next_at": time(defined.next_at),

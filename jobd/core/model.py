@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from jobd.core.states import Condition, Outcome, Trigger
 
@@ -20,6 +20,7 @@ Json = Any
 class Command:
     """An argument vector that is executed as it stands: no shell, no splitting, no globbing."""
 
+    kind: ClassVar[str] = "command"
     argv: tuple[str, ...]
 
 
@@ -27,6 +28,7 @@ class Command:
 class Shell:
     """A text for `/bin/sh -c`."""
 
+    kind: ClassVar[str] = "shell"
     text: str
 
 
@@ -34,10 +36,20 @@ class Shell:
 class Python:
     """A callable `package.module:function`, called with the payload."""
 
+    kind: ClassVar[str] = "python"
     target: str
 
 
-Action = Command | Shell | Python
+@dataclass(frozen=True, slots=True)
+class Call:
+    """Work of any other kind: its executor is called with these options, inside a worker."""
+
+    kind: str
+    options: Json
+    """What the executor made of the words in the definition, when it was loaded."""
+
+
+Action = Command | Shell | Python | Call
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from typing import Any
 from jobd.core.model import (
     Action,
     Calendar,
+    Call,
     CircuitBreaker,
     Command,
     Job,
@@ -43,7 +44,7 @@ def _plain(value: Any) -> dict[str, Any]:
     kind: type = type(value)
     plain = {name: getattr(value, name) for name in _names(kind)}
     if isinstance(value, Action):
-        plain["kind"] = type(value).__name__.lower()
+        plain["kind"] = value.kind
     return plain
 
 
@@ -94,7 +95,7 @@ def _action(data: dict[str, Any]) -> Action:
         case "python":
             return Python(data["target"])
         case other:
-            raise ValueError(f"unknown kind of work: {other!r}")
+            return Call(other, data["options"])
 
 
 def _known(kind: type, data: dict[str, Any]) -> dict[str, Any]:

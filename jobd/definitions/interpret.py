@@ -9,16 +9,17 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from jobd.core import names, schedule, zones
-from jobd.core.model import Calendar, Job, Shell
+from jobd.core import executors, names, schedule, zones
+from jobd.core.executors import Misread
+from jobd.core.model import Action, Calendar, Command, Job, Shell
+from jobd.core.shown import shown
 from jobd.core.spans import show_size
-from jobd.definitions import layers, payloads
+from jobd.definitions import layers, payloads, work
 from jobd.definitions.defined import Defined, defined
 from jobd.definitions.parse import Node, plain
 from jobd.definitions.problems import Malformed, Place, Problem
 from jobd.definitions.schema import FILE_KEYS, JobWords, name_fault
 from jobd.definitions.schema.explain import problems_of, unknown_key
-from jobd.definitions.schema.kinds import shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,19 +63,28 @@ def check_defaults(node: Node, path: str) -> list[Problem]:
     if not isinstance(node.value, dict):
         return [Problem(node.place, path, f"{shown(plain(node))} is not a mapping (write key: value below it)")]
     settled = layers.settled(node)
-    try:
-        words = JobWords.model_validate(plain(settled))
-    except ValidationError as error:
-        return problems_of(error, JobWords, settled, path)
-    return _timing_problems("", words, settled, path)
+    given, rest = work.taken_apart(plain(settled))
+    problems = []
+    for kind, value in given.items():
+        try:
+            work.read(kind, value)
+        except Misread as misread:
+            problems += work.problems_of(misread, settled, path)
+    words = _checked(rest, settled, path, problems)
+    return problems if words is None else problems + _timing_problems("", words, settled, path)
 
 
 def template(defaults: Node | None, name: str = "adhoc") -> Job:
     """A job that carries these defaults and runs nothing yet: what ad-hoc runs are made from."""
-    words = plain(layers.settled(defaults)) if defaults is not None else {}
-    for key in ("command", "shell", "python", "schedule"):
-        words.pop(key, None)
-    return JobWords.model_validate(words | {"command": ["true"]}).job(name)
+    _, words = work.taken_apart(plain(layers.settled(defaults)) if defaults is not None else {})
+    words.pop("schedule", None)
+    return JobWords.model_validate(words).job(name, Command(("true",)))
+
+
+def job_of(words: dict[str, Any], name: str) -> Job:
+    """The job of effective words that were found right before. Raises ValueError for others."""
+    given, rest = work.taken_apart(words)
+    return JobWords.model_validate(rest).job(name, work.action(given))
 
 
 class _Findings:
@@ -132,18 +142,16 @@ def _job(name: str, node: Node, below: Node | None, rules: Rules, found: _Findin
     path = f"jobs.{name}"
     words = layers.settled(layers.over(below, node))
     document = plain(words)
-    try:
-        checked = JobWords.model_validate(document)
-    except ValidationError as error:
-        found.add([problems_of(error, JobWords, words, path)])
-        return None
-    problems = _timing_problems(name, checked, words, path)
-    try:
-        job = checked.job(name)
-    except ValueError as error:
-        problems.append(Problem(node.named_at, path, str(error)))
+    given, rest = work.taken_apart(document)
+    problems: list[Problem] = []
+    checked = _checked(rest, words, path, problems)
+    # Where a key is unknown it may well be the one that says what to run.
+    action = _action(given, words, path, problems) if given or checked is not None else None
+    if checked is None or action is None:
         found.add([problems])
         return None
+    problems += _timing_problems(name, checked, words, path)
+    job = checked.job(name, action)
     resting, unknown = _calendars(checked.exclude, rules)
     problems += [_at(words, path, "exclude", message, index) for index, message in unknown]
     job = replace(job, schedule=replace(job.schedule, exclude=resting))
@@ -154,6 +162,26 @@ def _job(name: str, node: Node, below: Node | None, rules: Rules, found: _Findin
         problems.append(_at(words, path, "unique", message))
     found.add([problems])
     return None if problems else defined(job, words, document)
+
+
+def _checked(words: dict[str, Any], node: Node, path: str, problems: list[Problem]) -> JobWords | None:
+    """The words that say how a job runs, whatever it is; None where there are problems, which are added."""
+    try:
+        return JobWords.model_validate(words)
+    except ValidationError as error:
+        problems += problems_of(error, JobWords, node, path, also=executors.installed)
+        return None
+
+
+def _action(given: dict[str, Any], node: Node, path: str, problems: list[Problem]) -> Action | None:
+    """What a job runs; None where there are problems, which are added."""
+    try:
+        return work.action(given)
+    except Misread as misread:
+        problems += work.problems_of(misread, node, path)
+    except ValueError as error:
+        problems.append(Problem(node.named_at, path, str(error)))
+    return None
 
 
 def _timing_problems(name: str, words: JobWords, node: Node, path: str) -> list[Problem]:
@@ -205,14 +233,12 @@ def _policy_problems(job: Job, node: Node, path: str, rules: Rules) -> list[Prob
 
 
 def _payload_problems(job: Job, node: Node, path: str) -> list[Problem]:
-    """What is wrong with the schema of payloads, or by it with the payload of runs that nobody submits."""
-    if job.payload_schema is None:
-        return []
-    if fault := payloads.schema_fault(job.payload_schema):
+    """What is wrong with the schema of payloads, or with the payload of runs that nobody submits."""
+    if job.payload_schema is not None and (fault := payloads.schema_fault(job.payload_schema)):
         return [_at(node, path, "payload_schema", fault)]
     if job.payload is None and not job.schedule.expressions:
         return []
-    found = payloads.faults(job.payload_schema, job.payload)
+    found = payloads.faults_of(job, job.payload)
     return [_at(node, path, "payload", f"{'/'.join(['', *map(str, steps)])} {said}".strip()) for steps, said in found]
 
 

@@ -1,4 +1,7 @@
-"""Payloads against the schema of their job: JSON Schema 2020-12. Nothing is fetched, and no pattern takes for ever."""
+"""Payloads against the schema of their job: JSON Schema 2020-12. Nothing is fetched, and no pattern takes for ever.
+
+What a kind of work wants of a payload beyond that is for its executor to say.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,10 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import cache, lru_cache
 from itertools import islice
 from typing import Any
+
+from jobd.core import executors
+from jobd.core.executors import Fault
+from jobd.core.model import Job
 
 MOST_BYTES = 64 * 1024
 MOST_FAULTS = 100
@@ -20,9 +27,6 @@ _REFUSED = {
     "$id": "take it out",
     "$vocabulary": "take it out",
 }
-
-Fault = tuple[list[str | int], str]
-"""The steps that lead to a value, and what is wrong with it."""
 
 
 def schema_fault(schema: Any) -> str | None:
@@ -43,6 +47,12 @@ def schema_fault(schema: Any) -> str | None:
     except RecursionError:
         return "is nested too deep"
     return None
+
+
+def faults_of(job: Job, payload: Any) -> list[Fault]:
+    """Everything that is wrong with a payload for a job: by its schema, and for what it runs."""
+    by_schema = [] if job.payload_schema is None else faults(job.payload_schema, payload)
+    return [*by_schema, *executors.faults(job.action, payload)]
 
 
 def faults(schema: Any, payload: Any) -> list[Fault]:

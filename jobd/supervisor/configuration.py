@@ -12,7 +12,8 @@ from pydantic import Field
 from jobd.core import calendars
 from jobd.core.model import Days
 from jobd.core.retention import Retention
-from jobd.definitions.schema.kinds import Duration, Name, Read, Size, Words, shown, whole
+from jobd.core.shown import shown
+from jobd.definitions.schema.kinds import Duration, Name, Read, Size, Words, whole
 
 _MODE = re.compile(r"(?:0o)?([0-7]{3,4})", re.ASCII)
 _LISTEN = re.compile(r"(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]+):([0-9]{1,5})", re.ASCII)

@@ -177,7 +177,7 @@ class Desk:
         return Lane(self._keeper.settings.queues.get(name), None, queues.get(name))
 
     def payload_faults(self, job: Job, payload: Json) -> list[tuple[list[str | int], str]]:
-        return [] if job.payload_schema is None else payloads.faults(job.payload_schema, payload)
+        return payloads.faults_of(job, payload)
 
     def overview(self) -> Overview:
         keeper = self._keeper

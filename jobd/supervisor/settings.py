@@ -11,13 +11,13 @@ from pydantic import ValidationError
 
 from jobd.core.model import Calendar, Job
 from jobd.core.retention import Retention
+from jobd.core.shown import shown
 from jobd.definitions import ownership
 from jobd.definitions.interpret import Rules, check_defaults, template
 from jobd.definitions.parse import Node, parse, plain
 from jobd.definitions.problems import Malformed, Place, Problem
 from jobd.definitions.schema.explain import problems_of
-from jobd.definitions.schema.kinds import shown
-from jobd.supervisor import paths
+from jobd.supervisor import paths, plugins
 from jobd.supervisor.configuration import Configuration
 from jobd.supervisor.paths import Paths
 
@@ -95,8 +95,10 @@ def load(config: str | None = None, *, user: bool = False, environ: Mapping[str,
     path = os.path.abspath(asked or usual.config)
     content = _content(path, must_exist=asked is not None)
     node = parse(content, path) if content is not None else None
-    words, defaults = _checked(node) if node is not None else (Configuration(), None)
+    words = _words(node) if node is not None else Configuration()
     own = _Resolved(words, usual, os.path.dirname(path))
+    plugins.admit(own.python_path)
+    defaults = _defaults(node) if node is not None else None
     return _settings(words, own, defaults, path if content is not None else None, user, environ)
 
 
@@ -168,20 +170,28 @@ def _content(path: str, *, must_exist: bool) -> bytes | None:
         raise Malformed(Problem(Place(path), "", f"cannot be read: {error.strerror}")) from None
 
 
-def _checked(node: Node) -> tuple[Configuration, Node | None]:
-    """The words of a configuration and its defaults for jobs. Raises Malformed with every problem."""
+def _words(node: Node) -> Configuration:
+    """The words of a configuration. Raises Malformed with every problem of the file."""
     if not isinstance(node.value, dict):
         raise Malformed(Problem(node.place, "", f"{shown(plain(node))} is not a mapping (write key: value)"))
-    defaults = node.value.get("defaults")
-    problems = check_defaults(defaults, "defaults") if defaults is not None and defaults.value is not None else []
     try:
-        words = Configuration.model_validate(_said(node))
+        return Configuration.model_validate(_said(node))
     except ValidationError as error:
-        problems += problems_of(error, Configuration, node, "", refusal=lambda _: None)
-        raise Malformed(*sorted(problems)) from None
-    if problems:
+        problems = problems_of(error, Configuration, node, "", refusal=lambda _: None)
+        raise Malformed(*sorted([*problems, *_problems_of_defaults(node)])) from None
+
+
+def _defaults(node: Node) -> Node | None:
+    """The words below every job, if there are any. Raises Malformed with every problem of theirs."""
+    if problems := _problems_of_defaults(node):
         raise Malformed(*sorted(problems))
-    return words, defaults if words.defaults else None
+    defaults = node.value.get("defaults") if isinstance(node.value, dict) else None
+    return defaults if defaults is not None and defaults.value else None
+
+
+def _problems_of_defaults(node: Node) -> list[Problem]:
+    defaults = node.value.get("defaults") if isinstance(node.value, dict) else None
+    return check_defaults(defaults, "defaults") if defaults is not None and defaults.value is not None else []
 
 
 def _said(node: Node) -> dict[str, object]:

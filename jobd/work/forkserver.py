@@ -16,6 +16,7 @@ import sys
 import time
 import traceback
 from contextlib import suppress
+from dataclasses import replace
 
 from jobd.core.model import ProcessIdentity
 from jobd.work import background, cgroup, identity, tree, worker
@@ -28,7 +29,7 @@ _PAUSE_SECONDS = 0.005
 
 
 def main() -> None:
-    """Run with one argument: a JSON object with `fd`, `runtime_dir`, `output_dir`, `python_path` and `delegated`."""
+    """Run with one argument, a JSON object with `fd` and what `hiring` was started with."""
     told = json.loads(sys.argv[-1])
     os.environ.clear()
     os.environ["LANG"] = "C.UTF-8"
@@ -36,7 +37,7 @@ def main() -> None:
     tree.become_subreaper()
     default_signals()
     _be_an_ordinary_victim()
-    place = worker.Place(told["runtime_dir"], told["output_dir"], tuple(told["python_path"]))
+    place = worker.Place(told["runtime_dir"], told["output_dir"], tuple(told["python_path"]), settings=told["settings"])
     group = _take_delegation() if told["delegated"] else None
     sock = socket.socket(fileno=told["fd"])
     sock.set_inheritable(False)
@@ -131,10 +132,7 @@ class Forkserver:
             signal.signal(signal.SIGPIPE, signal.SIG_IGN)
             for fd in (self._socket.fileno(), self._wake, self._tell):
                 os.close(fd)
-            place = self._place
-            worker.main(
-                number, sock, tally, worker.Place(place.runtime_dir, place.output_dir, place.python_path, group)
-            )
+            worker.main(number, sock, tally, replace(self._place, group=group))
             status = 0
         except BaseException:
             traceback.print_exc(file=sys.__stderr__)

@@ -10,10 +10,11 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
+from jobd.core.model import Json
 from jobd.work.wire import Hire, Message, from_bytes, to_bytes
 
 _LARGEST = 65536
@@ -29,6 +30,7 @@ class _Start:
     python_path: tuple[str, ...]
     command_prefix: tuple[str, ...]
     delegated: bool
+    settings: Mapping[str, Json]
 
 
 class ForkServer:
@@ -49,15 +51,22 @@ class ForkServer:
         command_prefix: Sequence[str] = (),
         *,
         delegated: bool = False,
+        settings: Mapping[str, Json] | None = None,
     ) -> ForkServer:
         """Start it and return at once; its first message is `Ready`.
 
         `command_prefix` is put before the command line (systemd-run --scope …); `delegated` says that it will find
-        itself in a cgroup of its own to divide. Raises OSError where the program cannot be started.
+        itself in a cgroup of its own to divide; `settings` are what jobd.yaml says to executors. Raises OSError where
+        the program cannot be started.
         """
         paths = tuple(os.path.abspath(path) for path in python_path)
         start = _Start(
-            os.path.abspath(runtime_dir), os.path.abspath(output_dir), paths, tuple(command_prefix), delegated
+            os.path.abspath(runtime_dir),
+            os.path.abspath(output_dir),
+            paths,
+            tuple(command_prefix),
+            delegated,
+            settings or {},
         )
         return cls(start)
 
@@ -121,6 +130,7 @@ class ForkServer:
             "output_dir": values.output_dir,
             "python_path": values.python_path,
             "delegated": values.delegated,
+            "settings": values.settings,
         }
         with theirs:
             self._process = subprocess.Popen(

@@ -15,6 +15,7 @@ from typing import Any, Literal
 from jobd.core.model import (
     Action,
     AttemptKey,
+    Call,
     Command,
     Directive,
     Ending,
@@ -176,7 +177,7 @@ _KINDS: dict[str, type[Any]] = {
         Hire, Ready, Hired, NotHired, Gone, Orders, Acknowledged, Stop, Retire, Hello, Started, Report, Progress
     )
 }  # fmt: skip
-_ACTIONS: dict[str, type[Any]] = {kind.__name__: kind for kind in (Command, Shell, Python)}
+_ACTIONS: dict[str, type[Any]] = {kind.__name__: kind for kind in (Command, Shell, Python, Call)}
 _encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False, check_circular=False).encode
 _ABSENT = object()
 _MOST_CARRIED = 4 * 1024 * 1024
@@ -322,10 +323,14 @@ def _action(action: Action) -> dict[str, Any]:
             return {"kind": "Shell", "text": text}
         case Python(target):
             return {"kind": "Python", "target": target}
+        case Call(of, options):
+            return {"kind": "Call", "of": of, "options": options}
 
 
 def _read_action(value: dict[str, Any]) -> Action:
     kind = _ACTIONS[value["kind"]]
+    if kind is Call:
+        return Call(value["of"], value["options"])
     rest = {name: tuple(item) if isinstance(item, list) else item for name, item in value.items() if name != "kind"}
     action: Action = kind(**rest)
     return action
@@ -357,6 +362,7 @@ _WRITERS: dict[type[Any], Any] = {
     Command: _action,
     Shell: _action,
     Python: _action,
+    Call: _action,
     Order: _plain,
     Usage: _plain,
     Finished: _finished,

@@ -10,12 +10,13 @@ import os
 import select
 import socket
 import sys
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
 from jobd.core import parents
-from jobd.core.model import AttemptKey, Ending, Finished, Python, Usage
+from jobd.core.model import AttemptKey, Call, Ending, Finished, Json, Python, Usage
 from jobd.core.states import Outcome
 from jobd.work import background, cgroup, tree
 from jobd.work.accounts import Account, Refused, account_of
@@ -41,6 +42,8 @@ class Place:
     output_dir: str
     python_path: tuple[str, ...] = ()
     group: str | None = None
+    settings: Mapping[str, Json] = field(default_factory=dict)
+    """What jobd.yaml says to executors."""
 
 
 def main(number: int, sock: socket.socket, tally: int, place: Place) -> None:
@@ -86,7 +89,7 @@ class Worker:
         captures = self._captures(order)
         try:
             account = account_of(order.user, order.group)
-            if isinstance(order.action, Python) and not order.isolate and not account.differs and not order.nice:
+            if isinstance(order.action, Python | Call) and not order.isolate and not account.differs and not order.nice:
                 ending = self._call(order, account, captures)
             else:
                 ending = self._run_child(order, account, captures)
@@ -106,9 +109,9 @@ class Worker:
         )
 
     def _call(self, order: Order, account: Account, captures: tuple[Capture, Capture]) -> Ending:
-        """Call a Python job here, with the worker's modules warm."""
+        """Do here what is called, with the worker's modules warm."""
         self._has_called = True
-        return warm.call(order, account, captures, self._stage, self._alarm, self._line)
+        return warm.call(order, account, captures, self._stage, self._alarm, self._line, self._place.settings)
 
     def _run_child(self, order: Order, account: Account, captures: tuple[Capture, Capture]) -> Ending:
         """Run the order as a process of its own."""
@@ -157,10 +160,10 @@ class Worker:
         return replace(ending, result=result, directive=directive)
 
     def _isolated(self, order: Order, launch: Launch, captures: tuple[Capture, Capture], leaf: str | None) -> Ending:
-        """Call a Python job in a fork of its own; its answer comes back by a memory file."""
+        """Call it in a fork of its own; its answer comes back by a memory file."""
         answer = os.memfd_create("answer", os.MFD_CLOEXEC)
         try:
-            child = fork(launch, isolated.body(order, launch.env, answer), keep=answer)
+            child = fork(launch, isolated.body(order, launch.env, answer, self._place.settings), keep=answer)
             ending = self._watch(order, child, captures, leaf)
             return isolated.completed(ending, answer)
         finally:

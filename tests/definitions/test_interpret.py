@@ -9,8 +9,8 @@ import pytest
 from jobd.core.model import Calendar, Command, Job, Python, RetryPolicy, Schedule, Shell
 from jobd.definitions.interpret import Rules, check_defaults, template
 from jobd.definitions.parse import parse
-from jobd.definitions.schema import json_schema
 from jobd.definitions.schema.unbuilt import WORDS
+from jobd.definitions.work import json_schema
 from tests.definitions.builders import problems, read
 
 EVERYTHING = """\
@@ -237,8 +237,8 @@ def test_days_that_never_meet_are_an_error_at_load_where_both_must_match() -> No
             "jobs:\n  a: {command: x, shell: y}\n",
             "f.yaml:2:3: jobs.a: gives command and shell, and can have only one (null takes one away)",
         ),
-        ("jobs:\n  a: {command: []}\n", "f.yaml:2:3: jobs.a: command is empty (give a program and its arguments)"),
-        ("jobs:\n  a: {shell: ' '}\n", "f.yaml:2:3: jobs.a: shell is empty (give a text for /bin/sh)"),
+        ("jobs:\n  a: {command: []}\n", "f.yaml:2:16: jobs.a.command: is empty (give a program and its arguments)"),
+        ("jobs:\n  a: {shell: ' '}\n", "f.yaml:2:14: jobs.a.shell: is empty (give a text for /bin/sh)"),
         (
             "jobs:\n  a: {command: 'x \"y'}\n",
             'f.yaml:2:16: jobs.a.command: "x "y" cannot be split into words: No closing quotation (or write a list)',

@@ -8,7 +8,7 @@ import pytest
 
 from jobd.definitions.check import check
 from jobd.definitions.library import NO_PATIENCE, Library
-from jobd.definitions.schema import json_schema
+from jobd.definitions.work import json_schema
 from tests.definitions.builders import job, old, problems, read
 from tests.definitions.test_library import Scene
 

@@ -112,7 +112,7 @@ def _show(session: Session, verdict: Verdict) -> None:
 @verb(example="jobd-ctl schema > ~/.local/share/jobd.schema.json")
 def schema(session: Session) -> Exit:
     """The JSON Schema of definitions, for editors: completion and checks as you type."""
-    from jobd.definitions.schema.job import json_schema
+    from jobd.definitions.work import json_schema
 
     print(json.dumps(json_schema(), indent=None if session.wants_json else 2))
     return Exit.OK

@@ -56,7 +56,7 @@ def systemd(session: Session, job: str, directory: str | None, force: bool, conf
 
 
 def _of_daemon(session: Session, name: str) -> tuple[Job, dict[str, Any]]:
-    from jobd.definitions.schema import JobWords
+    from jobd.definitions.interpret import job_of
 
     try:
         found = session.get(f"/v1/jobs/{session.path(name)}")
@@ -65,7 +65,7 @@ def _of_daemon(session: Session, name: str) -> tuple[Job, dict[str, Any]]:
     if "definition" not in found:
         raise NotPermitted(f"the definition of {name} is shown to administrators only (it may hold secrets)")
     words = found["definition"]
-    return JobWords.model_validate(words).job(name), words
+    return job_of(words, name), words
 
 
 def _of_files(name: str, config: str | None) -> tuple[Job, dict[str, Any]]:

@@ -181,7 +181,7 @@ def _command(job: Job, pair: Pair) -> str:
                 # systemd looks for programs on a path of its own, env on that of the job.
                 argv = ("/usr/bin/env", *argv)
         case other:
-            raise ValueError(f"{job.name} is a {type(other).__name__.lower()} job, which a unit cannot run")
+            raise ValueError(f"{job.name} is a {other.kind} job, which a unit cannot run")
     return ":" + " ".join(map(_word, argv))
 
 

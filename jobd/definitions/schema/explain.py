@@ -8,10 +8,10 @@ from typing import Any, get_args
 from pydantic import BaseModel, ValidationError
 
 from jobd.core import names
+from jobd.core.shown import shown
 from jobd.definitions.parse import Node
 from jobd.definitions.problems import Problem
 from jobd.definitions.schema import unbuilt
-from jobd.definitions.schema.kinds import shown
 
 _MISREAD_AS_BOOLEAN = frozenset({"yes", "no", "on", "off", "y", "n"})
 
@@ -26,9 +26,13 @@ def problems_of(
     node: Node,
     path: str,
     refusal: Refusal = unbuilt.refusal,
+    also: Callable[[], Iterable[str]] = tuple,
 ) -> list[Problem]:
-    """Every problem pydantic found in the value of `node`, which stands under `path`."""
-    return [_problem(detail, model, node, path, refusal) for detail in error.errors(include_url=False)]
+    """Every problem pydantic found in the value of `node`, which stands under `path`.
+
+    `also` are the keys that may stand there beside those of the model.
+    """
+    return [_problem(detail, model, node, path, refusal, also) for detail in error.errors(include_url=False)]
 
 
 def unknown_key(key: str, known: Iterable[str]) -> str:
@@ -38,14 +42,17 @@ def unknown_key(key: str, known: Iterable[str]) -> str:
     return f'unknown key, did you mean "{meant}"?' if meant else f"unknown key (allowed: {', '.join(allowed)})"
 
 
-def _problem(detail: Any, model: type[BaseModel], root: Node, path: str, refusal: Refusal) -> Problem:
+def _problem(
+    detail: Any, model: type[BaseModel], root: Node, path: str, refusal: Refusal, also: Callable[[], Iterable[str]]
+) -> Problem:
     loc: Sequence[str | int] = detail["loc"]
     node, steps = _follow(root, loc)
     dotted = path + "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in steps)
     if detail["type"] == "extra_forbidden":
         key = str(steps[-1])
-        known = _keys_at(model, steps[:-1])
-        refused = refusal(key) if len(steps) == 1 else None
+        is_outermost = len(steps) == 1
+        refused = refusal(key) if is_outermost else None
+        known = (*_keys_at(model, steps[:-1]), *(also() if is_outermost and not refused else ()))
         return Problem(node.named_at, dotted.lstrip("."), refused or unknown_key(key, known))
     place = node.named_at if isinstance(node.value, dict) else node.place
     return Problem(place, dotted.lstrip("."), _message(detail))
@@ -55,14 +62,15 @@ def _follow(node: Node, loc: Sequence[str | int]) -> tuple[Node, list[str | int]
     """The node `loc` leads to, and the steps that lead there; pydantic's own steps (names of types) are left out."""
     steps: list[str | int] = []
     for step in loc:
-        inner = _child(node, step)
+        inner = child(node, step)
         if inner is not None:
             node = inner
             steps.append(step)
     return node, steps
 
 
-def _child(node: Node, step: str | int) -> Node | None:
+def child(node: Node, step: str | int) -> Node | None:
+    """The node one step below, in a mapping or a list; None where there is none."""
     inner: Node | None = None
     if isinstance(node.value, dict):
         inner = node.value.get(str(step))

@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 
 from jobd.core import model
 from jobd.core.model import CircuitBreaker, RetryPolicy
+from jobd.core.shown import shown
 from jobd.definitions.schema.kinds import (
     AbsolutePath,
     Duration,
@@ -19,7 +20,6 @@ from jobd.definitions.schema.kinds import (
     Words,
     duration,
     number,
-    shown,
     whole,
 )
 

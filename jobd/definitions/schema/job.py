@@ -1,26 +1,26 @@
-"""Every key of a job in one model, the `core.model.Job` it stands for, and the JSON Schema editors use."""
+"""Every key of a job but what it runs in one model, the `core.model.Job` it stands for, and editors' JSON Schema."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from jobd.core import names
-from jobd.core.model import Job
+from jobd.core.model import Action, Job
+from jobd.core.shown import shown
 from jobd.definitions.schema.flow import Flow
 from jobd.definitions.schema.how import Data, Execution, Queueing, Retrying
-from jobd.definitions.schema.kinds import shown
-from jobd.definitions.schema.what import ACTIONS, Identity, What
+from jobd.definitions.schema.what import Identity
 from jobd.definitions.schema.when import When
 
 
-class JobWords(Flow, Data, Execution, Retrying, Queueing, When, What, Identity):
+class JobWords(Flow, Data, Execution, Retrying, Queueing, When, Identity):
     """A job as it is written in YAML; also what `defaults` may say."""
 
-    def job(self, name: str) -> Job:
-        """The job these words define. Raises ValueError where they do not say what to run."""
+    def job(self, name: str, action: Action) -> Job:
+        """The job these words define, running `action`."""
         return Job(
             name=name,
-            action=self.action(),
+            action=action,
             description=self.description,
             enabled=self.enabled,
             tags=tuple(self.tags),
@@ -68,11 +68,12 @@ def name_fault(name: str) -> str | None:
     return f"{shown(name)} cannot name a job (1 to 128 letters, digits, '.', '_', '-'; a letter or digit first)"
 
 
-def json_schema() -> dict[str, Any]:
-    """The JSON Schema (2020-12) of a whole file of definitions."""
+def file_schema(kinds: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """The JSON Schema (2020-12) of a whole file of definitions; `kinds` of work have each its own."""
     words = JobWords.model_json_schema(ref_template="#/$defs/{model}")
     definitions = words.pop("$defs", {})
-    one_action = [{"required": [action]} for action in ACTIONS]
+    words["properties"] |= kinds
+    one_action = [{"required": [kind]} for kind in kinds]
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "jobd job definitions",

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaH
 from pydantic_core import CoreSchema, core_schema
 
 from jobd.core import names, spans
+from jobd.core.shown import shown
 
 
 class Words(BaseModel):
@@ -45,24 +46,6 @@ class Prepared:
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
         return dict(self.schema)
-
-
-def shown(value: Any) -> str:
-    """A value as an error message quotes it: short, on one line, texts in quotes."""
-    match value:
-        case None:
-            return "null"
-        case bool():
-            return str(value).lower()
-        case str():
-            text = value if len(value) <= 60 else f"{value[:40]}…"
-            return '"' + text.encode("unicode_escape").decode() + '"' if not text.isprintable() else f'"{text}"'
-        case dict():
-            return "a mapping"
-        case list():
-            return "a list"
-        case _:
-            return str(value)
 
 
 def _duration(value: Any) -> float:

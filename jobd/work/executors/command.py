@@ -3,12 +3,49 @@
 from __future__ import annotations
 
 import json
-import re
-from typing import Any
+import shlex
+from collections.abc import Sequence
+from typing import Any, ClassVar
 
+from jobd.core import places
+from jobd.core.executors import Executor, Fault, Misread
+from jobd.core.model import Action, Command, Json
+from jobd.core.shown import shown
 from jobd.work.accounts import Refused
+from jobd.work.executors.shell import not_a_text
 
-_PLACE = re.compile(r"\$\{payload((?:\.[A-Za-z0-9_-]+)*)\}", re.ASCII)
+
+class CommandExecutor(Executor):
+    schema: ClassVar[dict[str, Any]] = {
+        "anyOf": [{"type": "array", "items": {"type": "string"}, "minItems": 1}, {"type": "string"}],
+        "description": "The program and its arguments. A string is split as a shell would, but no shell runs.",
+    }
+
+    def action(self, kind: str, value: Json) -> Action:  # noqa: ARG002 - it has one kind
+        words = _split(value)
+        wrong: list[Fault] = [([at], not_a_text(word)) for at, word in enumerate(words) if not isinstance(word, str)]
+        if wrong:
+            raise Misread(*wrong)
+        if not words or not words[0]:
+            raise ValueError("is empty (give a program and its arguments)")
+        return Command(tuple(words))
+
+    def faults(self, action: Action, payload: Json) -> Sequence[Fault]:
+        return places.lacking(action.argv, payload) if isinstance(action, Command) else ()
+
+
+executor = CommandExecutor()
+
+
+def _split(value: Json) -> list[Any]:
+    if isinstance(value, list):
+        return value
+    if not isinstance(value, str):
+        raise ValueError(f"{shown(value)} is not a list (write [a, b])")
+    try:
+        return list(shlex.split(value))
+    except ValueError as problem:
+        raise ValueError(f"{shown(value)} cannot be split into words: {problem} (or write a list)") from None
 
 
 def filled_in(argv: tuple[str, ...], payload: str) -> tuple[str, ...]:
@@ -18,13 +55,7 @@ def filled_in(argv: tuple[str, ...], payload: str) -> tuple[str, ...]:
     if not any("${payload" in item for item in argv):
         return argv
     value = json.loads(payload)
-    return tuple(_PLACE.sub(lambda place: _text(value, place), item) for item in argv)
-
-
-def _text(value: Any, place: re.Match[str]) -> str:
-    for key in place[1].split(".")[1:]:
-        try:
-            value = value[int(key)] if isinstance(value, list) else value[key]
-        except (KeyError, IndexError, TypeError, ValueError):
-            raise Refused(f"the command asks for {place[0]}, and the payload has no {key!r}") from None
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    try:
+        return tuple(places.filled(item, value) for item in argv)
+    except Misread as misread:
+        raise Refused(f"the payload {misread}") from None

@@ -1,16 +1,16 @@
-"""Python callables in a fork of their own: what runs in the child, and how its answer reaches the worker."""
+"""What is called in a fork of its own: what runs in the child, and how its answer reaches the worker."""
 
 from __future__ import annotations
 
 import json
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TextIO
 
 from jobd.core import parents
-from jobd.core.model import Directive, Ending, Json, Python
+from jobd.core.model import Directive, Ending, Json
 from jobd.core.states import Outcome
 from jobd.work.executors.python import Answer, Context, call
 from jobd.work.scratch import finite, is_too_deep, refuse_constant, split_result
@@ -20,17 +20,16 @@ _ENDS = {outcome.value: outcome for outcome in (Outcome.SUCCEEDED, Outcome.FAILE
 _ANSWER_MAX_BYTES = 2 * 1024 * 1024
 
 
-def body(order: Order, env: dict[str, str], answer: int) -> Callable[[], int]:
+def body(order: Order, env: dict[str, str], answer: int, settings: Mapping[str, Json]) -> Callable[[], int]:
     """What the child runs once it stands in place; its exit status is the answer's."""
 
     def run() -> int:
-        assert isinstance(order.action, Python)
         os.environ.clear()
         os.environ.update(env)
         sys.stdout, sys.stderr = _text_on(1), _text_on(2)
         given = parents.read(order.parents)
         context = Context(order.key.run, order.key.attempt, order.job, lambda _fraction, _text: None, given)
-        answered = call(order, order.action.target, context)
+        answered = call(order, context, settings)
         sys.stdout.flush()
         sys.stderr.flush()
         _write(answer, answered)

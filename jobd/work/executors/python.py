@@ -1,20 +1,24 @@
-"""Python callables `package.module:function`: found, called with the payload, and their answer made an ending.
+"""What is called, in a worker: Python callables `package.module:function` and executors; and what came of it.
 
-What they print is the caller's affair (stage, worker); here is only the call and what came of it.
+What they print is the caller's affair (stage, worker); here is only the call and its answer.
 """
 
 from __future__ import annotations
 
 import importlib
 import json
+import re
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
-from jobd.core.model import Directive, Json
+from jobd.core import executors
+from jobd.core.executors import Executor, Failed, Work
+from jobd.core.model import Action, Call, Directive, Json, Python
 from jobd.core.parents import Parent
+from jobd.core.shown import shown
 from jobd.core.states import Outcome
 from jobd.core.verdicts import Cancel, Discard, Retry, Snooze, Verdict
 from jobd.work.scratch import RESULT_MAX_BYTES, RESULT_MAX_DEPTH, is_too_deep
@@ -22,7 +26,25 @@ from jobd.work.wire import Order
 
 _COROUTINE = 0x80
 _LONGEST_DELAY_SECONDS = 1e9
+_LONGEST_ERROR = 500
+_TARGET = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*", re.ASCII)
 _known: dict[str, Callable[..., Any]] = {}
+
+
+class PythonExecutor(Executor):
+    schema: ClassVar[dict[str, Any]] = {
+        "type": "string",
+        "pattern": f"^(?:{_TARGET.pattern})$",
+        "description": "A callable package.module:function; it is given the payload.",
+    }
+
+    def action(self, kind: str, value: Json) -> Action:  # noqa: ARG002 - it has one kind
+        if not isinstance(value, str) or not _TARGET.fullmatch(value):
+            raise ValueError(f"{shown(value)} is not a callable (write package.module:function)")
+        return Python(value)
+
+
+executor = PythonExecutor()
 
 
 class Interrupted(BaseException):
@@ -66,26 +88,51 @@ class Answer:
     result: Json = None
 
 
-def call(order: Order, target: str, context: Context) -> Answer:
+def call(order: Order, context: Context, settings: Mapping[str, Json]) -> Answer:
     """Call it and say what came of it; whatever it raises but Interrupted is an answer too, its traceback on stderr."""
     try:
-        function = _known.get(target) or _found(target)
+        function = _function(order, settings)
     except Interrupted:
         raise
     except BaseException as problem:
-        traceback.print_exc()
-        return Answer(Outcome.FAILED, 126, f"{target} could not be loaded: {_line(problem)}", retryable=False)
+        return _not_loaded(order.action, problem)
     try:
         return _answer(_value(function, json.loads(order.payload), context))
     except Interrupted:
         raise
-    except Verdict as verdict:
-        return _directed(verdict)
+    except (Verdict, Failed) as said:
+        return _directed(said) if isinstance(said, Verdict) else _failed(said)
     except SystemExit as end:
         return _ended(end)
     except BaseException as problem:
         traceback.print_exc()
         return Answer(Outcome.FAILED, 1, _line(problem))
+
+
+def _not_loaded(action: Action, problem: BaseException) -> Answer:
+    if isinstance(problem, executors.Unusable):
+        error = str(problem)
+    else:
+        traceback.print_exc()
+        named = action.target if isinstance(action, Python) else action.kind
+        error = f"{named} could not be loaded: {_line(problem)}"
+    return Answer(Outcome.FAILED, 126, error, retryable=False)
+
+
+def _function(order: Order, settings: Mapping[str, Json]) -> Callable[..., Any]:
+    """What to call with the payload and a context."""
+    match order.action:
+        case Python(target):
+            return _known.get(target) or _found(target)
+        case Call(kind, options):
+            run, most = executors.find(kind).run, order.output_max_bytes
+
+            def carry_out(payload: Json, context: Context) -> Json:
+                return run(Work(options, payload, context, settings, most))
+
+            return carry_out
+        case other:
+            raise TypeError(f"a {other.kind} job is executed, not called")
 
 
 def _value(function: Callable[..., Any], payload: Json, context: Context) -> Any:
@@ -156,6 +203,15 @@ def _directed(verdict: Verdict) -> Answer:
             return Answer(Outcome.FAILED, 1, _line(verdict))
 
 
+def _failed(failed: Failed) -> Answer:
+    """The answer of an executor whose work did not succeed; its result is kept where it may be."""
+    kept = _answer(failed.result)
+    error = (str(failed).splitlines() or ["it failed"])[0][:_LONGEST_ERROR]
+    wait = failed.retry_in_seconds
+    again = Directive("retry", wait, error) if failed.retryable and wait is not None and wait >= 0 else None
+    return Answer(Outcome.FAILED, failed.exit_code, error, failed.retryable, again, kept.result)
+
+
 def _ended(end: SystemExit) -> Answer:
     if end.code is None or end.code == 0:
         return Answer(Outcome.SUCCEEDED, 0)
@@ -167,4 +223,4 @@ def _ended(end: SystemExit) -> Answer:
 def _line(problem: BaseException) -> str:
     """The exception on one line: its type and the first line of what it says."""
     said = (str(problem).strip().splitlines() or [""])[0]
-    return f"{type(problem).__name__}: {said}"[:500] if said else type(problem).__name__
+    return f"{type(problem).__name__}: {said}"[:_LONGEST_ERROR] if said else type(problem).__name__

@@ -1,20 +1,21 @@
-"""Python callables inside the worker: the call under its alarm, its output, its processes and its ending."""
+"""What is called inside the worker: the call under its alarm, its output, its processes and its ending."""
 
 from __future__ import annotations
 
 import resource
 import signal
 import time
+from collections.abc import Mapping
 
 from jobd.core import parents
-from jobd.core.model import Ending, Python, Usage
+from jobd.core.model import Ending, Json, Usage
 from jobd.core.states import Outcome
 from jobd.work import tree
 from jobd.work.accounts import Account, Refused
 from jobd.work.alarm import Alarm
 from jobd.work.environment import directory_of, variables
 from jobd.work.executors.python import Answer, Context, Interrupted
-from jobd.work.executors.python import call as call_python
+from jobd.work.executors.python import call as call_it
 from jobd.work.line import GATHER_SECONDS, Line
 from jobd.work.output import Capture
 from jobd.work.span import Start
@@ -25,9 +26,15 @@ _LEFTOVER_SECONDS = 5.0
 
 
 def call(
-    order: Order, account: Account, captures: tuple[Capture, Capture], stage: Stage, alarm: Alarm, line: Line
+    order: Order,
+    account: Account,
+    captures: tuple[Capture, Capture],
+    stage: Stage,
+    alarm: Alarm,
+    line: Line,
+    settings: Mapping[str, Json],
 ) -> Ending:
-    """Call the order's function and say how it ended. Raises Refused where its directory cannot be entered."""
+    """Call what the order names and say how it ended. Raises Refused where its directory cannot be entered."""
     begun, before = Start.now(), resource.getrusage(resource.RUSAGE_SELF)
     env = variables(order, account, line.runtime_dir)
     try:
@@ -36,7 +43,7 @@ def call(
         raise Refused(f"its directory or environment cannot be taken on: {problem}") from None
     line.start(None, begun.at)
     try:
-        answer = _guarded(order, alarm, line)
+        answer = _guarded(order, alarm, line, settings)
     finally:
         stage.leave(captures)
     leftovers = _clear_up(order)
@@ -61,14 +68,14 @@ def call(
     )
 
 
-def _guarded(order: Order, alarm: Alarm, line: Line) -> Answer:
+def _guarded(order: Order, alarm: Alarm, line: Line, settings: Mapping[str, Json]) -> Answer:
     """The call, which the alarm and a stop may break off. Nothing but the call itself is ever broken off."""
     interruption = _Interruption(order, alarm, line)
     try:
         try:
             alarm.interrupt = interruption
             alarm.arm(time.monotonic() + GATHER_SECONDS)
-            return call_python(order, _target(order), _context(order, interruption, line))
+            return call_it(order, _context(order, interruption, line), settings)
         finally:
             alarm.interrupt = None
             alarm.arm(None)
@@ -77,11 +84,6 @@ def _guarded(order: Order, alarm: Alarm, line: Line) -> Answer:
         alarm.arm(None)
         code = 124 if interrupted.outcome is Outcome.TIMEOUT else 128 + signal.SIGTERM
         return Answer(interrupted.outcome, code, interrupted.error)
-
-
-def _target(order: Order) -> str:
-    assert isinstance(order.action, Python)
-    return order.action.target
 
 
 class _Interruption:

@@ -14,8 +14,7 @@ from jobd.core.schedule import Timetable
 from jobd.definitions.exporters import systemd
 from jobd.definitions.exporters.systemd import Pair
 from jobd.definitions.importers import compare, settle, timers
-from jobd.definitions.interpret import Rules
-from jobd.definitions.schema import JobWords
+from jobd.definitions.interpret import Rules, job_of
 
 ANALYZE = shutil.which("systemd-analyze")
 NOW = datetime(2026, 1, 5, tzinfo=UTC)
@@ -24,7 +23,7 @@ AS_SYSTEMD = {"gap": "skip", "overlap": "first"}
 
 def exported(**words: Any) -> Pair:
     given = {"command": ["/bin/true"], **words}
-    return systemd.export(JobWords.model_validate(given).job("x"), given)
+    return systemd.export(job_of(given, "x"), given)
 
 
 def put(pair: Pair, folder: Path) -> Path:
@@ -63,9 +62,9 @@ def test_out_and_back_the_fires_are_the_same(expression: str, zone: str, tmp_pat
     pair = exported(schedule=expression, timezone=zone, dst=AS_SYSTEMD)
     found = timers.batch(["x.timer"], zone, (str(put(pair, tmp_path)),))
     (job,) = settle.settle(found.drafts, Rules())
-    words = JobWords.model_validate({"command": ["x"], "schedule": expression, "timezone": zone, "dst": AS_SYSTEMD})
+    asked = job_of({"command": ["x"], "schedule": expression, "timezone": zone, "dst": AS_SYSTEMD}, "x")
     until = NOW + timedelta(days=1200)
-    ours = Timetable(words.job("x").schedule, zone, "x")
+    ours = Timetable(asked.schedule, zone, "x")
     (one,) = compare.fires([job], (compare.Window(NOW, until),), zone, most=400)
     if ours.after is None:
         assert list(one.old[:300]) == ours.between(NOW, until, 300, NOW)[: len(one.old)]
@@ -77,9 +76,9 @@ def test_the_last_workday_goes_out_and_is_named_on_the_way_back(tmp_path: Path) 
     pair = exported(schedule="0 12 LW * *", timezone="UTC")
     (job,) = settle.settle(timers.batch(["x.timer"], "UTC", (str(put(pair, tmp_path)),)).drafts, Rules())
     until = NOW + timedelta(days=1200)
-    words = JobWords.model_validate({"command": ["x"], "schedule": "0 12 LW * *", "timezone": "UTC"})
+    asked = job_of({"command": ["x"], "schedule": "0 12 LW * *", "timezone": "UTC"}, "x")
     (one,) = compare.fires([job], (compare.Window(NOW, until),), "UTC")
-    assert list(one.old) == Timetable(words.job("x").schedule, "UTC", "x").between(NOW, until, 100, NOW)
+    assert list(one.old) == Timetable(asked.schedule, "UTC", "x").between(NOW, until, 100, NOW)
     assert "February" in str(job.problems)
 
 
@@ -102,7 +101,7 @@ def test_out_and_back_the_work_is_the_same(tmp_path: Path) -> None:
         "jitter": "10m",
     }
     given = dict(words)
-    pair = systemd.export(JobWords.model_validate(words).job("x"), words)
+    pair = systemd.export(job_of(words, "x"), words)
     found = timers.batch(["x.timer"], "UTC", (str(put(pair, tmp_path)),))
     (job,) = settle.settle(found.drafts, Rules())
     for key in (
@@ -139,7 +138,7 @@ def test_a_job_without_a_schedule_is_a_service_alone() -> None:
 
 def test_work_that_no_unit_runs_is_refused() -> None:
     with pytest.raises(ValueError, match="python job"):
-        systemd.export(JobWords.model_validate({"python": "a:b"}).job("x"), {"python": "a:b"})
+        systemd.export(job_of({"python": "a:b"}, "x"), {"python": "a:b"})
 
 
 @pytest.mark.skipif(ANALYZE is None, reason="systemd-analyze is not there")
