@@ -2,21 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from enum import IntEnum, StrEnum
+from enum import StrEnum
 
 from jobd.core.errors import NotPermitted
 from jobd.core.intents import Actor
-
-
-class Role(IntEnum):
-    """What somebody is to jobd as a whole; a higher role may do whatever a lower one may."""
-
-    NOBODY = 0
-    VIEWER = 1
-    SUBMITTER = 2
-    OPERATOR = 3
-    ADMIN = 4
+from jobd.core.roles import Role
 
 
 class Deed(StrEnum):
@@ -41,7 +31,7 @@ _LEAST: dict[Deed, tuple[Role, Role]] = {
     Deed.SEE_CONTENTS: (Role.OPERATOR, Role.SUBMITTER),
     Deed.ACT_ON_RUN: (Role.OPERATOR, Role.SUBMITTER),
     Deed.SEE_DEFINITION: (Role.OPERATOR, Role.OPERATOR),
-    Deed.HOLD_JOB: (Role.OPERATOR, Role.VIEWER),
+    Deed.HOLD_JOB: (Role.OPERATOR, Role.OPERATOR),
     Deed.HOLD_QUEUE: (Role.OPERATOR, Role.OPERATOR),
     Deed.RELOAD: (Role.ADMIN, Role.ADMIN),
     Deed.PRUNE: (Role.ADMIN, Role.ADMIN),
@@ -56,33 +46,19 @@ _ADHOC: dict[str, Role | None] = {
 }
 
 
-def actor(
-    *, uid: int, gid: int, groups: Collection[int], pid: int, user: str, daemon_uid: int, submitters: int | None
-) -> Actor:
-    """The rights of a peer: root and the daemon's own user administrate, the socket's group submits, the rest read."""
-    is_admin = uid in (0, daemon_uid)
-    in_group = submitters is not None and (gid == submitters or submitters in groups)
-    return Actor(uid=uid, gid=gid, pid=pid, user=user, is_admin=is_admin, may_submit=is_admin or in_group)
+def permits(who: Actor, deed: Deed, owner: str | None = None, *, job_owner: str | None = None) -> bool:
+    """Whether somebody may do this to a thing of `owner` (a user name; None for things that have none).
 
-
-def role(who: Actor) -> Role:
-    """The highest role somebody has."""
-    if who.is_admin:
-        return Role.ADMIN
-    if who.may_submit:
-        return Role.SUBMITTER
-    return Role.VIEWER if who.may_view else Role.NOBODY
-
-
-def permits(who: Actor, deed: Deed, owner: str | None = None) -> bool:
-    """Whether somebody may do this to a thing of `owner` (a user name; None for things that have none)."""
+    Whoever is the owner of the job that it concerns has an operator's rights there.
+    """
     anybodys, own = _LEAST[deed]
-    return role(who) >= (own if who.owns(owner) else anybodys)
+    role = max(who.role, Role.OPERATOR) if who.owns(job_owner) and who.role >= Role.VIEWER else who.role
+    return role >= (own if who.owns(owner) else anybodys)
 
 
-def require(who: Actor, deed: Deed, owner: str | None = None) -> None:
+def require(who: Actor, deed: Deed, owner: str | None = None, *, job_owner: str | None = None) -> None:
     """Raise NotPermitted unless `permits`."""
-    if not permits(who, deed, owner):
+    if not permits(who, deed, owner, job_owner=job_owner):
         raise NotPermitted(f"{who.user} may not {deed} ({_hint(deed)})")
 
 
@@ -94,7 +70,7 @@ def require_command(who: Actor, adhoc: str, daemon_uid: int) -> None:
     least = _ADHOC[adhoc]
     if least is None:
         raise NotPermitted("ad-hoc commands are turned off here (control.adhoc: off); submit a run of a defined job")
-    if role(who) < least:
+    if who.role < least:
         raise NotPermitted(f"{who.user} may not {Deed.SUBMIT_COMMAND} (control.adhoc: {adhoc})")
     if daemon_uid != 0 and who.uid not in (0, daemon_uid):
         raise NotPermitted(
@@ -106,8 +82,12 @@ def require_command(who: Actor, adhoc: str, daemon_uid: int) -> None:
 def _hint(deed: Deed) -> str:
     match deed:
         case Deed.SUBMIT | Deed.SUBMIT_COMMAND:
-            return "members of the control socket's group may"
+            return "submitters may: members of the control socket's group, or whom roles in jobd.yaml names"
         case Deed.SEE_CONTENTS | Deed.ACT_ON_RUN:
-            return "its submitter and administrators may"
+            return "its submitter, the owner of its job and operators may"
+        case Deed.VIEW:
+            return "roles in jobd.yaml gives you no role"
+        case Deed.RELOAD | Deed.PRUNE:
+            return "administrators may: root, the user jobd runs as, and whom roles in jobd.yaml names"
         case _:
-            return "root and the user jobd runs as may"
+            return "operators may, and the owner of a job with it"

@@ -11,6 +11,8 @@ from aiohttp import web
 from jobd.control import bodies, shapes
 from jobd.control.authorise import Deed, permits, require
 from jobd.control.connections import actor_of
+from jobd.control.jobs import owner_of
+from jobd.control.ports import Desk
 from jobd.control.routes import DESK, Route, answer, check_query, flag, number
 from jobd.core.errors import Invalid, TooLarge
 from jobd.core.intents import Actor, DropDead, Handled, RetryDead
@@ -31,8 +33,12 @@ async def listing(request: web.Request) -> web.Response:
         before=number(query, "cursor", 0, 1, 2**63 - 1) or None,
         limit=number(query, "limit", 50, 1, 1000),
     )
-    found, cursor = request.app[DESK].reads.dead_letters(which)
-    items = [shapes.dead_letter(one, contents=permits(who, Deed.SEE_CONTENTS, one.owner)) for one in found]
+    desk = request.app[DESK]
+    found, cursor = desk.reads.dead_letters(which)
+    items = [
+        shapes.dead_letter(one, contents=permits(who, Deed.SEE_CONTENTS, one.owner, job_owner=owner_of(desk, one.job)))
+        for one in found
+    ]
     return answer({"items": items, "next_cursor": None if cursor is None else str(cursor)})
 
 
@@ -46,7 +52,7 @@ async def retry(request: web.Request) -> web.Response:
     check_query(request, ())
     desk, who = request.app[DESK], actor_of(request)
     asked = await bodies.optional_object(request, _RETRY)
-    which = _own(who, _asked(asked))
+    which = _own(desk, who, _asked(asked))
     if type(asked.get("dry_run", False)) is not bool:
         raise Invalid("dry_run must be true or false", [("/dry_run", "must be true or false")])
     if asked.get("dry_run"):
@@ -69,12 +75,14 @@ async def drop(request: web.Request) -> web.Response:
     which = replace(_filter(query), runs=_listed(query.get("runs", "")))
     if not (which.runs or which.job or which.queue or flag(query, "all")):
         raise Invalid("says nothing to drop: give runs, job or queue, or all=1 for every dead letter")
-    return answer(_handled(await request.app[DESK].ask(DropDead(who, _own(who, which)))))
+    return answer(_handled(await request.app[DESK].ask(DropDead(who, _own(request.app[DESK], who, which)))))
 
 
-def _own(who: Actor, which: DeadFilter) -> DeadFilter:
-    """Operators act on all of them, submitters on what they submitted themselves. Raises NotPermitted for others."""
-    if permits(who, Deed.ACT_ON_RUN):
+def _own(desk: Desk, who: Actor, which: DeadFilter) -> DeadFilter:
+    """What of this somebody may act on: operators all, the owner of the job that is named all of that, submitters
+    what they submitted themselves. Raises NotPermitted for others.
+    """
+    if permits(who, Deed.ACT_ON_RUN, job_owner=which.job and owner_of(desk, which.job)):
         return which
     require(who, Deed.ACT_ON_RUN, who.user)
     return replace(which, owner=who.user)

@@ -17,6 +17,7 @@ from jobd.control.authorise import Deed, permits
 from jobd.control.connections import actor_of
 from jobd.control.ports import Desk, Recent
 from jobd.control.routes import DESK, Route, check_query, flag, number
+from jobd.control.runs import sees_contents
 from jobd.control.shapes import encode
 from jobd.core.errors import Invalid
 from jobd.core.events import Event
@@ -102,7 +103,7 @@ def _sight(desk: Desk, who: Actor) -> Callable[[Event], bool]:
         if sees_all or run is None or not happened.reason_of(event):
             return sees_all or run is None
         record = desk.reads.run(run)
-        return record is not None and permits(who, Deed.SEE_CONTENTS, record.owner)
+        return record is not None and sees_contents(desk, who, record)
 
     return sees
 

@@ -82,7 +82,7 @@ async def cancel_job(request: web.Request) -> web.Response:
 def _held_job(request: web.Request, desk: Desk, who: Actor) -> str:
     """The job that the path names, for somebody who may keep it back. Raises NotFound, NotPermitted."""
     job = find(desk, name(request, "job")).job
-    require(who, Deed.HOLD_JOB, job.owner)
+    require(who, Deed.HOLD_JOB, job_owner=job.owner)
     return job.name
 
 
@@ -90,7 +90,7 @@ def _known_job(request: web.Request) -> tuple[Actor, str]:
     """The job that the path names, defined or not: then it has no owner any more. Raises NotPermitted."""
     who, job = actor_of(request), name(request, "job")
     defined = request.app[DESK].jobs().get(job)
-    require(who, Deed.HOLD_JOB, defined.job.owner if defined else None)
+    require(who, Deed.HOLD_JOB, job_owner=defined.job.owner if defined else None)
     return who, job
 
 

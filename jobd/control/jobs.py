@@ -25,7 +25,7 @@ async def show(request: web.Request) -> web.Response:
     desk = request.app[DESK]
     defined = find(desk, name(request, "job"))
     shown = shapes.job(defined, desk.reads.standing(defined.job.name))
-    if permits(actor_of(request), Deed.SEE_DEFINITION):
+    if permits(actor_of(request), Deed.SEE_DEFINITION, job_owner=defined.job.owner):
         shown |= shapes.definition(defined)
     return answer(shown)
 
@@ -38,6 +38,12 @@ def find(desk: Desk, wanted: str) -> DefinedJob:
         near = closest(wanted, jobs)
         raise NotFound(f'there is no job "{wanted}"' + (f' (did you mean "{near}"?)' if near else ""))
     return defined
+
+
+def owner_of(desk: Desk, job: str) -> str | None:
+    """The user who has an operator's rights on a job and its runs, where its definition names one."""
+    defined = desk.jobs().get(job)
+    return None if defined is None else defined.job.owner
 
 
 ROUTES = (

@@ -14,6 +14,7 @@ from aiohttp import web
 
 from jobd.control.authorise import Deed, require
 from jobd.control.connections import actor_of
+from jobd.control.jobs import owner_of
 from jobd.control.ports import Desk
 from jobd.control.routes import DESK, Route, check_query, flag, number, run_id
 from jobd.control.runs import find
@@ -38,7 +39,7 @@ async def show(request: web.Request) -> web.StreamResponse:
     """The output of an attempt (the latest by default); `follow` keeps the answer open until the attempt has ended."""
     query, desk = check_query(request, _QUERY), request.app[DESK]
     record = find(desk, run_id(request))
-    require(actor_of(request), Deed.SEE_CONTENTS, record.owner)
+    require(actor_of(request), Deed.SEE_CONTENTS, record.owner, job_owner=owner_of(desk, record.job))
     follow, raw = flag(query, "follow"), flag(query, "raw")
     streams = _STREAMS.get(query.get("stream", "both"))
     if streams is None:

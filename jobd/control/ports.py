@@ -258,5 +258,3 @@ class Policy:
     """Who may submit ad-hoc commands: off, admin, operator or submitter."""
     defaults: Job | None = None
     """A job that carries jobd.yaml's defaults, as the template of ad-hoc runs."""
-    submitters_group: int | None = None
-    """The gid of the control socket's group, whose members may submit."""

@@ -7,18 +7,18 @@ import errno
 import os
 import socket
 from collections import Counter
-from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
 from aiohttp import web
 
-from jobd.control import authorise, problems
+from jobd.control import problems
 from jobd.control.connections import Connection, Limits
 from jobd.control.listen import Listening
 from jobd.control.peers import Names, identify
 from jobd.control.shapes import encode
 from jobd.core.intents import Actor
+from jobd.core.roles import Roles, role_of
 
 USUAL = Limits()
 _ACCEPTS_AT_ONCE = 64
@@ -34,12 +34,12 @@ class Reception:
         listening: Listening,
         runner: web.AppRunner,
         *,
-        submitters: Callable[[], int | None],
+        roles: Roles,
         limits: Limits = USUAL,
     ) -> None:
         self._listening = listening
         self._runner = runner
-        self._submitters = submitters
+        self._roles = roles
         self._limits = limits
         self._names = Names()
         self._open: dict[Connection, None] = {}
@@ -98,14 +98,12 @@ class Reception:
             self.refused += 1
             _turn_away(peer, self._limits)
             return
-        actor = authorise.actor(
+        actor = Actor(
             uid=who.uid,
             gid=who.gid,
-            groups=who.groups,
             pid=who.pid,
             user=self._names.of(who.uid),
-            daemon_uid=os.geteuid(),
-            submitters=self._submitters(),
+            role=role_of(who.uid, who.groups | {who.gid}, self._roles, os.geteuid()),
         )
         self._admit(peer, actor)
 
@@ -181,12 +179,15 @@ async def receive(
     listening: Listening,
     app: web.Application,
     *,
-    submitters: Callable[[], int | None],
+    roles: Roles,
     limits: Limits = USUAL,
 ) -> Reception:
-    """Serve an application on a listening socket until the Reception is closed."""
+    """Serve an application on a listening socket until the Reception is closed.
+
+    `roles`: who holds which role, beside root and the user jobd runs as, who administer.
+    """
     runner = web.AppRunner(app, handle_signals=False, handler_cancellation=True, access_log=None, shutdown_timeout=1.0)
     await runner.setup()
-    reception = Reception(listening, runner, submitters=submitters, limits=limits)
+    reception = Reception(listening, runner, roles=roles, limits=limits)
     reception.start()
     return reception

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from jobd.control import authorise
+from jobd.control.authorise import Deed
 from jobd.control.bodies import Hazard, pointer
 from jobd.control.fields import READERS, unknown
 from jobd.control.ports import DefinedJob, Policy, QueueLimits
@@ -124,6 +125,7 @@ class Intake:
         if not defined.job.enabled:
             self._wrong((*where, "job"), f'"{name}" is disabled (enabled: false in {defined.file}:{defined.line})')
             return None
+        authorise.require(self.actor, Deed.SUBMIT, job_owner=defined.job.owner)
         self._last = defined.job
         return self._last
 

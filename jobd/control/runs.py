@@ -14,6 +14,7 @@ from jobd.control import bodies, shapes
 from jobd.control.authorise import Deed, permits, require
 from jobd.control.connections import actor_of
 from jobd.control.fields import instant
+from jobd.control.jobs import owner_of
 from jobd.control.ports import Desk
 from jobd.control.requests import Intake, refuse
 from jobd.control.routes import DESK, Route, answer, check_query, number, run_id
@@ -116,7 +117,7 @@ async def listing(request: web.Request) -> web.Response:
     """Runs, newest first."""
     who, query = actor_of(request), check_query(request, _LIST)
     found, cursor = request.app[DESK].reads.runs(_filter(query, datetime.now(UTC)))
-    items = [_shown(record, who) for record in found]
+    items = [_shown(request.app[DESK], record, who) for record in found]
     return answer({"items": items, "next_cursor": None if cursor is None else str(cursor)})
 
 
@@ -156,15 +157,15 @@ async def show(request: web.Request) -> web.Response:
     check_query(request, ())
     desk, who = request.app[DESK], actor_of(request)
     record = find(desk, run_id(request))
-    contents = permits(who, Deed.SEE_CONTENTS, record.owner)
+    contents = sees_contents(desk, who, record)
     deaths = [shapes.death(one, contents=contents) for one in desk.reads.deaths(record.id)]
-    return answer(_shown(record, who) | {"dead_letters": deaths})
+    return answer(_shown(desk, record, who) | {"dead_letters": deaths})
 
 
 async def attempts(request: web.Request) -> web.Response:
     check_query(request, ())
     desk, record = request.app[DESK], find(request.app[DESK], run_id(request))
-    contents = permits(actor_of(request), Deed.SEE_CONTENTS, record.owner)
+    contents = sees_contents(desk, actor_of(request), record)
     return answer({"items": [shapes.attempt(one, contents=contents) for one in desk.reads.attempts(record.id)]})
 
 
@@ -172,7 +173,7 @@ async def wait(request: web.Request) -> web.Response:
     """Answer once the run is final, or at the timeout with the run as it is."""
     query, desk, run = check_query(request, ("timeout",)), request.app[DESK], run_id(request)
     record = await until_final(desk, run, _timeout(query.get("timeout")))
-    return answer(_shown(record, actor_of(request)) | {"final": shapes.is_final(record)})
+    return answer(_shown(desk, record, actor_of(request)) | {"final": shapes.is_final(record)})
 
 
 async def until_final(desk: Desk, run: int, patience: float) -> RunRecord:
@@ -219,7 +220,7 @@ async def retry(request: web.Request) -> web.Response:
 def _acted_on(request: web.Request) -> tuple[Desk, Actor, RunRecord]:
     desk, who = request.app[DESK], actor_of(request)
     record = find(desk, run_id(request))
-    require(who, Deed.ACT_ON_RUN, record.owner)
+    require(who, Deed.ACT_ON_RUN, record.owner, job_owner=owner_of(desk, record.job))
     return desk, who, record
 
 
@@ -231,12 +232,17 @@ def find(desk: Desk, run: int) -> RunRecord:
     return record
 
 
-def _shown(record: RunRecord, who: Actor) -> dict[str, Any]:
-    return shapes.run(record, contents=permits(who, Deed.SEE_CONTENTS, record.owner))
+def sees_contents(desk: Desk, who: Actor, record: RunRecord) -> bool:
+    """Whether somebody may read what a run carries, says and fails with."""
+    return permits(who, Deed.SEE_CONTENTS, record.owner, job_owner=owner_of(desk, record.job))
+
+
+def _shown(desk: Desk, record: RunRecord, who: Actor) -> dict[str, Any]:
+    return shapes.run(record, contents=sees_contents(desk, who, record))
 
 
 ROUTES = (
-    Route("POST", "/v1/runs", submit, "Submit one run, or a batch of which all are accepted or none", Deed.SUBMIT),
+    Route("POST", "/v1/runs", submit, "Submit one run, or a batch of which all are accepted or none"),
     Route("GET", "/v1/runs", listing, "List runs, newest first", query=_LIST),
     Route("GET", "/v1/runs/{id}", show, "One run"),
     Route("GET", "/v1/runs/{id}/attempts", attempts, "The attempts of a run"),

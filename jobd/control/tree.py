@@ -8,6 +8,8 @@ from aiohttp import web
 
 from jobd.control.authorise import Deed, permits
 from jobd.control.connections import actor_of
+from jobd.control.jobs import owner_of
+from jobd.control.ports import Desk
 from jobd.control.routes import DESK, Route, answer, check_query, run_id
 from jobd.control.runs import find
 from jobd.control.shapes import time
@@ -24,7 +26,7 @@ async def tree(request: web.Request) -> web.Response:
     return answer(
         {
             "run": run,
-            "items": [_run(one, who) for one in kin.runs],
+            "items": [_run(desk, one, who) for one in kin.runs],
             "edges": [
                 {"parent": parent, "child": child, "on": on, "decision": decision}
                 for parent, child, on, decision in kin.edges
@@ -34,14 +36,14 @@ async def tree(request: web.Request) -> web.Response:
     )
 
 
-def _run(one: Relative, who: Actor) -> dict[str, Any]:
+def _run(desk: Desk, one: Relative, who: Actor) -> dict[str, Any]:
     return {
         "id": one.id,
         "job": one.job,
         "state": one.state,
         "outcome": one.outcome,
         "exit_code": one.exit_code,
-        "error": one.error if permits(who, Deed.SEE_CONTENTS, one.owner) else None,
+        "error": one.error if permits(who, Deed.SEE_CONTENTS, one.owner, job_owner=owner_of(desk, one.job)) else None,
         "attempts": one.attempts,
         "run_at": time(one.run_at),
         "started_at": time(one.started_at),

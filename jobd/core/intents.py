@@ -8,6 +8,7 @@ from typing import Literal
 
 from jobd.core.model import Json, RunRequest
 from jobd.core.records import DeadFilter
+from jobd.core.roles import Role
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,9 +20,7 @@ class Actor:
     pid: int
     user: str
     """The user's name, or the uid as text where it has none."""
-    is_admin: bool = False
-    may_submit: bool = False
-    may_view: bool = True
+    role: Role = Role.VIEWER
 
     def owns(self, owner: str | None) -> bool:
         return owner is not None and owner == self.user

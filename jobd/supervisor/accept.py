@@ -10,6 +10,7 @@ from jobd.core.errors import Conflict, NotFound
 from jobd.core.intents import Accepted, Actor
 from jobd.core.model import Job, RunRequest
 from jobd.core.retry import default_max_attempts
+from jobd.core.roles import Role
 from jobd.core.states import Trigger
 from jobd.core.workflow import Family, Member, Tangled, family
 from jobd.store import edges, jobs, runs
@@ -151,7 +152,7 @@ def _edges(tx: Transaction, root: RunRequest, whole: Family, first: int, actor: 
 def _may_see(tx: Transaction, run: int, actor: Actor | None) -> bool:
     """Whether a run's result may be handed to what this actor submits: waiting for another's run is no way to it."""
     known = runs.state_of(tx, run)
-    return actor is None or actor.is_admin or (known is not None and actor.owns(known[1]))
+    return actor is None or actor.role >= Role.OPERATOR or (known is not None and actor.owns(known[1]))
 
 
 def ref_of(tx: Transaction, request: RunRequest, in_force: Mapping[str, InForce]) -> JobRef:

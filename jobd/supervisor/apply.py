@@ -21,6 +21,7 @@ from jobd.core.intents import (
     Submit,
 )
 from jobd.core.model import RunRequest
+from jobd.core.roles import Role
 from jobd.core.states import RunState
 from jobd.store import holds, runs
 from jobd.store.connection import Transaction
@@ -49,7 +50,7 @@ def submit(
     families = Families(in_force)
     total = _total(intent.requests, families)
     owner = intent.actor.user
-    if not intent.actor.is_admin and runs.queued_by(tx, owner) + total > most_queued:
+    if intent.actor.role < Role.ADMIN and runs.queued_by(tx, owner) + total > most_queued:
         raise TooLarge(f"{owner} may have {most_queued} runs waiting at most; wait for some to finish or cancel them")
     check_dependencies(tx, [one for one in intent.requests if one.depends_on and not _is_held(tx, one)])
     if any(request.unique is not None for request in intent.requests):

@@ -81,7 +81,7 @@ async def serve(settings: Settings, forkserver: ForkServer, journal: Journal, so
     try:
         if settings.metrics_listen is not None:
             keeper.metrics_address = await scrape.start(*settings.metrics_listen)
-        door = await reception.receive(listening, app.build(desk), submitters=lambda: keeper.socket_gid)
+        door = await reception.receive(listening, app.build(desk), roles=keeper.roles)
         await _work(keeper, zone_watch)
         await door.close()
         journal.note("jobd has ended")

@@ -12,6 +12,7 @@ from pydantic import Field
 from jobd.core import calendars
 from jobd.core.model import Days
 from jobd.core.retention import Retention
+from jobd.core.roles import Role
 from jobd.core.shown import shown
 from jobd.definitions.schema.kinds import Duration, Name, Read, Size, Words, whole
 
@@ -119,6 +120,26 @@ class Resting(Words):
     dates: list[Annotated[Days, Read(_days, {"type": "string"})]]
 
 
+class Held(Words):
+    """Who holds a role: names of users and groups, `*` being everybody who can open the socket."""
+
+    users: list[str] = Field(default_factory=list)
+    groups: list[str] = Field(default_factory=list)
+
+
+class RolesWords(Words):
+    """A role that is not named keeps those who have it without any of this."""
+
+    admin: Held | None = None
+    operator: Held | None = None
+    submitter: Held | None = None
+    viewer: Held | None = None
+
+    def named(self) -> dict[Role, tuple[tuple[str, ...], tuple[str, ...]]]:
+        held = {Role[word.upper()]: getattr(self, word) for word in type(self).model_fields}
+        return {role: (tuple(who.users), tuple(who.groups)) for role, who in held.items() if who is not None}
+
+
 class Configuration(Words):
     """All of jobd.yaml. `defaults` holds words of jobs, which definitions judge."""
 
@@ -139,6 +160,6 @@ class Configuration(Words):
     smtp: Annotated[None, _not_yet("smtp", "send mail from a command")] = None
     resources: Annotated[None, _not_yet("resources", "use queues with max_running")] = None
     shell_allowlist: Annotated[None, _not_yet("shell_allowlist", "set policy.allow_shell: false")] = None
-    roles: Annotated[None, _not_yet("roles", "root administers, control.group submits, others look")] = None
+    roles: RolesWords | None = None
     channels: Annotated[None, _not_yet("channels", "watch the metrics instead")] = None
     calendars: dict[Name, Resting] = Field(default_factory=dict)

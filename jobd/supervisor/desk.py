@@ -78,7 +78,6 @@ class Desk:
             strict_queues=settings.strict_queues,
             adhoc=settings.adhoc,
             defaults=self._keeper.template,
-            submitters_group=self._keeper.socket_gid,
         )
 
     async def ask(self, intent: Intent) -> Any:

@@ -25,6 +25,7 @@ from jobd.observe.sd_notify import Systemd
 from jobd.store.connection import StorageFailed, Writer
 from jobd.store.history import History
 from jobd.store.recovery import LeftAttempt
+from jobd.supervisor import roles
 from jobd.supervisor.catalogs import AdoptCatalog, Change, InForce
 from jobd.supervisor.engine import Engine
 from jobd.supervisor.prune import Pruner
@@ -63,6 +64,8 @@ class Keeper:
         self.metrics_address: str | None = None
         self.warnings: list[str] = []
         self.socket_gid = self._gid(settings.socket_group, is_named=settings.socket_group_is_named)
+        self.roles, unknown = roles.resolve(settings.roles, self.socket_gid)
+        self.warnings += unknown
         self.pruner = Pruner(writer, self.outputs, settings.retention, self.now, self._is_running)
         self._told = Catalog()
         self._adopting: set[asyncio.Task[Change]] = set()

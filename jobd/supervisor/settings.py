@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from jobd.core.model import Calendar, Job
 from jobd.core.retention import Retention
+from jobd.core.roles import Role
 from jobd.core.shown import shown
 from jobd.definitions import ownership
 from jobd.definitions.interpret import Rules, check_defaults, template
@@ -36,6 +37,8 @@ class Settings:
     socket_mode: int
     socket_group: str | None
     """A name that may not exist on this host, which is for the user of it to warn about where it was named."""
+    roles: Mapping[Role, tuple[tuple[str, ...], tuple[str, ...]]]
+    """Who holds each role that was named: users and groups by name, `*` being everybody."""
     adhoc: Literal["off", "admin", "operator", "submitter"]
     metrics_listen: tuple[str, int] | None
     """Host and port, port 0 being any; None turns it off."""
@@ -134,6 +137,7 @@ def _settings(
         socket_mode=words.control.mode,
         socket_group=words.control.group or (None if user else "jobd"),
         socket_group_is_named=words.control.group is not None,
+        roles=words.roles.named() if words.roles is not None else {},
         adhoc=words.control.adhoc,
         metrics_listen=words.metrics.listen if words.metrics is not None else None,
         workers_max=words.workers.max,

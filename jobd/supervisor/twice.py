@@ -5,6 +5,7 @@ from __future__ import annotations
 from jobd.core.errors import Conflict
 from jobd.core.intents import Accepted, Actor
 from jobd.core.model import RunRequest
+from jobd.core.roles import Role
 from jobd.core.unique import claim
 from jobd.store import runs
 from jobd.store.connection import Transaction
@@ -44,7 +45,7 @@ def _holder(tx: Transaction, request: RunRequest) -> Holder:
 
 
 def _replaced(tx: Transaction, request: RunRequest, holder: Holder, actor: Actor) -> Accepted:
-    if not actor.is_admin and not actor.owns(holder.owner):
+    if actor.role < Role.OPERATOR and not actor.owns(holder.owner):
         raise Conflict(f"{request.job.name}: {_held(holder)}, and is not yours to replace; nothing was submitted")
     state = runs.replace_waiting(tx, holder.run, request)
     if state is None:

@@ -34,6 +34,7 @@ from jobd.core.records import (
     SlotRecord,
 )
 from jobd.core.retention import Pruned
+from jobd.core.roles import Roles
 from jobd.core.states import Condition, Disposition, Outcome, RunState, Trigger
 from jobd.definitions import payloads
 from jobd.observe.recent import Recent
@@ -217,6 +218,7 @@ class MemoryDesk:
     """Accepts at once, runs nothing; a test moves its runs along."""
 
     policy: Policy = field(default_factory=Policy)
+    roles: Roles = field(default_factory=dict)
     reads: MemoryReads = field(default_factory=MemoryReads)
     outputs: MemoryOutputs = field(default_factory=MemoryOutputs)
     defined: dict[str, DefinedJob] = field(default_factory=dict)
@@ -365,9 +367,7 @@ def submitted(desk: MemoryDesk, job_name: str = "backup", owner: str | None = "r
 async def serving(desk: MemoryDesk, path: str, **limits: Any) -> AsyncIterator[Reception]:
     """The real server on a real socket, until the block ends."""
     listening = bind(path)
-    reception = await receive(
-        listening, build(desk), submitters=lambda: desk.policy.submitters_group, limits=Limits(**limits)
-    )
+    reception = await receive(listening, build(desk), roles=desk.roles, limits=Limits(**limits))
     try:
         yield reception
     finally:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import pytest
 
-from jobd.control.authorise import Deed, Role, actor, permits, require, require_command, role
+from jobd.control.authorise import Deed, permits, require, require_command
 from jobd.core.errors import NotPermitted
 from jobd.core.intents import Actor
+from jobd.core.roles import Holders, Role, role_of
 
 GROUP = 500
+ROLES = {Role.VIEWER: Holders(everybody=True), Role.SUBMITTER: Holders(groups=frozenset({GROUP}))}
 
 
 def who(uid: int = 1000, *, gid: int = 1000, groups: tuple[int, ...] = (), daemon_uid: int = 0) -> Actor:
-    return actor(uid=uid, gid=gid, groups=groups, pid=1, user=f"user{uid}", daemon_uid=daemon_uid, submitters=GROUP)
+    return Actor(uid, gid, 1, f"user{uid}", role_of(uid, {gid, *groups}, ROLES, daemon_uid))
 
 
 @pytest.mark.parametrize(
@@ -28,12 +30,23 @@ def who(uid: int = 1000, *, gid: int = 1000, groups: tuple[int, ...] = (), daemo
     ],
 )
 def test_a_peer_has_the_role_of_its_uid_and_groups(peer: Actor, expected: Role) -> None:
-    assert role(peer) is expected
+    assert peer.role is expected
 
 
-def test_without_a_group_nobody_but_administrators_submits() -> None:
-    peer = actor(uid=1000, gid=0, groups={0}, pid=1, user="a", daemon_uid=0, submitters=None)
-    assert role(peer) is Role.VIEWER
+def test_the_highest_role_counts_and_without_any_somebody_is_nobody() -> None:
+    roles = {Role.VIEWER: Holders(groups=frozenset({7})), Role.OPERATOR: Holders(users=frozenset({1000}))}
+    assert [role_of(uid, {gid}, roles, 0) for uid, gid in ((1000, 7), (1001, 7), (7, 1000))] == [
+        Role.OPERATOR,
+        Role.VIEWER,
+        Role.NOBODY,
+    ]
+
+
+def test_the_owner_of_a_job_has_an_operators_rights_on_it_and_on_nothing_else() -> None:
+    owner, stranger = who(1002), who(1003)
+    for deed in (Deed.HOLD_JOB, Deed.ACT_ON_RUN, Deed.SEE_CONTENTS, Deed.SUBMIT, Deed.SEE_DEFINITION):
+        assert permits(owner, deed, "root", job_owner="user1002") and not permits(stranger, deed, job_owner="user1002")
+    assert not permits(owner, Deed.RELOAD, job_owner="user1002")
 
 
 ADMIN, SUBMITTER, VIEWER = who(0), who(1000, gid=GROUP), who(1001)
@@ -58,7 +71,7 @@ def test_each_deed_is_allowed_to_those_and_no_others(deed: Deed, owner: str | No
 
 
 def test_a_refusal_says_who_may_not_do_what() -> None:
-    with pytest.raises(NotPermitted, match=r"user1001 may not submit runs \(members of the control"):
+    with pytest.raises(NotPermitted, match=r"user1001 may not submit runs \(submitters may"):
         require(VIEWER, Deed.SUBMIT)
 
 

@@ -11,6 +11,7 @@ from jobd.control import happened
 from jobd.control.ports import Policy
 from jobd.core.events import AttemptFinished, CatalogChanged, Event, RunAccepted, RunFinished, StoreCommitted
 from jobd.core.model import AttemptKey, Ending
+from jobd.core.roles import Role
 from jobd.core.states import Outcome, RunState, Trigger
 from jobd.observe.recent import Recent
 from tests.control.desk import NOW, MemoryDesk, submitted
@@ -128,7 +129,7 @@ def test_a_viewer_sees_that_a_run_failed_and_not_why(tmp_path: Path) -> None:
 def _viewer(actor: Any) -> Any:
     from dataclasses import replace
 
-    return replace(actor, uid=12345, user="viewer", is_admin=False, may_submit=False)
+    return replace(actor, uid=12345, user="viewer", role=Role.VIEWER)
 
 
 def test_every_event_but_commits_has_a_shape() -> None:

@@ -11,6 +11,7 @@ import pytest
 from jobd.control.authorise import Deed, permits
 from jobd.core.holds import Pause as Held
 from jobd.core.intents import Actor, CancelJob, Pause, Resume, SkipNext
+from jobd.core.roles import Role
 from tests.control.desk import NOW
 from tests.control.talk import Served, served
 
@@ -81,10 +82,10 @@ def test_slots_are_skipped_and_every_run_of_a_job_ended(tmp_path: Path) -> None:
 
 
 def test_operators_keep_jobs_back_and_owners_their_own() -> None:
-    ann = Actor(1000, 1000, 1, "ann", may_submit=True)
-    admin = Actor(0, 0, 1, "root", is_admin=True)
+    ann = Actor(1000, 1000, 1, "ann", role=Role.SUBMITTER)
+    admin = Actor(0, 0, 1, "root", role=Role.ADMIN)
     assert permits(admin, Deed.HOLD_JOB)
-    assert permits(ann, Deed.HOLD_JOB, "ann")
-    assert not permits(ann, Deed.HOLD_JOB, "bob")
+    assert permits(ann, Deed.HOLD_JOB, job_owner="ann")
+    assert not permits(ann, Deed.HOLD_JOB, job_owner="bob")
     assert not permits(ann, Deed.HOLD_JOB)
     assert not permits(ann, Deed.HOLD_QUEUE, "ann")

@@ -22,6 +22,7 @@ from jobd.control import peers
 from jobd.control.peers import identify
 from jobd.control.ports import Policy
 from jobd.core.intents import Submit
+from jobd.supervisor.roles import resolve
 from tests.control.desk import MemoryDesk, Reception, job, serving, submitted
 
 GROUP = 54321
@@ -77,7 +78,7 @@ class Served:
 
 def with_users(directory: str, check: Any) -> None:
     async def run() -> None:
-        desk = MemoryDesk(policy=Policy(submitters_group=GROUP))
+        desk = MemoryDesk(roles=resolve({}, GROUP)[0])
         path = f"{directory}/jobd.sock"
         async with serving(desk, path) as reception:
             os.chmod(path, 0o666)
@@ -131,7 +132,7 @@ def test_definitions_in_full_are_the_administrators(open_directory: str) -> None
 
 def test_an_adhoc_command_runs_as_its_submitter(open_directory: str) -> None:
     async def check(it: Served) -> None:
-        it.desk.policy = Policy(submitters_group=GROUP, defaults=job("x", user="postgres", group="postgres").job)
+        it.desk.policy = Policy(defaults=job("x", user="postgres", group="postgres").job)
         assert (await it.ask(OWN, "POST", "/v1/runs", {"command": "id"}, groups=(GROUP,)))[0] == 201
         intent = it.desk.intents[0]
         assert isinstance(intent, Submit)

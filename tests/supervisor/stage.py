@@ -15,6 +15,7 @@ from jobd.core.intents import Actor, CancelRun, Intent, RetryRun, Submit
 from jobd.core.model import AttemptKey, Command, Ending, Finished, Job, ProcessIdentity, RunRequest, Schedule
 from jobd.core.records import RunRecord
 from jobd.core.retry import default_max_attempts
+from jobd.core.roles import Role
 from jobd.core.states import Outcome, RunState, Trigger
 from jobd.definitions.catalog import Catalog, Defined
 from jobd.store import jobs
@@ -31,7 +32,7 @@ from jobd.work.pool import Seat
 from jobd.work.wire import Order
 
 NOON = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
-ANN = Actor(1000, 1000, 1, "ann", may_submit=True)
+ANN = Actor(1000, 1000, 1, "ann", role=Role.SUBMITTER)
 
 
 def job(name: str = "work", **more: Any) -> Job:

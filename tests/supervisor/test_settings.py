@@ -10,6 +10,7 @@ import pytest
 
 from jobd.core.model import Calendar
 from jobd.core.retention import Retention
+from jobd.core.roles import Role
 from jobd.definitions.problems import Malformed
 from jobd.supervisor.settings import Settings, load
 
@@ -39,6 +40,7 @@ def test_without_a_file_everything_is_default() -> None:
         socket="/run/user/7/jobd/jobd.sock",
         socket_mode=0o660,
         socket_group=None,
+        roles={},
         adhoc="submitter",
         metrics_listen=("127.0.0.1", 9764),
         workers_max=16,
@@ -114,7 +116,7 @@ calendars: {holidays: {dates: [2026-12-25, 2026-12-31/2027-01-06]}, none: {dates
 python_path: [lib]
 logging: {level: debug, mask: [pin]}
 smtp: null
-roles: {}
+roles: {operator: {users: [ana], groups: [adm, "*"]}, viewer: {}}
 shell_allowlist: []
 """,
     )
@@ -127,6 +129,7 @@ shell_allowlist: []
     days = (("2026-12-25", "2026-12-25"), ("2026-12-31", "2027-01-06"))
     assert found.rules.calendars == (Calendar("holidays", days), Calendar("none"))
     assert (found.python_path, found.log_level, found.mask) == ((f"{tmp_path}/lib",), "debug", ("pin",))
+    assert found.roles == {Role.OPERATOR: (("ana",), ("adm", "*")), Role.VIEWER: ((), ())}
     assert found.database == f"{tmp_path}/state/jobd.db"
     assert found.template().timeout_seconds == 300.0
     rules = found.rules
@@ -232,7 +235,6 @@ def test_what_is_wrong_is_refused_with_its_place(tmp_path: Path, text: str, said
         "smtp: {host: localhost}",
         "resources: {gpu: 1}",
         "shell_allowlist: [/bin/ls]",
-        "roles: {admin: {users: [root]}}",
         "channels: {ops: {}}",
         "policy: {max_submits_per_second: 5}",
     ],

@@ -14,11 +14,12 @@ from jobd.core.errors import Conflict
 from jobd.core.intents import Accepted, Actor, RetryDead, Submit
 from jobd.core.model import Job, RunRequest, Unique, Workflow
 from jobd.core.records import DeadFilter
+from jobd.core.roles import Role
 from jobd.core.states import Outcome, RunState
 from tests.supervisor.stage import ANN, Stage, every_minute, job, stage
 
 MINUTE = timedelta(minutes=1)
-BOB = Actor(1001, 1001, 1, "bob", may_submit=True)
+BOB = Actor(1001, 1001, 1, "bob", role=Role.SUBMITTER)
 KEEP, REPLACE, ERROR = Unique(), Unique(on_conflict="replace"), Unique(fields=("id",), on_conflict="error")
 
 

@@ -19,6 +19,7 @@ from jobd.core.intents import Actor, RetryDead, Submit
 from jobd.core.model import Dependency, Job, RetryPolicy, Workflow
 from jobd.core.parents import read
 from jobd.core.records import DeadFilter
+from jobd.core.roles import Role
 from jobd.core.states import Condition, Outcome, RunState
 from tests.supervisor.stage import ANN, Stage, every_minute, job
 from tests.supervisor.stage import stage as opened
@@ -233,9 +234,9 @@ def test_another_users_result_is_not_handed_over(stage: Stage) -> None:
     (a,) = stage.submit(flow("a"))
     end(stage, a, result="secret")
     for actor, expected in (
-        (Actor(1, 1, 1, "bob", may_submit=True), None),
+        (Actor(1, 1, 1, "bob", role=Role.SUBMITTER), None),
         (ANN, "secret"),
-        (Actor(0, 0, 1, "root", is_admin=True), "secret"),
+        (Actor(0, 0, 1, "root", role=Role.ADMIN), "secret"),
     ):
         request = stage.request(flow("a"), depends_on=(Dependency(a),), owner=actor.user)
         stage.ask(Submit(actor, (request,))).result()
