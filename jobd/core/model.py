@@ -125,6 +125,25 @@ class CircuitBreaker:
 
 
 @dataclass(frozen=True, slots=True)
+class Limits:
+    """What the processes of an attempt may take; None is no limit of the job's own."""
+
+    files: int | None = None
+    """Open descriptors of one process."""
+    file_size: int | None = None
+    """Bytes of one file."""
+    core: int | None = None
+    """Bytes of a core dump; 0 is none."""
+    cpu_time: float | None = None
+    """Seconds of CPU time of one process."""
+    best_effort: bool = False
+    """Run without what cannot be applied, instead of not at all."""
+
+
+NO_LIMITS = Limits()
+
+
+@dataclass(frozen=True, slots=True)
 class Unique:
     """What must not be there twice, and what is done with the second one (SEMANTICS, Unique runs)."""
 
@@ -173,6 +192,10 @@ class Job:
     env: tuple[tuple[str, str], ...] = ()
     umask: int = 0o022
     nice: int = 0
+    ionice: str | None = None
+    """`idle`, `best-effort:0` to `7` or `realtime:0` to `7`."""
+    oom_score_adjust: int | None = None
+    limits: Limits = NO_LIMITS
     stdin: str | None = None
     isolate: bool = False
     allow_background: bool = False

@@ -15,6 +15,7 @@ from jobd.core.model import (
     CircuitBreaker,
     Command,
     Job,
+    Limits,
     Python,
     RetryPolicy,
     Schedule,
@@ -64,6 +65,7 @@ def _job(data: dict[str, Any]) -> Job:
     values["retry"] = RetryPolicy(**_known(RetryPolicy, data.get("retry", {})))
     values["circuit_breaker"] = _breaker(data.get("circuit_breaker"))
     values["unique"] = _unique(data.get("unique"))
+    values["limits"] = Limits(**_known(Limits, data.get("limits", {})))
     values["workflow"] = Workflow(**_known(Workflow, data.get("workflow", {})))
     values["env"] = tuple((name, value) for name, value in data.get("env", ()))
     return Job(**values)

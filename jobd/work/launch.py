@@ -1,7 +1,7 @@
 """Starts the child of an attempt: session, descriptors, directory, user and signals as a job may expect them.
 
 A program under the worker's own user goes through subprocess (vfork inside; posix_spawn would leave it two signals
-ignored, 32 and 33). Another user, a nice value or a Python callable of its own go through a fork, where each step can
+ignored, 32 and 33). Another user, bounds or a Python callable of its own go through a fork, where each step can
 be checked before any code of the job runs.
 """
 
@@ -14,10 +14,12 @@ import signal
 import subprocess
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 from jobd.work import cgroup, tree
 from jobd.work.accounts import Account, Refused, become
+from jobd.work.bounds import Bounds, Unmet, take_on
 
 _NO_ROOM = {errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE}
 _REASONS = {
@@ -37,8 +39,8 @@ class Launch:
     env: dict[str, str]
     cwd: str
     umask: int
-    nice: int
     account: Account
+    bounds: Bounds = field(default_factory=Bounds)
     stdin: str | None = None
     leaf: str | None = None
     """The cgroup of the attempt; None where there is no delegation."""
@@ -55,6 +57,8 @@ class Child:
     pidfd: int
     stdout: int
     stderr: int
+    unmet: tuple[str, ...] = ()
+    """What its job asked for, could not have, and goes without."""
 
 
 @dataclass(slots=True)
@@ -80,7 +84,7 @@ def start(launch: Launch) -> Child:
     """Execute `launch.argv`. Raises Refused with the reason, its exit code and whether trying again can help."""
     if "\0" in "".join((*launch.argv, launch.cwd)):
         raise Refused("an argument or the directory contains a NUL character, which no program can be given")
-    if launch.account.differs or launch.nice:
+    if launch.account.differs or launch.bounds:
         return fork(launch, lambda: _execute(launch))
     return _started(launch, _popen)
 
@@ -94,7 +98,7 @@ def fork(launch: Launch, body: Callable[[], int], keep: int = -1) -> Child:
     return _started(launch, lambda launch, pipes: _forked(launch, pipes, body, keep))
 
 
-def _started(launch: Launch, way: Callable[[Launch, _Pipes], int]) -> Child:
+def _started(launch: Launch, way: Callable[[Launch, _Pipes], tuple[int, tuple[str, ...]]]) -> Child:
     try:
         pipes = _pipes(launch.stdin)
     except OSError as problem:
@@ -102,8 +106,8 @@ def _started(launch: Launch, way: Callable[[Launch, _Pipes], int]) -> Child:
     except ValueError as problem:
         raise Refused(f"its stdin cannot be written: {problem}") from None
     try:
-        pid = way(launch, pipes)
-        return Child(pid, os.pidfd_open(pid), pipes.from_stdout, pipes.from_stderr)
+        pid, unmet = way(launch, pipes)
+        return Child(pid, os.pidfd_open(pid), pipes.from_stdout, pipes.from_stderr, unmet)
     except OSError as problem:
         pipes.close_ours()
         raise _refusal(problem, launch) from None
@@ -117,7 +121,7 @@ def _started(launch: Launch, way: Callable[[Launch, _Pipes], int]) -> Child:
         pipes.close_theirs()
 
 
-def _popen(launch: Launch, pipes: _Pipes) -> int:
+def _popen(launch: Launch, pipes: _Pipes) -> tuple[int, tuple[str, ...]]:
     with _inside(launch):
         child = subprocess.Popen(
             launch.argv,
@@ -132,7 +136,7 @@ def _popen(launch: Launch, pipes: _Pipes) -> int:
         )
     # Waiting is the watch's duty: to subprocess the child is done with.
     child.returncode = 0
-    return child.pid
+    return child.pid, ()
 
 
 class _inside:  # noqa: N801 - used as a statement
@@ -150,7 +154,7 @@ class _inside:  # noqa: N801 - used as a statement
             cgroup.enter(self._launch.own_leaf)
 
 
-def _forked(launch: Launch, pipes: _Pipes, body: Callable[[], int], keep: int) -> int:
+def _forked(launch: Launch, pipes: _Pipes, body: Callable[[], int], keep: int) -> tuple[int, tuple[str, ...]]:
     if len(os.listdir("/proc/self/task")) != 1:
         raise Refused("the worker has threads and cannot fork; it is replaced", spent=False)
     told, tell = os.pipe2(os.O_CLOEXEC)
@@ -163,13 +167,16 @@ def _forked(launch: Launch, pipes: _Pipes, body: Callable[[], int], keep: int) -
     if pid == 0:
         _stand_in_place(launch, pipes, tell, body, keep)
     os.close(tell)
+    unmet: tuple[str, ...] = ()
     with os.fdopen(told, "rb") as file:
-        answer = file.read()
-    if answer:
-        os.waitpid(pid, 0)
-        number, text = json.loads(answer)
-        raise OSError(number, text) if number else Refused(text)
-    return pid
+        for line in file:
+            match json.loads(line):
+                case [int(number), text]:
+                    os.waitpid(pid, 0)
+                    raise OSError(number, text) if number else Refused(text, retryable=False)
+                case goes_without:
+                    unmet = tuple(goes_without)
+    return pid, unmet
 
 
 def _stand_in_place(launch: Launch, pipes: _Pipes, tell: int, body: Callable[[], int], keep: int) -> None:
@@ -183,22 +190,29 @@ def _stand_in_place(launch: Launch, pipes: _Pipes, tell: int, body: Callable[[],
         for fd, source in ((0, pipes.stdin), (1, pipes.stdout), (2, pipes.stderr)):
             os.dup2(source, fd)
         _close_others(tell, keep)
-        if launch.nice:
-            os.nice(launch.nice)
+        if unmet := take_on(launch.bounds):
+            _say(tell, unmet)
         if launch.account.differs:
             become(launch.account)
         os.umask(launch.umask)
         os.chdir(launch.cwd)
         os.set_inheritable(tell, False)
         status = body() if launch.argv else _run_detached(tell, body)
+    except Unmet as problem:
+        _say(tell, [0, str(problem)])
     except OSError as problem:
-        os.write(tell, json.dumps([problem.errno or 0, problem.strerror or str(problem)]).encode())
+        _say(tell, [problem.errno or 0, problem.strerror or str(problem)])
     except BaseException as problem:
         # Only what is about to end this process can hear it: the parent, by the pipe.
         with suppress(OSError):
-            os.write(tell, json.dumps([0, f"{type(problem).__name__}: {problem}"]).encode())
+            _say(tell, [0, f"{type(problem).__name__}: {problem}"])
     finally:
         os._exit(status)
+
+
+def _say(tell: int, words: list[Any]) -> None:
+    """One line for the parent: an error by its number (0 for none of the kernel's) and text, or a list of texts."""
+    os.write(tell, json.dumps(words).encode() + b"\n")
 
 
 def _run_detached(tell: int, body: Callable[[], int]) -> int:

@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from jobd.core.model import (
+    NO_LIMITS,
     Action,
     AttemptKey,
     Call,
@@ -21,6 +22,7 @@ from jobd.core.model import (
     Ending,
     Finished,
     Job,
+    Limits,
     ProcessIdentity,
     Python,
     Shell,
@@ -63,6 +65,9 @@ class Order:
     output_on_limit: Literal["truncate", "kill"] = "truncate"
     parents: str = ""
     """JSON text for `core.parents.read`; empty where the run waited for none."""
+    ionice: str | None = None
+    oom_score_adjust: int | None = None
+    limits: Limits = NO_LIMITS
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +196,9 @@ def _plan(kind: type[Any], **made: Any) -> tuple[tuple[str, Any], ...]:
     )
 
 
-_PLANS = {kind: _plan(kind) for kind in (*_KINDS.values(), Order, Usage)} | {Ending: _plan(Ending, usage=Usage())}
+_PLANS = {kind: _plan(kind) for kind in (*_KINDS.values(), Order, Usage, Limits)} | {
+    Ending: _plan(Ending, usage=Usage())
+}
 _NAMES = {kind: frozenset(name for name, _ in plan) for kind, plan in _PLANS.items()}
 
 
@@ -227,6 +234,9 @@ def order_of(
         env=job.env,
         umask=job.umask,
         nice=job.nice,
+        ionice=job.ionice,
+        oom_score_adjust=job.oom_score_adjust,
+        limits=job.limits,
         stdin=job.stdin,
         isolate=job.isolate,
         allow_background=job.allow_background,
@@ -365,6 +375,7 @@ _WRITERS: dict[type[Any], Any] = {
     Call: _action,
     Order: _plain,
     Usage: _plain,
+    Limits: _plain,
     Finished: _finished,
     Directive: lambda directive: [directive.kind, directive.delay_seconds, directive.reason],
     tuple: _sequence,
@@ -381,6 +392,7 @@ _READERS: dict[str, Any] = {
     "trigger": Trigger,
     "action": _read_action,
     "usage": lambda value: _build(Usage, value),
+    "limits": lambda value: _build(Limits, value),
     "directive": lambda value: Directive(value[0], value[1], value[2]),
     "finished": lambda value: tuple(_read_finished(item) for item in value),
     "orders": lambda value: tuple(_build(Order, item) for item in value),

@@ -21,6 +21,7 @@ from jobd.core.states import Outcome
 from jobd.work import background, cgroup, tree
 from jobd.work.accounts import Account, Refused, account_of
 from jobd.work.alarm import Alarm
+from jobd.work.bounds import Bounds, said_by_signal
 from jobd.work.channel import Channel
 from jobd.work.environment import directory_of, variables
 from jobd.work.executors import argv_of, isolated, warm
@@ -89,10 +90,11 @@ class Worker:
         captures = self._captures(order)
         try:
             account = account_of(order.user, order.group)
-            if isinstance(order.action, Python | Call) and not order.isolate and not account.differs and not order.nice:
+            bounds = Bounds(order.nice, order.ionice, order.oom_score_adjust, order.limits)
+            if isinstance(order.action, Python | Call) and not (order.isolate or account.differs or bounds):
                 ending = self._call(order, account, captures)
             else:
-                ending = self._run_child(order, account, captures)
+                ending = self._run_child(order, account, bounds, captures)
         except Refused as refused:
             ending = _refused(refused)
         for capture in captures:
@@ -113,7 +115,7 @@ class Worker:
         self._has_called = True
         return warm.call(order, account, captures, self._stage, self._alarm, self._line, self._place.settings)
 
-    def _run_child(self, order: Order, account: Account, captures: tuple[Capture, Capture]) -> Ending:
+    def _run_child(self, order: Order, account: Account, bounds: Bounds, captures: tuple[Capture, Capture]) -> Ending:
         """Run the order as a process of its own."""
         scratch = self._scratch(order, account)
         leaf = cgroup.make(f"{self._place.group}/run-{order.key}") if self._place.group else None
@@ -123,8 +125,8 @@ class Worker:
                 env=variables(order, account, self._place.runtime_dir, scratch),
                 cwd=directory_of(order, account),
                 umask=order.umask,
-                nice=order.nice,
                 account=account,
+                bounds=bounds,
                 stdin=order.stdin,
                 leaf=leaf,
                 own_leaf=f"{self._place.group}/self" if leaf else None,
@@ -177,7 +179,7 @@ class Worker:
             self._let_live(order.key, ended)
         if ended.is_stuck:
             self._leave("the worker is replaced after a job that could not be ended altogether")
-        return _ending(order, ended, begun)
+        return _with_unmet(_ending(order, ended, begun), child.unmet)
 
     def _let_live(self, key: AttemptKey, ended: Ended) -> None:
         """Note what may live on, and leave: it then hangs below the forkserver, which reads the notes."""
@@ -213,7 +215,7 @@ def _ending(order: Order, ended: Ended, begun: Start) -> Ending:
     if outcome is Outcome.TIMEOUT:
         exit_code = 124
     elif outcome is None and number is not None:
-        outcome, error = Outcome.KILLED, error or f"ended by signal {number}"
+        outcome, error = Outcome.KILLED, error or _ended_by(number, order)
     elif outcome is None:
         outcome = Outcome.SUCCEEDED if exit_code in order.success_exit_status else Outcome.FAILED
         error = error or (None if outcome is Outcome.SUCCEEDED else f"exited with {exit_code}")
@@ -228,6 +230,16 @@ def _ending(order: Order, ended: Ended, begun: Start) -> Ending:
         spent=outcome is not Outcome.INTERRUPTED,
         usage=Usage(ended.user_seconds, ended.system_seconds, ended.peak_memory_bytes, leftovers=ended.leftovers),
     )
+
+
+def _ended_by(number: int, order: Order) -> str:
+    limit = said_by_signal(number, order.limits)
+    return f"ended by signal {number}" + (f": {limit}" if limit else "")
+
+
+def _with_unmet(ending: Ending, unmet: tuple[str, ...]) -> Ending:
+    """An attempt that went without something it asked for says so, however it ended."""
+    return replace(ending, error="; ".join(filter(None, (ending.error, *unmet)))) if unmet else ending
 
 
 def _with_output(ending: Ending, captures: tuple[Capture, Capture]) -> Ending:

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from jobd.core.model import Calendar, Command, Job, Python, RetryPolicy, Schedule, Shell
+from jobd.core.model import Calendar, Command, Job, Limits, Python, RetryPolicy, Schedule, Shell
 from jobd.definitions.interpret import Rules, check_defaults, template
 from jobd.definitions.parse import parse
 from jobd.definitions.schema.unbuilt import WORDS
@@ -49,6 +49,9 @@ jobs:
     env: {PGHOST: db1, EMPTY: ""}
     umask: 0o077
     nice: 10
+    ionice: best-effort
+    oom_score_adjust: 500
+    limits: {files: 64, file_size: 1GiB, core: 0, cpu_time: 10m, best_effort: true}
     stdin: hello
     allow_background: true
     isolate: true
@@ -101,6 +104,9 @@ def test_every_key_arrives_in_the_job() -> None:
         env=(("PGHOST", "db1"), ("EMPTY", "")),
         umask=0o077,
         nice=10,
+        ionice="best-effort:4",
+        oom_score_adjust=500,
+        limits=Limits(64, 1 << 30, 0, 600.0, best_effort=True),
         stdin="hello",
         isolate=True,
         allow_background=True,
@@ -198,6 +204,14 @@ GOLDEN: list[tuple[str, str]] = [
         "http: {url: x}",
         "f.yaml:4:5: jobs.a.http: this version of jobd cannot run http jobs yet (use command: with curl)",
     ),
+    (
+        "ionice: fast",
+        'f.yaml:4:13: jobs.a.ionice: "fast" is not an I/O class (idle, best-effort or realtime with :0 to :7 after it',
+    ),
+    ("limits: {files: 2}", "f.yaml:4:21: jobs.a.limits.files: 2 is out of range (8 to"),
+    ("limits: {core: big}", 'f.yaml:4:20: jobs.a.limits.core: "big" is not a size (try 512KiB or 1GiB)'),
+    ("limits: {file: 1}", 'f.yaml:4:14: jobs.a.limits.file: unknown key, did you mean "files"?'),
+    ("oom_score_adjust: 1001", "f.yaml:4:23: jobs.a.oom_score_adjust: 1001 is out of range (-1000 to 1000)"),
     ("notify: {on: [failure]}", "f.yaml:4:5: jobs.a.notify: this version of jobd does not have notify yet"),
 ]
 
@@ -380,3 +394,11 @@ def test_an_unknown_calendar_is_refused_with_the_one_that_was_meant() -> None:
     assert said == (
         'f.yaml:1:22: jobs.a.exclude[0]: "holiday" is not a calendar of jobd.yaml, did you mean "holidays"?'
     )
+
+
+@pytest.mark.parametrize(
+    ("said", "meant"),
+    [("idle", "idle"), ("3", "best-effort:3"), ("best-effort", "best-effort:4"), ("realtime:0", "realtime:0")],
+)
+def test_an_io_class_may_be_said_short(said: str, meant: str) -> None:
+    assert read(f"jobs: {{a: {{command: x, ionice: {said}}}}}")["a"].job.ionice == meant

@@ -11,7 +11,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobd.core.model import AttemptKey, Command, Directive, Ending, Finished, Job, ProcessIdentity, Python, Shell, Usage
+from jobd.core.model import (
+    AttemptKey,
+    Command,
+    Directive,
+    Ending,
+    Finished,
+    Job,
+    Limits,
+    ProcessIdentity,
+    Python,
+    Shell,
+    Usage,
+)
 from jobd.core.states import Outcome, Trigger
 from jobd.work.channel import Channel
 from jobd.work.wire import (
@@ -48,6 +60,7 @@ FULL = Ending(
 ORDER = Order(
     KEY, "job", Command(("a", "b c")), "q", Trigger.SCHEDULE, NOW, 5, '{"x": 1}', 1.5, 2.5, (0, 3), "u", "g", "/c",
     (("A", "b"), ("C", "d\n")), 0o77, -5, "in", True, True, 99, "kill",
+    ionice="idle", oom_score_adjust=5, limits=Limits(files=9, cpu_time=1.5, best_effort=True),
 )  # fmt: skip
 
 MESSAGES: list[Message] = [

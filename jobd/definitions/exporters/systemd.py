@@ -28,13 +28,26 @@ _SAID = frozenset(
         "timeout",
         "kill_after",
     }
-    | {"user", "group", "cwd", "env", "umask", "nice", "stdin", "allow_background", "success_exit_status"}
+    | {
+        "user",
+        "group",
+        "cwd",
+        "env",
+        "umask",
+        "nice",
+        "ionice",
+        "oom_score_adjust",
+        "stdin",
+        "allow_background",
+        "success_exit_status",
+    }
 )
 _ESCAPES = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\t": "\\t", "\r": "\\r", "%": "%%"}
 _PLAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_@+=:,./-")
 _LIMITS = {"memory": "MemoryMax", "cpu": "CPUQuota", "tasks": "TasksMax", "files": "LimitNOFILE"} | {
     "file_size": "LimitFSIZE",
     "core": "LimitCORE",
+    "cpu_time": "LimitCPU",
 }
 
 
@@ -149,6 +162,11 @@ def _service(job: Job, words: Mapping[str, Any], pair: Pair) -> list[str]:
     env = {"PATH": _PATH, "LANG": "C.UTF-8"} | dict(job.env)
     lines += [f"Environment={_word(f'{key}={value}')}" for key, value in env.items()]
     lines += [f"UMask={job.umask:04o}", f"Nice={job.nice}"]
+    if job.ionice is not None:
+        kind, _, level = job.ionice.partition(":")
+        lines += [f"IOSchedulingClass={kind}", *([f"IOSchedulingPriority={level}"] if level else [])]
+    if job.oom_score_adjust is not None:
+        lines.append(f"OOMScoreAdjust={job.oom_score_adjust}")
     if job.stdin is not None:
         lines += ["StandardInput=data", f"StandardInputData={base64.b64encode(job.stdin.encode()).decode()}"]
     lines.append(f"TimeoutStartSec={_span(job.timeout_seconds) if job.timeout_seconds else 'infinity'}")

@@ -80,7 +80,9 @@ def _surroundings(reading: Reading) -> None:
         words["nice"] = int(nice) if nice.lstrip("+-").isdecimal() else nice
     if io := reading.text("Service", "IOSchedulingClass"):
         level = reading.text("Service", "IOSchedulingPriority")
-        words["ionice"] = {"class": _IO_CLASSES.get(io, io)} | ({"level": int(level)} if level.isdecimal() else {})
+        words["ionice"] = _IO_CLASSES.get(io, io) + (f":{level}" if level and io not in ("3", "idle") else "")
+    if score := reading.text("Service", "OOMScoreAdjust"):
+        words["oom_score_adjust"] = int(score) if score.lstrip("+-").isdecimal() else score
     if reading.text("Service", "KillMode") in ("process", "none") or reading.text("Service", "Type") == "forking":
         words["allow_background"] = True
 

@@ -151,7 +151,6 @@ class Execution(Words):
     cwd: AbsolutePath | None = None
     env: Environment = Field(default_factory=dict)
     umask: Umask = 0o022
-    nice: Annotated[int, whole(-20, 19)] = 0
     stdin: str | None = None
     allow_background: bool = False
     isolate: bool = False

@@ -7,13 +7,14 @@ from typing import Any
 from jobd.core import names
 from jobd.core.model import Action, Job
 from jobd.core.shown import shown
+from jobd.definitions.schema.bounds import Bounded
 from jobd.definitions.schema.flow import Flow
 from jobd.definitions.schema.how import Data, Execution, Queueing, Retrying
 from jobd.definitions.schema.what import Identity
 from jobd.definitions.schema.when import When
 
 
-class JobWords(Flow, Data, Execution, Retrying, Queueing, When, Identity):
+class JobWords(Flow, Data, Bounded, Execution, Retrying, Queueing, When, Identity):
     """A job as it is written in YAML; also what `defaults` may say."""
 
     def job(self, name: str, action: Action) -> Job:
@@ -46,6 +47,9 @@ class JobWords(Flow, Data, Execution, Retrying, Queueing, When, Identity):
             env=tuple(self.env.items()),
             umask=self.umask,
             nice=self.nice,
+            ionice=self.ionice,
+            oom_score_adjust=self.oom_score_adjust,
+            limits=self.limits.limits(),
             stdin=self.stdin,
             isolate=self.isolate,
             allow_background=self.allow_background,

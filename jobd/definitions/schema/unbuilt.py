@@ -13,8 +13,6 @@ _WORDS = {
     "rate_limit": "use a queue with max_running",
     "total_timeout": "bound it with timeout and retry.max_attempts",
     "env_file": "use env, or read the file in the command",
-    "ionice": "start the command with ionice",
-    "limits": "take it out: nothing would hold the job to it",
     "sandbox": "take it out: nothing would hold the job to it",
     "watchdog": "use timeout",
     "secrets": "let the command read the file",
