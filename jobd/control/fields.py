@@ -19,6 +19,7 @@ MOST_ATTEMPTS = 1000
 _LONGEST_KEY = 255
 _MOST_FIELDS = 100
 _MOST_DEPENDENCIES = 1000
+_MOST_USES = 16
 _LONGEST_ARGV_BYTES = 128 * 1024
 _EARLIEST, _LATEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 _INSTANT = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
@@ -158,6 +159,17 @@ def _unique_key(value: Any) -> dict[str, Any]:
     return {"fields": tuple(sorted(set(value))), "text": None}
 
 
+def _uses(value: Any) -> tuple[tuple[str, int], ...]:
+    if type(value) is not dict or len(value) > _MOST_USES:
+        raise ValueError(f'must be an object like {{"gpu": 1}}, of {_MOST_USES} names at most')
+    for resource, amount in value.items():
+        if not is_name(resource):
+            raise ValueError(f"{resource[:40]!r} is not a name (letters, digits, '.', '_', '-')")
+        if type(amount) is not int or not 1 <= amount <= 1_000_000:
+            raise ValueError(f"{resource} must be a whole number from 1 on")
+    return tuple(sorted(value.items()))
+
+
 READERS: dict[str, Callable[[Any], Any]] = {
     "job": _name,
     "command": _command,
@@ -171,6 +183,7 @@ READERS: dict[str, Callable[[Any], Any]] = {
     "max_attempts": _attempts,
     "timeout": _span,
     "expires": _lifetime,
+    "uses": _uses,
     "depends_on": _dependencies,
 }
 

@@ -253,6 +253,8 @@ class Policy:
 
     max_payload_bytes: int = 64 * 1024
     max_queued_per_user: int = 100_000
+    resources: Mapping[str, int] = field(default_factory=dict)
+    """How much there is of what runs use up while they run."""
     strict_queues: bool = False
     adhoc: str = "submitter"
     """Who may submit ad-hoc commands: off, admin, operator or submitter."""

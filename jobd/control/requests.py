@@ -15,6 +15,7 @@ from jobd.control.fields import READERS, unknown
 from jobd.control.ports import DefinedJob, Policy, QueueLimits
 from jobd.core.errors import Invalid
 from jobd.core.intents import Actor
+from jobd.core.ledger import Uses, overuse
 from jobd.core.model import Command, Job, Json, RunRequest, Schedule, Unique, Workflow
 from jobd.core.names import closest
 from jobd.core.retry import default_max_attempts
@@ -59,6 +60,8 @@ class Intake:
             self._add_delay(values, where)
         if self.policy.strict_queues and "queue" in values:
             self._check_queue(values["queue"], where)
+        if "uses" in values:
+            self._check_uses(values["uses"], where)
         if self.size > self.policy.max_payload_bytes and "payload" in values:
             self._measure(values["payload"], where)
         if job is not None and item.keys() & {"payload"} <= values.keys():
@@ -147,6 +150,11 @@ class Intake:
             hint = f'did you mean "{near}"?' if near else "GET /v1/queues lists them"
             self._wrong((*where, "queue"), f'"{queue}" is not declared ({hint})')
 
+    def _check_uses(self, uses: Uses, where: tuple[str | int, ...]) -> None:
+        for resource, amount in uses:
+            if fault := overuse(resource, amount, self.policy.resources):
+                self._wrong((*where, "uses", resource), fault)
+
     def _measure(self, payload: Any, where: tuple[str | int, ...]) -> None:
         limit = self.policy.max_payload_bytes
         measured = len(json.dumps(payload, ensure_ascii=False, separators=(",", ":")).encode())
@@ -170,6 +178,7 @@ class Intake:
             expires_seconds=get("expires"),
             owner=self.actor.user,
             adhoc=job.name == ADHOC and "command" in values,
+            uses=get("uses"),
             depends_on=get("depends_on", ()),
         )
 

@@ -67,15 +67,6 @@ def by_queue(running: Mapping[Lane, int]) -> dict[str, int]:
     return used
 
 
-def by_number(running: Mapping[Lane, int]) -> dict[int, int]:
-    """How many runs of each job with a lane of its own are under way, over all queues."""
-    used: dict[int, int] = {}
-    for lane, count in running.items():
-        if lane.number > 0:
-            used[lane.number] = used.get(lane.number, 0) + count
-    return used
-
-
 def turns(rooms: Sequence[Room], last: str | None) -> list[Room]:
     """The order in which queues are served: the one after the queue served last comes first, so that none starves."""
     ordered = sorted(rooms, key=lambda room: room.queue)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, ClassVar, Literal
 
+from jobd.core.buckets import Rate
 from jobd.core.states import Condition, Outcome, Trigger
 
 Json = Any
@@ -171,6 +172,9 @@ class Job:
     queue: str = "default"
     priority: int = 0
     max_running: int | None = None
+    rate_limit: Rate | None = None
+    uses: tuple[tuple[str, int], ...] = ()
+    """What each run takes of counted resources while it runs: (name, how much), by name."""
     expires_seconds: float | None = None
     """A run that has not started so long after it might have never starts."""
     unique: Unique | None = None
@@ -219,6 +223,11 @@ class Job:
             return 1
         return self.max_running
 
+    @property
+    def has_limits(self) -> bool:
+        """Whether runs of the job may have to wait while others of their queue need not."""
+        return bool(self.running_limit is not None or self.rate_limit or self.uses)
+
 
 @dataclass(frozen=True, slots=True)
 class Dependency:
@@ -251,6 +260,8 @@ class RunRequest:
     owner: str | None = None
     """The user name (or uid as text) of the submitter; None for a schedule."""
     adhoc: bool = False
+    uses: tuple[tuple[str, int], ...] | None = None
+    """In place of the job's own."""
     depends_on: tuple[Dependency, ...] = ()
     parent: int | None = None
     """The first of the runs that this one waits for; None where it waits for none."""

@@ -8,6 +8,7 @@ from dataclasses import fields
 from functools import cache
 from typing import Any
 
+from jobd.core.buckets import Rate
 from jobd.core.model import (
     Action,
     Calendar,
@@ -66,6 +67,8 @@ def _job(data: dict[str, Any]) -> Job:
     values["circuit_breaker"] = _breaker(data.get("circuit_breaker"))
     values["unique"] = _unique(data.get("unique"))
     values["limits"] = Limits(**_known(Limits, data.get("limits", {})))
+    values["rate_limit"] = _rate(data.get("rate_limit"))
+    values["uses"] = tuple((name, amount) for name, amount in data.get("uses", ()))
     values["workflow"] = Workflow(**_known(Workflow, data.get("workflow", {})))
     values["env"] = tuple((name, value) for name, value in data.get("env", ()))
     return Job(**values)
@@ -86,6 +89,10 @@ def _unique(data: dict[str, Any] | None) -> Unique | None:
 
 def _breaker(data: dict[str, Any] | None) -> CircuitBreaker | None:
     return None if data is None else CircuitBreaker(**_known(CircuitBreaker, data))
+
+
+def _rate(data: dict[str, Any] | None) -> Rate | None:
+    return None if data is None else Rate(**_known(Rate, data))
 
 
 def _action(data: dict[str, Any]) -> Action:

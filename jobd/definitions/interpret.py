@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pydantic import ValidationError
 
 from jobd.core import executors, names, schedule, zones
 from jobd.core.executors import Misread
+from jobd.core.ledger import overuse
 from jobd.core.model import Action, Calendar, Command, Job, Shell
 from jobd.core.shown import shown
 from jobd.core.spans import show_size
@@ -33,6 +34,8 @@ class Rules:
     max_payload_bytes: int = 64 * 1024
     queues: frozenset[str] | None = None
     """The queues a job may name; None is any."""
+    resources: Mapping[str, int] = field(default_factory=dict)
+    """How much there is of counted resources; of what is not named there is one."""
     calendars: tuple[Calendar, ...] = ()
     """The calendars a job may exclude."""
 
@@ -224,6 +227,9 @@ def _policy_problems(job: Job, node: Node, path: str, rules: Rules) -> list[Prob
     if rules.queues is not None and job.queue not in rules.queues:
         known = ", ".join(sorted(rules.queues)) or "none"
         problems.append(_at(node, path, "queue", f"{shown(job.queue)} is not declared in jobd.yaml ({known})"))
+    for name, amount in job.uses:
+        if fault := overuse(name, amount, rules.resources):
+            problems.append(_at(node, path, "uses", fault))
     if job.payload is not None:
         size = len(json.dumps(job.payload, ensure_ascii=False).encode())
         if size > rules.max_payload_bytes:

@@ -11,7 +11,7 @@ from jobd.core.model import Job
 from jobd.core.spans import from_micros, from_micros_if, micros, micros_if
 from jobd.core.standing import Standing
 from jobd.core.states import Disposition
-from jobd.store import holds
+from jobd.store import holds, limits
 from jobd.store.connection import Transaction
 from jobd.store.runs import JobRef
 
@@ -62,7 +62,7 @@ def adopt(tx: Transaction, job: Job, file: str, *, starts_afresh: bool, boot_id:
     """
     spec_id = keep_spec(tx, job)
     bindings = {"name": job.name, "spec": spec_id, "file": file, "now": tx.at, "boot": boot_id}
-    row = tx.row("adopt_job", bindings | {"limit": job.running_limit})
+    row = tx.row("adopt_job", bindings | limits.columns(job))
     assert row is not None
     if starts_afresh:
         holds.take_back_skips(tx, row[0])

@@ -22,10 +22,10 @@ SELECT text FROM job_spec WHERE id = :id;
 
 -- name: adopt_job
 -- Put a job in force: a new one owes nothing before now, a known one keeps its watermark.
-INSERT INTO job (name, spec, file, first_seen_at, watermark, boot_id, running_limit)
-VALUES (:name, :spec, :file, :now, :now, :boot, :limit)
+INSERT INTO job (name, spec, file, first_seen_at, watermark, boot_id, running_limit, rate, uses)
+VALUES (:name, :spec, :file, :now, :now, :boot, :limit, :rate, :uses)
 ON CONFLICT (name) DO UPDATE SET spec = excluded.spec, file = excluded.file, removed_at = NULL,
-  running_limit = excluded.running_limit
+  running_limit = excluded.running_limit, rate = excluded.rate, uses = excluded.uses
 RETURNING id;
 
 -- name: reset_watermark
@@ -152,7 +152,7 @@ WHERE circuit_until IS NOT NULL AND trial IS NOT NULL
 
 -- name: let_go
 -- Let a run stand where those of its job are that may start.
-UPDATE run SET lane = (SELECT open_lane FROM job WHERE job.id = run.job)
+UPDATE run SET lane = (SELECT coalesce(run.own_lane, open_lane) FROM job WHERE job.id = run.job)
 WHERE id = :run AND state IN ('blocked', 'scheduled', 'queued', 'retrying');
 
 -- name: take_back_skips
@@ -200,8 +200,8 @@ SELECT seq FROM sqlite_sequence WHERE name = 'run';
 -- name: add_run
 -- Accept a run; one whose unique key is taken is not written down.
 INSERT INTO run (id, job, spec, lane, queue, priority, state, run_at, created_at, max_attempts, trigger, slot, timeout,
-                 owner, parent, key, expires_at, unique_key, unique_until)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                 owner, parent, key, expires_at, unique_key, unique_until, own_lane)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (unique_key)
   WHERE unique_key IS NOT NULL
     AND (unique_until IS NOT NULL OR state IN ('blocked', 'scheduled', 'queued', 'running', 'retrying'))
@@ -276,6 +276,10 @@ UPDATE job SET circuit_until = circuit_until + :stepped WHERE circuit_until IS N
 -- Let waits between attempts last as long as they were to, over a wall clock that was set.
 UPDATE run SET run_at = run_at + :stepped WHERE state = 'retrying';
 
+-- name: carry_buckets
+-- Let buckets have filled for as long as they did, over a wall clock that was set.
+UPDATE bucket SET at = at + :stepped;
+
 -- name: carry_expiring
 -- Let runs that must start in time have as long as they had, over a wall clock that was set. The time of one whose
 -- instant has yet to come, or that waits for others, begins with that: it was not used up, and is all there.
@@ -349,10 +353,6 @@ SELECT lane FROM lane INDEXED BY lane_order
 WHERE queue = :queue AND lane NOT IN (SELECT value FROM json_each(:full))
 ORDER BY priority DESC, run_at, run LIMIT :most;
 
--- name: running_limits
--- How many runs of each of these jobs may be under way.
-SELECT id, running_limit FROM job WHERE id IN (SELECT value FROM json_each(:jobs)) AND running_limit IS NOT NULL;
-
 -- name: waiting
 -- How many runs wait in a lane, counted up to a bound.
 SELECT count(*) FROM (
@@ -365,7 +365,8 @@ SELECT queue, lane, count(*) FROM run INDEXED BY run_running WHERE state = 'runn
 -- name: reserve
 -- Move the best waiting runs of a queue to running: from each open lane at most its room, in all at most :most.
 -- This is the one place where attempts are counted.
-UPDATE run SET state = 'running', attempt = attempt + 1, started_at = :now, outcome = NULL, exit_code = NULL, error = NULL
+UPDATE run SET state = 'running', attempt = attempt + 1, started_at = :now, outcome = NULL, exit_code = NULL, error = NULL,
+  takes = NULL
 WHERE state = 'queued' AND id IN (
   SELECT id FROM (
     SELECT best.id, best.priority, best.run_at, open.value ->> 1 AS room,
@@ -379,11 +380,74 @@ RETURNING id, attempt, given_back, job, spec, priority, run_at, created_at, max_
 
 -- name: reserve_lane
 -- The same where a queue has one open lane, as nearly all have: straight down the index.
-UPDATE run SET state = 'running', attempt = attempt + 1, started_at = :now, outcome = NULL, exit_code = NULL, error = NULL
+UPDATE run SET state = 'running', attempt = attempt + 1, started_at = :now, outcome = NULL, exit_code = NULL, error = NULL,
+  takes = NULL
 WHERE state = 'queued' AND id IN (
   SELECT id FROM run INDEXED BY run_ready WHERE state = 'queued' AND queue = :queue AND lane = :lane
   ORDER BY priority DESC, run_at, id LIMIT :most)
 RETURNING id, attempt, given_back, job, spec, priority, run_at, created_at, max_attempts, trigger, slot, timeout, owner, lane, parent;
+
+-- name: best
+-- The best waiting runs of a queue, each with its lane: of each open lane at most :most. What they use up together
+-- decides which of them are taken.
+SELECT best.id, best.lane FROM json_each(:lanes) AS open CROSS JOIN run AS best
+WHERE best.id IN (
+  SELECT id FROM run INDEXED BY run_ready WHERE state = 'queued' AND queue = :queue AND lane = open.value ->> 0
+  ORDER BY priority DESC, run_at, id LIMIT :most)
+ORDER BY best.priority DESC, best.run_at, best.id;
+
+-- name: reserve_these
+-- Move these waiting runs to running.
+UPDATE run SET state = 'running', attempt = attempt + 1, started_at = :now, outcome = NULL, exit_code = NULL, error = NULL,
+  takes = NULL
+WHERE state = 'queued' AND id IN (SELECT value FROM json_each(:runs))
+RETURNING id, attempt, given_back, job, spec, priority, run_at, created_at, max_attempts, trigger, slot, timeout, owner, lane, parent;
+
+-- name: note_takes
+-- Write down what a run under way has taken of resources.
+UPDATE run SET takes = :takes WHERE id = :run AND state = 'running';
+
+-- name: taken
+-- What runs under way have taken of resources.
+SELECT id, takes FROM run INDEXED BY run_takes WHERE state = 'running' AND takes IS NOT NULL;
+
+-- name: terms
+-- What binds the runs of these lanes: their job, its limits, and what each of them takes.
+SELECT lanes.value, job.id, job.running_limit, job.rate, coalesce(special.uses, job.uses)
+FROM json_each(:lanes) AS lanes LEFT JOIN special ON special.lane = lanes.value
+CROSS JOIN job ON job.id = coalesce(special.job, lanes.value);
+
+-- name: add_special
+-- Have a lane for runs of a job that use something of their own.
+INSERT INTO special (lane, job, uses)
+VALUES ((SELECT max(coalesce(max(lane), 0), 1099511627776) + 1 FROM special), :job, :uses)
+ON CONFLICT (job, uses) DO NOTHING;
+
+-- name: special_lane
+-- The lane for runs of a job that use something of their own.
+SELECT lane FROM special WHERE job = :job AND uses = :uses;
+
+-- name: bucket
+-- How many tokens a bucket held last, and when.
+SELECT tokens, at FROM bucket WHERE name = :name;
+
+-- name: buckets
+-- Every bucket that was ever used.
+SELECT name, tokens, at FROM bucket;
+
+-- name: note_bucket
+-- Write down what a bucket holds.
+INSERT INTO bucket (name, tokens, at) VALUES (:name, :tokens, :at)
+ON CONFLICT (name) DO UPDATE SET tokens = excluded.tokens, at = excluded.at;
+
+-- name: queue_settings
+-- What operators set of queues in place of jobd.yaml's words, when and who.
+SELECT name, settings, set_at, set_by FROM queue WHERE set_at IS NOT NULL;
+
+-- name: set_queue
+-- Remember what an operator sets of a queue.
+INSERT INTO queue (name, settings, set_at, set_by) VALUES (:name, :settings, :now, :by)
+ON CONFLICT (name) DO UPDATE SET settings = excluded.settings, set_at = excluded.set_at, set_by = excluded.set_by;
 
 -- name: head
 -- Whose runs come first in a lane, in the order in which they are reserved.
@@ -429,7 +493,7 @@ WHERE id = :run AND attempt = :attempt AND state = 'running';
 -- does not expire any more.
 UPDATE run SET state = :state, expires_at = iif(:started, NULL, expires_at), run_at = :run_at, given_back = given_back + :given_back,
   outcome = :outcome, exit_code = :exit_code, error = :error,
-  lane = (SELECT iif(trial = run.id, open_lane, job.lane) FROM job WHERE job.id = run.job)
+  lane = (SELECT iif(job.lane >= 0 OR trial = run.id, coalesce(run.own_lane, open_lane), job.lane) FROM job WHERE job.id = run.job)
 WHERE id = :run AND attempt = :attempt AND state = 'running';
 
 -- name: keep_result
@@ -458,7 +522,7 @@ UPDATE run SET cancelling = 1, error = :error WHERE id = :run AND state = 'runni
 -- Queue a run again that ended failed or cancelled, with one attempt more if none is left; it still waits for parents
 -- that have not ended. Where another run holds its unique key by now, it stays as it is.
 UPDATE run SET run_at = :now, finished_at = NULL, cancelling = 0, expires_at = NULL,
-  lane = (SELECT job.lane FROM job WHERE job.id = run.job),
+  lane = (SELECT iif(job.lane >= 0, coalesce(run.own_lane, job.lane), job.lane) FROM job WHERE job.id = run.job),
   state = iif(EXISTS (SELECT 1 FROM edge INDEXED BY edge_of_child CROSS JOIN run AS parent ON parent.id = edge.parent
                       WHERE edge.child = run.id AND edge.decision IS NOT 'waived' AND parent.finished_at IS NULL),
               'blocked', 'queued'),
@@ -652,9 +716,9 @@ WHERE state = 'succeeded' AND started_at IS NOT NULL;
 
 -- name: move_lane
 -- Let the unfinished runs of a job stand where its limit, and what keeps it back, ask for.
-UPDATE run SET lane = iif(state = 'running' OR id IS :trial, :open, :waits)
+UPDATE run SET lane = iif(state = 'running' OR id IS :trial OR :waits >= 0, coalesce(own_lane, :open), :waits)
 WHERE job = :job AND state IN ('blocked', 'scheduled', 'queued', 'running', 'retrying')
-  AND lane <> iif(state = 'running' OR id IS :trial, :open, :waits);
+  AND lane <> iif(state = 'running' OR id IS :trial OR :waits >= 0, coalesce(own_lane, :open), :waits);
 
 -- name: bury
 -- Keep a run that failed for good as a dead letter; one that is there already stays as it is.

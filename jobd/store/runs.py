@@ -12,11 +12,13 @@ from operator import itemgetter
 from typing import Any
 
 from jobd.core.allot import Lane
+from jobd.core.ledger import Uses
 from jobd.core.model import AttemptKey, Ending, Json, ProcessIdentity, RunRequest
 from jobd.core.retention import KEY_HELD
 from jobd.core.spans import from_micros, from_micros_if, micros, micros_if
 from jobd.core.states import Outcome, RunState, Trigger
 from jobd.core.unique import Claim, claim
+from jobd.store import limits
 from jobd.store.connection import Transaction
 
 _encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
@@ -82,7 +84,11 @@ def submit(tx: Transaction, requests: Sequence[tuple[RunRequest, JobRef]]) -> li
     """
     first = next_id(tx)
     lanes = {job: _lane_of(tx, job) for job in {ref.job for _, ref in requests}}
-    rows = [_run_row(tx, first + n, request, ref, lanes[ref.job]) for n, (request, ref) in enumerate(requests)]
+    own = {asked: limits.special_lane(tx, *asked) for asked in _own_uses(requests)}
+    rows = []
+    for n, (request, ref) in enumerate(requests):
+        own_lane = None if request.uses is None else own[ref.job, request.uses]
+        rows.append(_run_row(tx, first + n, request, ref, lanes[ref.job], own_lane))
     if rows[0][_UNIQUE_KEY] is None:
         tx.many("add_run", rows)
     else:
@@ -118,14 +124,20 @@ def _lane_of(tx: Transaction, job: int) -> int:
     return int(row[1]) if row else 0
 
 
-def _run_row(tx: Transaction, run: int, request: RunRequest, ref: JobRef, lane: int) -> tuple[object, ...]:
+def _own_uses(requests: Sequence[tuple[RunRequest, JobRef]]) -> set[tuple[int, Uses]]:
+    return {(ref.job, request.uses) for request, ref in requests if request.uses is not None}
+
+
+def _run_row(
+    tx: Transaction, run: int, request: RunRequest, ref: JobRef, lane: int, own_lane: int | None
+) -> tuple[object, ...]:
     run_at = tx.at if request.run_at is None else micros(request.run_at)
     wanted = claim(request, tx.now)
     return (
         run,
         ref.job,
         ref.spec,
-        lane,
+        lane if own_lane is None or lane < 0 else own_lane,
         request.queue,
         request.priority,
         first_state(request, tx.now),
@@ -141,6 +153,7 @@ def _run_row(tx: Transaction, run: int, request: RunRequest, ref: JobRef, lane: 
         micros_if(request.expires_at(tx.now)),
         None if wanted is None else wanted.digest,
         None if wanted is None or wanted.until is None else micros(wanted.until),
+        own_lane,
     )
 
 
@@ -248,11 +261,6 @@ def open_lanes(tx: Transaction, queue: str, full: Collection[int], most: int) ->
     return common + [row[0] for row in tx.rows("best_lanes", bindings)]
 
 
-def running_limits(tx: Transaction, jobs: Collection[int]) -> dict[int, int]:
-    """How many runs may be under way of those of these jobs that have a limit."""
-    return dict(tx.rows("running_limits", {"jobs": json.dumps([*jobs])})) if jobs else {}
-
-
 def waiting(tx: Transaction, queue: str, lane: int, most: int) -> int:
     """How many runs wait in a lane, counted up to `most`."""
     row = tx.row("waiting", {"queue": queue, "lane": lane, "most": most})
@@ -277,6 +285,21 @@ def reserve(tx: Transaction, queue: str, room: Sequence[tuple[int, int]], most: 
     else:
         bindings = {"lanes": json.dumps(room), "most": most, "queue": queue, "now": tx.at}
         rows = tx.rows("reserve", bindings)
+    return _in_order(tx, queue, rows)
+
+
+def best(tx: Transaction, queue: str, room: Sequence[tuple[int, int]], most: int) -> list[tuple[int, int]]:
+    """The best waiting runs of a queue, best first, each with its lane: of each lane at most `most`."""
+    bindings = {"lanes": json.dumps(room), "most": most, "queue": queue}
+    return [(run, lane) for run, lane in tx.rows("best", bindings)]
+
+
+def reserve_these(tx: Transaction, queue: str, chosen: Sequence[int]) -> list[Reserved]:
+    """Move these waiting runs of a queue to running, best first."""
+    return _in_order(tx, queue, tx.rows("reserve_these", {"runs": json.dumps(chosen), "now": tx.at}))
+
+
+def _in_order(tx: Transaction, queue: str, rows: list[tuple[Any, ...]]) -> list[Reserved]:
     rows.sort(key=lambda row: (-row[5], row[6], row[0]))
     return [_reserved(tx, queue, row) for row in rows]
 
@@ -410,8 +433,8 @@ def run_again(
 
 def carry(tx: Transaction, stepped: timedelta) -> None:
     """Keep the spans of what is under way over a wall clock that was set: waits, cooldowns and attempts."""
-    for statement in ("carry_circuits", "carry_retries", "carry_expiring", "carry_running", "carry_attempts"):
-        tx.run(statement, {"stepped": stepped // timedelta(microseconds=1), "now": tx.at})
+    for what in ("buckets", "circuits", "retries", "expiring", "running", "attempts"):
+        tx.run(f"carry_{what}", {"stepped": stepped // timedelta(microseconds=1), "now": tx.at})
 
 
 def _after(key: AttemptKey, ending: Ending, error: str | None) -> dict[str, object]:

@@ -37,6 +37,8 @@ class Aftermath:
     """Reports that jobd itself makes of attempts it cannot start."""
     next_due: datetime | None = None
     """When the next scheduled or retried run becomes ready."""
+    next_token: datetime | None = None
+    """When the next run may start that only waits for its rate limit."""
     wanted: int = 0
     """How many runs wait that could start if there were a worker for them, as far as they were counted."""
     change: Change | None = None

@@ -111,8 +111,12 @@ def _pool(keeper: Keeper, forkserver: ForkServer) -> Pool:
 
 def _engine(keeper: Keeper) -> Engine:
     settings = keeper.settings
-    rules = Rules(Reservation(settings.queues), Host(host_zone(), boot_id()), settings.max_queued_per_user)
+    rules = Rules(_reservation(settings), Host(host_zone(), boot_id()), settings.max_queued_per_user)
     return Engine(keeper.writer, rules, keeper.pool, keeper.publish, Clock())
+
+
+def _reservation(settings: Settings) -> Reservation:
+    return Reservation(settings.queues, settings.rates, settings.resources)
 
 
 def _recover(keeper: Keeper) -> None:

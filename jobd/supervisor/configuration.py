@@ -14,6 +14,7 @@ from jobd.core.model import Days
 from jobd.core.retention import Retention
 from jobd.core.roles import Role
 from jobd.core.shown import shown
+from jobd.definitions.schema.how import RateLimit
 from jobd.definitions.schema.kinds import Duration, Name, Read, Size, Words, whole
 
 _MODE = re.compile(r"(?:0o)?([0-7]{3,4})", re.ASCII)
@@ -96,7 +97,7 @@ def _span(seconds: float | None) -> timedelta | None:
 
 class Queue(Words):
     max_running: Annotated[int, whole(1, 100_000)] | None = None
-    rate_limit: Annotated[None, _not_yet("rate_limit", "use max_running")] = None
+    rate_limit: RateLimit | None = None
 
 
 class Policies(Words):
@@ -158,7 +159,7 @@ class Configuration(Words):
     python_path: list[str] = Field(default_factory=list)
     logging: Logging = Logging()
     smtp: Annotated[None, _not_yet("smtp", "send mail from a command")] = None
-    resources: Annotated[None, _not_yet("resources", "use queues with max_running")] = None
+    resources: dict[Name, Annotated[int, whole(1, 1_000_000)]] = Field(default_factory=dict)
     shell_allowlist: Annotated[None, _not_yet("shell_allowlist", "set policy.allow_shell: false")] = None
     roles: RolesWords | None = None
     channels: Annotated[None, _not_yet("channels", "watch the metrics instead")] = None

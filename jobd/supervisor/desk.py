@@ -75,6 +75,7 @@ class Desk:
         return Policy(
             max_payload_bytes=settings.max_payload_bytes,
             max_queued_per_user=settings.max_queued_per_user,
+            resources=settings.resources,
             strict_queues=settings.strict_queues,
             adhoc=settings.adhoc,
             defaults=self._keeper.template,

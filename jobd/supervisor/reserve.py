@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from jobd.core import allot, events, parents
+from jobd.core import allot, buckets, events, parents
+from jobd.core.buckets import Rate
 from jobd.core.holds import EVERYTHING
+from jobd.core.ledger import Ledger, Limits
 from jobd.core.model import AttemptKey, Ending, Finished, Job
 from jobd.core.pace import Pace
 from jobd.core.spans import show_size
 from jobd.core.states import Outcome
-from jobd.store import edges, holds, runs
+from jobd.store import edges, holds, limits, runs
 from jobd.store.connection import Transaction
+from jobd.store.limits import QueueSet
 from jobd.store.runs import Reserved
 from jobd.supervisor.aftermath import Aftermath
 from jobd.supervisor.specs import Specs
@@ -33,6 +37,9 @@ class Reservation:
 
     limits: Mapping[str, int | None]
     """Runs under way at most, by queue; one that is not declared has no limit."""
+    rates: Mapping[str, Rate] = field(default_factory=dict)
+    """Rate limits of queues that have one."""
+    resources: Mapping[str, int] = field(default_factory=dict)
     pace: Pace = field(default_factory=Pace)
     _last_queue: str | None = None
 
@@ -49,12 +56,10 @@ class Reservation:
         """Fill the seats with the best waiting runs that may start, and places behind them with quick ones."""
         if not runs.waiting_queues(tx, "", 1):
             return  # as after most ticks: nothing else needs to be looked at
-        running = runs.running(tx)
+        ledger = self._ledger(tx)
         # Twice the seats, since what one queue takes can fill lanes of the next.
-        waiting = self._waiting(tx, running, max(2 * len(seats), _MOST_WANTED))
-        if not waiting:
-            return
-        rooms = self._rooms(tx, waiting, running, 2**31)
+        waiting = self._waiting(tx, ledger, max(2 * len(seats), _MOST_WANTED))
+        rooms = _rooms(waiting, ledger, 2**31)
         taken: list[Reserved] = []
         ordered = allot.turns(rooms, self._last_queue)
         for place, room in enumerate(ordered):
@@ -62,42 +67,59 @@ class Reservation:
             if free == 0:
                 break
             # What an earlier queue took may count against a lane that is shared with it: look again.
-            fresh = self._rooms(tx, [lane for lane in waiting if lane.queue == room.queue], running, free)
-            for now in fresh:
+            for now in _rooms([lane for lane in waiting if lane.queue == room.queue], ledger, free):
                 most = min(now.most, allot.share(free, len(ordered) - place))
-                got = runs.reserve(tx, now.queue, now.lanes, most)
-                _count(running, got)
-                taken += got
+                taken += _take(tx, now, ledger, most)
                 self._last_queue = now.queue
         filled = list(zip(taken, seats, strict=False))
-        if len(taken) == len(seats):
-            slow = {seat.number for run, seat in filled if not self._is_quick(tx, run, specs)}
-            filled += self._behind(tx, waiting, running, places, slow)
-        self._start(tx, filled, specs, after)
         if rooms and len(taken) == len(seats):
-            after.wanted = self._wanted(tx, rooms) if hiring else 1
+            slow = {seat.number for run, seat in filled if not self._is_quick(tx, run, specs)}
+            filled += self._behind(tx, waiting, ledger, places, slow)
+        limits.note_levels(tx, ledger.spent())
+        self._start(tx, filled, specs, after)
+        after.next_token = ledger.next_at()
+        if rooms and len(taken) == len(seats):
+            after.wanted = self._wanted(tx, _rooms(waiting, ledger, 2**31)) if hiring else 1
 
-    def _waiting(self, tx: Transaction, running: Mapping[allot.Lane, int], most: int) -> list[allot.Lane]:
+    def _ledger(self, tx: Transaction) -> Ledger:
+        """What may start as this reservation begins."""
+        asked = limits.queue_settings(tx.rows)
+        ledger = Ledger(
+            tx.now,
+            Counter(runs.running(tx)),
+            lambda queue: self.limits_of(queue, asked.get(queue)),
+            self.resources,
+            lambda name: limits.level(tx, name),
+            limits.held(tx),
+        )
+        ledger.terms |= limits.terms(tx.rows, ledger.unknown(lane.number for lane in ledger.running))
+        return ledger
+
+    def limits_of(self, queue: str, asked: QueueSet | None) -> Limits:
+        """The limits in force of a queue: what was set of it goes before what jobd.yaml says."""
+        settings = {} if asked is None else asked.settings
+        rate = settings.get("rate_limit")
+        return Limits(
+            settings.get("max_running", self.limits.get(queue)),
+            self.rates.get(queue) if "rate_limit" not in settings else rate and buckets.rate(rate),
+        )
+
+    def _waiting(self, tx: Transaction, ledger: Ledger, most: int) -> list[allot.Lane]:
         """The lanes with the best runs that could start: nothing keeps their queue back, and they are not full.
 
         Queues are looked at from the one after the last served on, and no more of them than can be served: what is
         kept back is passed by, and never stands before others.
         """
-        used = allot.by_number(running)
-        limits = runs.running_limits(tx, used)
-        full = [number for number, limit in limits.items() if used[number] >= limit]
         closed = holds.paused_queues(tx)
         if EVERYTHING in closed:
             return []
-        closed |= {
-            queue
-            for queue, count in allot.by_queue(running).items()
-            if (limit := self.limits.get(queue)) and count >= limit
-        }
+        full = {lane.number for lane in ledger.running if lane.number > 0 and ledger.is_shut(lane.number)}
         found: list[allot.Lane] = []
         served = 0
         for queue in _around(tx, self._last_queue or ""):
-            lanes = runs.open_lanes(tx, queue, full, most) if queue not in closed else []
+            if queue in closed or ledger.is_full(queue):
+                continue
+            lanes = _open_lanes(tx, queue, ledger, full, most)
             found += [allot.Lane(queue, number) for number in lanes]
             served += bool(lanes)
             if served == most:
@@ -108,24 +130,25 @@ class Reservation:
         self,
         tx: Transaction,
         waiting: Sequence[allot.Lane],
-        running: Mapping[allot.Lane, int],
+        ledger: Ledger,
         places: Places,
         slow: Collection[int],
     ) -> list[tuple[Reserved, Seat]]:
         """Quick runs that may wait behind others at a worker that is not at a slow one.
 
-        Only where no other queue or lane waits for its turn: what is first in order stays first.
+        Only where no other queue or lane waits for its turn: what is first in order stays first. What uses up a
+        resource does not take it before it can start.
         """
-        if len(waiting) != 1:
+        if len(waiting) != 1 or ledger.uses_of(waiting[0].number):
             return []
         open_places = [seat for seat in places() if seat.number not in slow]
-        rooms = self._rooms(tx, waiting, running, len(open_places)) if open_places else []
+        rooms = _rooms(waiting, ledger, len(open_places)) if open_places else []
         if not rooms:
             return []
         ((number, most),) = rooms[0].lanes
         first = runs.head(tx, rooms[0].queue, number, most)
         quick = sum(1 for _ in itertools.takewhile(self.pace.is_quick, first))
-        taken = runs.reserve(tx, rooms[0].queue, [(number, quick)], quick) if quick else []
+        taken = _take(tx, replace(rooms[0], lanes=((number, quick),)), ledger, quick) if quick else []
         return list(zip(taken, open_places, strict=False))
 
     def _is_quick(self, tx: Transaction, run: Reserved, specs: Specs) -> bool:
@@ -146,13 +169,6 @@ class Reservation:
             wanted += in_room
         return wanted
 
-    def _rooms(
-        self, tx: Transaction, waiting: Sequence[allot.Lane], running: Mapping[allot.Lane, int], seats: int
-    ) -> list[allot.Room]:
-        limits = runs.running_limits(tx, {lane.number for lane in waiting if lane.number > 0})
-        # A lane whose job has lost its limit meanwhile is emptied by whoever took it away; until then it is careful.
-        return allot.room(waiting, running, self.limits.get, lambda job: limits.get(job, 1), seats)
-
     @staticmethod
     def _start(tx: Transaction, pairs: Sequence[tuple[Reserved, Seat]], specs: Specs, after: Aftermath) -> None:
         runs.open_attempts(tx, [(run.key, seat.worker) for run, seat in pairs])
@@ -171,10 +187,33 @@ class Reservation:
             after.events.append(events.AttemptStarted(run.key, job.name, run.queue, tx.now, max(0.0, waited)))
 
 
-def _count(running: dict[allot.Lane, int], got: Sequence[Reserved]) -> None:
-    for run in got:
-        lane = allot.Lane(run.queue, run.lane)
-        running[lane] = running.get(lane, 0) + 1
+def _rooms(waiting: Sequence[allot.Lane], ledger: Ledger, seats: int) -> list[allot.Room]:
+    return allot.room(waiting, ledger.running, ledger.queue_limit, ledger.lane_limit, seats)
+
+
+def _open_lanes(tx: Transaction, queue: str, ledger: Ledger, full: set[int], most: int) -> list[int]:
+    """The best lanes of a queue of which something may start; `full` learns those of which nothing may."""
+    while True:
+        lanes = runs.open_lanes(tx, queue, full, most)
+        ledger.terms |= limits.terms(tx.rows, ledger.unknown(lanes))
+        shut = {number for number in lanes if number > 0 and ledger.is_shut(number)}
+        full |= shut
+        if not shut or len(lanes) < most:
+            return [number for number in lanes if number not in shut]
+        most *= 2  # what is shut stood before what is not: look further
+
+
+def _take(tx: Transaction, room: allot.Room, ledger: Ledger, most: int) -> list[Reserved]:
+    """Reserve the best runs of a queue, and count them."""
+    if not any(ledger.shares(number) for number, _ in room.lanes):
+        got = runs.reserve(tx, room.queue, room.lanes, most)
+        for run in got:
+            ledger.take(allot.Lane(run.queue, run.lane))
+        return got
+    chosen = ledger.pick(room.queue, runs.best(tx, room.queue, room.lanes, most), most)
+    got = runs.reserve_these(tx, room.queue, chosen)
+    limits.note_takes(tx, [(run.key.run, uses) for run in got if (uses := ledger.uses_of(run.lane))])
+    return got
 
 
 def _around(tx: Transaction, last: str) -> Iterator[str]:

@@ -9,6 +9,7 @@ from typing import Literal
 
 from pydantic import ValidationError
 
+from jobd.core.buckets import Rate
 from jobd.core.model import Calendar, Job
 from jobd.core.retention import Retention
 from jobd.core.roles import Role
@@ -52,6 +53,10 @@ class Settings:
     """Words below every job, with their places."""
     queues: Mapping[str, int | None]
     """Declared queues and how many runs each may have running; None is no limit of its own."""
+    rates: Mapping[str, Rate]
+    """Rate limits of declared queues that have one."""
+    resources: Mapping[str, int]
+    """How much there is of what runs use up while they run."""
     calendars: tuple[Calendar, ...]
     """Days on which the jobs that exclude them rest, by name."""
     run_as_allowed: tuple[str, ...]
@@ -78,6 +83,7 @@ class Settings:
             run_as_allowed=self.run_as_allowed,
             max_payload_bytes=self.max_payload_bytes,
             queues=frozenset(self.queues) if self.strict_queues else None,
+            resources=self.resources,
             calendars=self.calendars,
         )
 
@@ -148,6 +154,8 @@ def _settings(
         drain_timeout_seconds=words.drain_timeout,
         defaults=defaults,
         queues={name: queue.max_running for name, queue in words.queues.items()},
+        rates={name: queue.rate_limit for name, queue in words.queues.items() if queue.rate_limit is not None},
+        resources=dict(words.resources),
         calendars=tuple(Calendar(name, tuple(one.dates)) for name, one in words.calendars.items()),
         run_as_allowed=tuple(policy.run_as_allowed),
         allow_shell=policy.allow_shell,

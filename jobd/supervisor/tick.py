@@ -86,7 +86,7 @@ def tick(tx: Transaction, rules: Rules, batch: Batch, moment: Moment) -> Afterma
     try_again(tx, after)
     if is_in_time and not moment.draining:
         rules.reservation.reserve(tx, moment.seats, moment.places, rules.specs, after, hiring=moment.hiring)
-    after.next_due = min(filter(None, (runs.next_due(tx), holds.next_release(tx))), default=None)
+    after.next_due = min(filter(None, (runs.next_due(tx), holds.next_release(tx), after.next_token)), default=None)
     return after
 
 

@@ -71,7 +71,8 @@ def test_a_reader_cannot_write(store: Store) -> None:
 def test_a_reader_sees_what_is_committed_and_nothing_else(store: Store) -> None:
     reader = History(store.path)
     with store.transaction() as tx:
-        tx.run("adopt_job", {"name": "half", "spec": None, "file": "f", "now": 0, "boot": "", "limit": None})
+        half = {"name": "half", "spec": None, "file": "f", "now": 0, "boot": ""}
+        tx.run("adopt_job", half | {"limit": None, "rate": None, "uses": None})
         assert "half" not in reader.standings()
     assert "half" in reader.standings()
 

@@ -51,6 +51,8 @@ def test_without_a_file_everything_is_default() -> None:
         drain_timeout_seconds=60.0,
         defaults=None,
         queues={},
+        rates={},
+        resources={},
         calendars=(),
         run_as_allowed=("*",),
         allow_shell=True,
@@ -189,11 +191,8 @@ GOLDEN = [
         ['jobd.yaml:1:18: queues.email.max_runing: unknown key, did you mean "max_running"?'],
     ),
     (
-        "queues: {email: {rate_limit: 100/min}}\n",
-        [
-            "jobd.yaml:1:30: queues.email.rate_limit: this version of jobd does not have rate_limit yet"
-            " (use max_running)"
-        ],
+        "queues: {email: {rate_limit: often}}\n",
+        ['jobd.yaml:1:30: queues.email.rate_limit: "often": not a rate limit (try 10/sec, 100/min or 5/hour)'],
     ),
     (
         "defaults: {timeout: soon, http: {}}\ndrain_timeout: never\n",
@@ -233,7 +232,6 @@ def test_what_is_wrong_is_refused_with_its_place(tmp_path: Path, text: str, said
     "text",
     [
         "smtp: {host: localhost}",
-        "resources: {gpu: 1}",
         "shell_allowlist: [/bin/ls]",
         "channels: {ops: {}}",
         "policy: {max_submits_per_second: 5}",

@@ -41,6 +41,12 @@ OPTIONS = [
     click.option("--timeout", metavar="D", help="Per attempt, in place of the job's own; 0 is none."),
     click.option("--expires", metavar="D", help="Not started so long after it might have: it never starts."),
     click.option(
+        "--uses",
+        metavar="NAME[=N]",
+        multiple=True,
+        help="Take so much of a resource, in place of the job's uses.",
+    ),
+    click.option(
         "--depends-on",
         "depends_on",
         metavar="RUN[:ON]",
@@ -70,6 +76,7 @@ class Wish:
     max_attempts: int | None
     timeout: str | None
     expires: str | None
+    uses: tuple[str, ...]
     depends_on: tuple[str, ...]
     waits: bool
     follows: bool
@@ -85,6 +92,7 @@ class Wish:
             "max_attempts": self.max_attempts,
             "timeout": _checked("--timeout", seconds, self.timeout),
             "expires": _checked("--expires", seconds, self.expires),
+            "uses": dict(_checked("--uses", used, one) for one in self.uses) or None,
             "depends_on": [_checked("--depends-on", dependency, one) for one in self.depends_on] or None,
         }
         made = {name: value for name, value in values.items() if value is not None}
@@ -114,6 +122,14 @@ class Wish:
 def _fields(text: str) -> list[str] | bool:
     """`a,b` as a list of fields; `*` is the whole payload, which the API calls true."""
     return text == "*" or [one.strip() for one in text.split(",") if one.strip()]
+
+
+def used(text: str) -> tuple[str, int]:
+    """A resource and how much of it: `gpu`, `gpu=2`. Raises ValueError with a hint."""
+    name, equals, amount = text.partition("=")
+    if not name or (equals and not (amount.isascii() and amount.isdigit() and len(amount) < 8)):
+        raise ValueError(f'"{text}" is not NAME or NAME=N (try gpu or gpu=2)')
+    return name, int(amount or 1)
 
 
 def _with_options(function: Callable[..., Any]) -> Callable[..., Any]:

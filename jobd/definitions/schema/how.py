@@ -7,7 +7,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from jobd.core import model
+from jobd.core import buckets, model
+from jobd.core.buckets import Rate
 from jobd.core.model import CircuitBreaker, RetryPolicy
 from jobd.core.shown import shown
 from jobd.definitions.schema.kinds import (
@@ -98,10 +99,36 @@ class Unique(Words):
         )
 
 
+RATE_SCHEMA: dict[str, Any] = {
+    "anyOf": [
+        {"type": "string", "description": "10/sec, 100/min, 5/hour"},
+        {
+            "type": "object",
+            "properties": {"rate": {"type": "string"}, "burst": {"type": "integer", "minimum": 1}},
+            "required": ["rate"],
+            "additionalProperties": False,
+        },
+    ]
+}
+
+
+def _rate(value: Any) -> Rate:
+    try:
+        return buckets.rate(value)
+    except ValueError as error:
+        raise ValueError(f"{shown(value)}: {error}") from None
+
+
+RateLimit = Annotated[Rate, Read(_rate, RATE_SCHEMA)]
+Uses = dict[Name, Annotated[int, whole(1, 1_000_000)]]
+
+
 class Queueing(Words):
     queue: Name = "default"
     priority: Priority = 0
     max_running: Annotated[int, whole(1, 100_000)] | None = None
+    rate_limit: RateLimit | None = None
+    uses: Uses = Field(default_factory=dict)
     expires: Annotated[float, duration(1.0)] | None = None
     unique: Unique | None = Field(default=None, description="No second run with the same key; see docs/unique.md.")
 

@@ -30,6 +30,8 @@ class JobWords(Flow, Data, Bounded, Execution, Retrying, Queueing, When, Identit
             queue=self.queue,
             priority=self.priority,
             max_running=self.max_running,
+            rate_limit=self.rate_limit,
+            uses=tuple(sorted(self.uses.items())),
             expires_seconds=self.expires,
             unique=None if self.unique is None else self.unique.unique(),
             retry=self.retry.policy(),

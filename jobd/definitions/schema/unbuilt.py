@@ -9,8 +9,6 @@ _EXECUTORS = {
     "webhook": "use command: with curl",
 }
 _WORDS = {
-    "uses": "use a queue with max_running",
-    "rate_limit": "use a queue with max_running",
     "total_timeout": "bound it with timeout and retry.max_attempts",
     "env_file": "use env, or read the file in the command",
     "sandbox": "take it out: nothing would hold the job to it",
