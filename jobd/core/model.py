@@ -194,6 +194,8 @@ class Job:
     group: str | None = None
     cwd: str | None = None
     env: tuple[tuple[str, str], ...] = ()
+    env_files: tuple[str, ...] = ()
+    """Absolute paths, read at each attempt; one with a `-` before it may be missing. They override `env`."""
     umask: int = 0o022
     nice: int = 0
     ionice: str | None = None

@@ -6,6 +6,7 @@ import os
 
 from jobd.core import parents
 from jobd.core.spans import rfc3339
+from jobd.work import envfiles
 from jobd.work.accounts import Account, Refused
 from jobd.work.scratch import Scratch
 from jobd.work.wire import Order
@@ -18,7 +19,7 @@ _LONGEST_STRING = 128 * 1024 - 1
 def variables(order: Order, account: Account, runtime_dir: str, scratch: Scratch | None = None) -> dict[str, str]:
     """Every variable of an attempt; the files are named where it has a directory of its own.
 
-    Raises Refused for a variable that no program can be given.
+    Raises Refused for a variable that no program can be given, and for a file that cannot be read or trusted.
     """
     for name, value in order.env:
         if not name or "=" in name or "\0" in name + value:
@@ -32,6 +33,8 @@ def variables(order: Order, account: Account, runtime_dir: str, scratch: Scratch
         "LANG": "C.UTF-8",
     }
     env.update(order.env)
+    for file in order.env_files:
+        env.update(envfiles.load(file, account))
     env["JOBD_JOB"] = order.job
     env["JOBD_RUN_ID"] = str(order.key.run)
     env["JOBD_ATTEMPT"] = str(order.key.attempt)

@@ -67,6 +67,7 @@ class Order:
     """JSON text for `core.parents.read`; empty where the run waited for none."""
     ionice: str | None = None
     oom_score_adjust: int | None = None
+    env_files: tuple[str, ...] = ()
     limits: Limits = NO_LIMITS
 
 
@@ -232,6 +233,7 @@ def order_of(
         group=job.group,
         cwd=job.cwd,
         env=job.env,
+        env_files=job.env_files,
         umask=job.umask,
         nice=job.nice,
         ionice=job.ionice,
@@ -400,4 +402,5 @@ _READERS: dict[str, Any] = {
     "left": tuple,
     "env": lambda value: tuple((name, text) for name, text in value),
     "success_exit_status": tuple,
+    "env_files": tuple,
 }

@@ -47,6 +47,7 @@ jobs:
     group: backup
     cwd: /var/backups
     env: {PGHOST: db1, EMPTY: ""}
+    env_file: [/etc/default/shop, -/etc/shop.local]
     umask: 0o077
     nice: 10
     ionice: best-effort
@@ -102,6 +103,7 @@ def test_every_key_arrives_in_the_job() -> None:
         group="backup",
         cwd="/var/backups",
         env=(("PGHOST", "db1"), ("EMPTY", "")),
+        env_files=("/etc/default/shop", "-/etc/shop.local"),
         umask=0o077,
         nice=10,
         ionice="best-effort:4",
@@ -204,6 +206,7 @@ GOLDEN: list[tuple[str, str]] = [
         "http: {url: x}",
         "f.yaml:4:5: jobs.a.http: this version of jobd cannot run http jobs yet (use command: with curl)",
     ),
+    ("env_file: shop.env", 'f.yaml:4:15: jobs.a.env_file: "shop.env" is not an absolute path (start it with /'),
     (
         "ionice: fast",
         'f.yaml:4:13: jobs.a.ionice: "fast" is not an I/O class (idle, best-effort or realtime with :0 to :7 after it',

@@ -12,43 +12,18 @@ from jobd.core.cron import Cron
 from jobd.core.model import Command, Job, Shell
 from jobd.core.once import Once
 from jobd.core.schedule import After, Boot, Every
-from jobd.definitions.exporters import calendars
+from jobd.definitions.exporters import bounds, calendars
 
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _SAID = frozenset(
-    {
-        "description",
-        "command",
-        "shell",
-        "schedule",
-        "timezone",
-        "day_match",
-        "jitter",
-        "catch_up",
-        "timeout",
-        "kill_after",
-    }
-    | {
-        "user",
-        "group",
-        "cwd",
-        "env",
-        "umask",
-        "nice",
-        "ionice",
-        "oom_score_adjust",
-        "stdin",
-        "allow_background",
-        "success_exit_status",
-    }
+    (
+        *("description", "command", "shell", "schedule", "timezone", "day_match", "jitter", "catch_up"),
+        *("timeout", "kill_after", "user", "group", "cwd", "env", "env_file", "umask", "nice", "ionice"),
+        *("oom_score_adjust", "stdin", "allow_background", "success_exit_status"),
+    )
 )
 _ESCAPES = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\t": "\\t", "\r": "\\r", "%": "%%"}
 _PLAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_@+=:,./-")
-_LIMITS = {"memory": "MemoryMax", "cpu": "CPUQuota", "tasks": "TasksMax", "files": "LimitNOFILE"} | {
-    "file_size": "LimitFSIZE",
-    "core": "LimitCORE",
-    "cpu_time": "LimitCPU",
-}
 
 
 @dataclass(slots=True)
@@ -161,12 +136,8 @@ def _service(job: Job, words: Mapping[str, Any], pair: Pair) -> list[str]:
     lines.append(f"WorkingDirectory={_value(job.cwd) if job.cwd is not None else '-~'}")
     env = {"PATH": _PATH, "LANG": "C.UTF-8"} | dict(job.env)
     lines += [f"Environment={_word(f'{key}={value}')}" for key, value in env.items()]
-    lines += [f"UMask={job.umask:04o}", f"Nice={job.nice}"]
-    if job.ionice is not None:
-        kind, _, level = job.ionice.partition(":")
-        lines += [f"IOSchedulingClass={kind}", *([f"IOSchedulingPriority={level}"] if level else [])]
-    if job.oom_score_adjust is not None:
-        lines.append(f"OOMScoreAdjust={job.oom_score_adjust}")
+    lines += [f"EnvironmentFile={_value(file)}" for file in job.env_files]
+    lines += bounds.settings(job, words)
     if job.stdin is not None:
         lines += ["StandardInput=data", f"StandardInputData={base64.b64encode(job.stdin.encode()).decode()}"]
     lines.append(f"TimeoutStartSec={_span(job.timeout_seconds) if job.timeout_seconds else 'infinity'}")
@@ -177,14 +148,7 @@ def _service(job: Job, words: Mapping[str, Any], pair: Pair) -> list[str]:
         lines.append(f"SuccessExitStatus={' '.join(others)}")
     if _retries(job):
         lines += ["Restart=on-failure", f"RestartSec={_span(job.retry.base_seconds)}"]
-    limits = words.get("limits")
-    if isinstance(limits, dict):
-        lines += [f"{_LIMITS[key]}={_limit(value)}" for key, value in limits.items() if key in _LIMITS]
     return lines
-
-
-def _limit(value: Any) -> str:
-    return str(value).replace("iB", "").replace("B", "")
 
 
 def _command(job: Job, pair: Pair) -> str:
@@ -230,8 +194,7 @@ def _leftovers(job: Job, words: Mapping[str, Any], pair: Pair) -> None:
     for key in words:
         if key not in silent:
             pair.problems.append(f"{key}: has no counterpart in the units")
-    unsaid = [key for key in words.get("limits") or () if key not in _LIMITS]
-    if unsaid:
+    if unsaid := bounds.unsaid(words):
         pair.problems.append(f"limits: {', '.join(unsaid)} is left out")
 
 

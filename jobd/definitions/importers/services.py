@@ -71,7 +71,7 @@ def _surroundings(reading: Reading) -> None:
     words = reading.words
     if env := _environment(reading):
         words["env"] = env
-    files = [reading.filled(one.value, one).lstrip("-") for one in reading.all("Service", "EnvironmentFile")]
+    files = [reading.filled(one.value, one) for one in reading.all("Service", "EnvironmentFile")]
     if files:
         words["env_file"] = files[0] if len(files) == 1 else files
     if umask := reading.text("Service", "UMask"):

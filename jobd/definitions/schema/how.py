@@ -21,6 +21,8 @@ from jobd.definitions.schema.kinds import (
     Words,
     duration,
     number,
+    one_or_list,
+    text_like,
     whole,
 )
 
@@ -66,6 +68,8 @@ Priority = Annotated[
 Umask = Annotated[int, Read(_umask, {"type": ["string", "integer"], "description": "As 0o022 or '022'."})]
 Variable = Annotated[str, Read(_variable, {"type": "string", "pattern": f"^{_VARIABLE.pattern}$"})]
 Environment = dict[Variable, str]
+EnvFile = Annotated[str, text_like(r"-?/[^\0]*", "an absolute path (start it with /, or -/ where it may be missing)")]
+EnvFiles = Annotated[list[EnvFile], one_or_list({"type": "string", "pattern": "^-?/"})]
 
 
 class Unique(Words):
@@ -177,6 +181,10 @@ class Execution(Words):
     group: str | None = None
     cwd: AbsolutePath | None = None
     env: Environment = Field(default_factory=dict)
+    env_file: EnvFiles = Field(
+        default_factory=list,
+        description="Files of NAME=VALUE lines that override env, read at each attempt; -/path may be missing.",
+    )
     umask: Umask = 0o022
     stdin: str | None = None
     allow_background: bool = False

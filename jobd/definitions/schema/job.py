@@ -47,6 +47,7 @@ class JobWords(Flow, Data, Bounded, Execution, Retrying, Queueing, When, Identit
             group=self.group,
             cwd=self.cwd,
             env=tuple(self.env.items()),
+            env_files=tuple(self.env_file),
             umask=self.umask,
             nice=self.nice,
             ionice=self.ionice,

@@ -10,7 +10,6 @@ _EXECUTORS = {
 }
 _WORDS = {
     "total_timeout": "bound it with timeout and retry.max_attempts",
-    "env_file": "use env, or read the file in the command",
     "sandbox": "take it out: nothing would hold the job to it",
     "watchdog": "use timeout",
     "secrets": "let the command read the file",

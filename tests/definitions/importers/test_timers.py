@@ -148,7 +148,7 @@ def test_the_service_is_said_word_by_word(units: Path) -> None:
     assert words["success_exit_status"] == [0, 3, 75]
     assert words["retry"] == {"strategy": "fixed", "base": "10s", "jitter": 0, "max_attempts": 5}
     assert words["ionice"] == "idle"
-    assert words["env_file"] == "/etc/default/a"
+    assert words["env_file"] == "-/etc/default/a"
 
 
 def test_words_that_this_jobd_lacks_are_left_out_and_named(units: Path) -> None:
