@@ -24,6 +24,7 @@ VERBS = {
     "cat": ("show", "cat", "The effective definition of a job, with where each value comes from."),
     "next": ("upcoming", "upcoming", "The coming slots of a job, of all jobs, or of a cron expression."),
     "why": ("why", "why", "The reason a job did not run, or a run has not yet."),
+    "audit": ("audit", "audit", "Who changed what, and whether the trail of that is whole."),
     "slots": ("slots", "slots", "What became of every due slot: started, skipped, missed, and why."),
     "simulate": ("simulate", "simulate", "Which coming runs would overlap, wait or be skipped."),
     "run": ("submit", "run", "Submit a run of a job."),

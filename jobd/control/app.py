@@ -8,6 +8,7 @@ from aiohttp import web
 
 from jobd.control import (
     absent,
+    audit,
     dead,
     events,
     holds,
@@ -29,9 +30,11 @@ from jobd.control.connections import Connection
 from jobd.control.listing import LISTING, Listing
 from jobd.control.ports import Desk
 from jobd.control.routes import DESK, Handler, Route, answer
-from jobd.core.errors import JobdError
+from jobd.core.errors import JobdError, NotPermitted
 
 _HEADERS_LIMIT = 16 * 1024
+_LONGEST_PATH = 200
+"""Characters of a path that the audit trail keeps."""
 
 
 def build(desk: Desk) -> web.Application:
@@ -45,7 +48,7 @@ def build(desk: Desk) -> web.Application:
 
 def routes() -> tuple[Route, ...]:
     """Everything the API has, in the order of its description."""
-    nouns = (system, jobs, slots, runs, tree, output, queues, holds, dead, why, workload, events, absent)
+    nouns = (system, jobs, slots, runs, tree, output, queues, holds, dead, why, workload, events, audit, absent)
     served = tuple(route for noun in nouns for route in noun.ROUTES)
 
     async def describe(_request: web.Request) -> web.StreamResponse:
@@ -71,10 +74,14 @@ def _guarded(route: Route) -> Handler:
     async def guarded(request: web.Request) -> web.StreamResponse:
         connection = request.protocol
         assert isinstance(connection, Connection)
-        require(connection.actor, Deed.VIEW)
-        if deed is not Deed.VIEW:
-            require(connection.actor, deed)
-        return await handler(request)
+        try:
+            require(connection.actor, Deed.VIEW)
+            if deed is not Deed.VIEW:
+                require(connection.actor, deed)
+            return await handler(request)
+        except NotPermitted as refusal:
+            request.app[DESK].denied(connection.actor, f"{request.method} {request.path[:_LONGEST_PATH]}", str(refusal))
+            raise
 
     return guarded
 

@@ -22,6 +22,7 @@ class Deed(StrEnum):
     HOLD_QUEUE = "pause or resume queues"
     RELOAD = "reload the definitions"
     PRUNE = "prune the history"
+    AUDIT = "read the audit trail"
 
 
 _LEAST: dict[Deed, tuple[Role, Role]] = {
@@ -35,6 +36,7 @@ _LEAST: dict[Deed, tuple[Role, Role]] = {
     Deed.HOLD_QUEUE: (Role.OPERATOR, Role.OPERATOR),
     Deed.RELOAD: (Role.ADMIN, Role.ADMIN),
     Deed.PRUNE: (Role.ADMIN, Role.ADMIN),
+    Deed.AUDIT: (Role.ADMIN, Role.ADMIN),
 }
 """Deed → the least role for anybody's thing, and the least role for one's own."""
 
@@ -87,7 +89,7 @@ def _hint(deed: Deed) -> str:
             return "its submitter, the owner of its job and operators may"
         case Deed.VIEW:
             return "roles in jobd.yaml gives you no role"
-        case Deed.RELOAD | Deed.PRUNE:
+        case Deed.RELOAD | Deed.PRUNE | Deed.AUDIT:
             return "administrators may: root, the user jobd runs as, and whom roles in jobd.yaml names"
         case _:
             return "operators may, and the owner of a job with it"

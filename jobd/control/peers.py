@@ -64,6 +64,14 @@ def _many_groups(connection: socket.socket) -> bytes:
     return room.raw[: length.value]
 
 
+def executable(pid: int) -> str:
+    """The program that a process runs, for the audit trail alone; empty where it is gone already."""
+    try:
+        return os.fsencode(os.readlink(f"/proc/{pid}/exe")).decode("utf-8", "backslashreplace")
+    except OSError:
+        return ""
+
+
 def overflow_uid() -> int:
     """The uid that stands for every user the kernel cannot express here; it belongs to nobody in particular."""
     try:

@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
+from jobd.core.audit import Kept
 from jobd.core.events import Event
 from jobd.core.holds import Pause
-from jobd.core.intents import Intent
+from jobd.core.intents import Actor, Intent
 from jobd.core.model import Job, Json
 from jobd.core.records import (
     AttemptRecord,
@@ -154,6 +155,15 @@ class Reads(Protocol):
         """What became of due slots, newest first, and the next cursor. Raises ValueError for a bad cursor."""
         ...
 
+    def audit(self, before: int | None, since: datetime | None, user: str | None, limit: int) -> list[Kept]:
+        """Entries of the audit trail below a number, newest first."""
+        ...
+
+    def audit_after(self, number: int, limit: int) -> list[Kept]: ...
+    def audit_anchor(self) -> bytes:
+        """What the oldest entry of the audit trail is linked to."""
+        ...
+
 
 class Outputs(Protocol):
     """The captured output of attempts, as bytes."""
@@ -196,6 +206,10 @@ class Desk(Protocol):
     async def reload(self, *, dry_run: bool) -> Reloaded: ...
     async def prune(self) -> Pruned:
         """Let the history forget what its retention says, now. Raises Unavailable where it cannot be written."""
+        ...
+
+    def denied(self, who: Actor, what: str, why: str) -> None:
+        """Keep in the audit trail that somebody asked for what they may not."""
         ...
 
     def payload_faults(self, job: Job, payload: Json) -> list[tuple[list[str | int], str]]:

@@ -15,7 +15,7 @@ from aiohttp import web
 from jobd.control import problems
 from jobd.control.connections import Connection, Limits
 from jobd.control.listen import Listening
-from jobd.control.peers import Names, identify
+from jobd.control.peers import Names, executable, identify
 from jobd.control.shapes import encode
 from jobd.core.intents import Actor
 from jobd.core.roles import Roles, role_of
@@ -103,6 +103,7 @@ class Reception:
             gid=who.gid,
             pid=who.pid,
             user=self._names.of(who.uid),
+            executable=executable(who.pid),
             role=role_of(who.uid, who.groups | {who.gid}, self._roles, os.geteuid()),
         )
         self._admit(peer, actor)

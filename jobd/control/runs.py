@@ -130,7 +130,7 @@ def _filter(query: Mapping[str, str], now: datetime) -> RunFilter:
         job=query.get("job"),
         states=_states(query.get("state", "")),
         queue=query.get("queue"),
-        since=_since(query.get("since"), now),
+        since=since(query.get("since"), now),
         before=before or None,
         limit=number(query, "limit", 50, 1, 1000),
     )
@@ -143,7 +143,7 @@ def _states(text: str) -> tuple[RunState, ...]:
         raise Invalid(f"{error} of a run (known: {', '.join(RunState)})") from None
 
 
-def _since(text: str | None, now: datetime) -> datetime | None:
+def since(text: str | None, now: datetime) -> datetime | None:
     """An instant, or a duration that counts back from now."""
     if text is None:
         return None

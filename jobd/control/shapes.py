@@ -8,6 +8,7 @@ from datetime import datetime, tzinfo
 from typing import Any
 
 from jobd.control.ports import Coming, DefinedJob, Overview, QueueLimits, Reloaded
+from jobd.core.audit import Kept
 from jobd.core.holds import Circuit, Pause
 from jobd.core.model import Workflow
 from jobd.core.records import (
@@ -219,6 +220,25 @@ def dead_letter(record: DeadLetter, *, contents: bool) -> dict[str, Any]:
         "outcome": record.outcome,
         "exit_code": record.exit_code,
         "owner": record.owner,
+    }
+
+
+def audited(kept: Kept) -> dict[str, Any]:
+    """An entry of the audit trail; `digest` is its link in the chain, as hexadecimal digits."""
+    entry = kept.entry
+    return {
+        "id": kept.id,
+        "at": time(entry.at),
+        "uid": entry.uid,
+        "user": entry.user,
+        "pid": entry.pid,
+        "executable": entry.executable,
+        "did": entry.did,
+        "on": entry.on,
+        "result": entry.result,
+        "detail": entry.detail,
+        "times": entry.times,
+        "digest": kept.digest.hex(),
     }
 
 

@@ -7,10 +7,12 @@ from aiohttp import web
 from jobd import __version__
 from jobd.control import bodies, shapes
 from jobd.control.authorise import Deed
+from jobd.control.connections import actor_of
 from jobd.control.listing import LISTING, with_jobs
 from jobd.control.routes import DESK, Route, answer, check_query, flag
 from jobd.core.errors import NotFound
 from jobd.core.holds import EVERYTHING
+from jobd.core.intents import Noted
 from jobd.core.names import is_name
 
 
@@ -43,7 +45,12 @@ async def reload(request: web.Request) -> web.Response:
     """Read the definitions again and answer with what changed."""
     query = check_query(request, ("dry_run",))
     await bodies.optional_object(request, frozenset())
-    change = await request.app[DESK].reload(dry_run=flag(query, "dry_run"))
+    desk, is_dry = request.app[DESK], flag(query, "dry_run")
+    change = await desk.reload(dry_run=is_dry)
+    if not is_dry:
+        counts = (len(change.added), len(change.changed), len(change.removed), len(change.problems))
+        detail = "{} added, {} changed, {} removed, {} problems".format(*counts)
+        await desk.ask(Noted(actor_of(request), "reload", "definitions", detail))
     return answer(shapes.reloaded(change))
 
 
@@ -52,6 +59,8 @@ async def prune(request: web.Request) -> web.Response:
     check_query(request, ())
     await bodies.optional_object(request, frozenset())
     gone = await request.app[DESK].prune()
+    detail = f"{gone.runs} runs, {gone.slots} slots, {gone.output_bytes} bytes of output"
+    await request.app[DESK].ask(Noted(actor_of(request), "prune", "history", detail))
     return answer({"runs": gone.runs, "slots": gone.slots, "output_bytes": gone.output_bytes})
 
 

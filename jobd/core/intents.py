@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+from jobd.core.audit import Result
 from jobd.core.model import Json, RunRequest
 from jobd.core.records import DeadFilter
 from jobd.core.roles import Role
@@ -21,6 +22,8 @@ class Actor:
     user: str
     """The user's name, or the uid as text where it has none."""
     role: Role = Role.VIEWER
+    executable: str = ""
+    """What it was running then, as far as that could be told."""
 
     def owns(self, owner: str | None) -> bool:
         return owner is not None and owner == self.user
@@ -107,7 +110,19 @@ class CancelJob:
     job: str
 
 
-Intent = Submit | CancelRun | RetryRun | RetryDead | DropDead | Pause | Resume | SkipNext | CancelJob
+@dataclass(frozen=True, slots=True)
+class Noted:
+    """Keep in the audit trail what was done, or denied, outside of a transaction. Answer: None."""
+
+    actor: Actor
+    did: str
+    on: str = ""
+    detail: str = ""
+    result: Result = "done"
+    times: int = 1
+
+
+Intent = Submit | CancelRun | RetryRun | RetryDead | DropDead | Pause | Resume | SkipNext | CancelJob | Noted
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,8 @@ class Retention:
     """Of each job so many successes and so many failures stay, however old."""
     output_max_bytes: int | None = 1024**3
     """All captured output together; the oldest goes first."""
+    audit: timedelta | None = timedelta(days=365)
+    """How long entries of the audit trail are kept."""
 
     def of(self, state: RunState) -> timedelta | None:
         return self.failed if state is RunState.FAILED else self.succeeded

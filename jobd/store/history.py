@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from jobd.core import spec as specs
+from jobd.core.audit import Kept
 from jobd.core.holds import Circuit, Holds, Pause
 from jobd.core.model import Command, Json, Shell, Usage
 from jobd.core.records import (
@@ -26,7 +27,7 @@ from jobd.core.records import (
 )
 from jobd.core.spans import from_micros, from_micros_if, micros, micros_if
 from jobd.core.states import Disposition, Outcome, RunState, Trigger
-from jobd.store import dead, holds, kin, slots
+from jobd.store import audit, dead, holds, kin, slots
 from jobd.store.connection import Connection
 from jobd.store.retention import FINISHED_BUCKET
 
@@ -187,6 +188,21 @@ class History:
         """How many runs of its lane are served before a queued one; None where it is not among the first `most`."""
         rows = self._rows("front_of_lane", {"run": run.id, "queue": run.queue, "most": most})
         return next((place for place, row in enumerate(rows) if row[0] == run.id), None)
+
+    def audit(self, before: int | None, since: datetime | None, user: str | None, limit: int) -> list[Kept]:
+        """Entries of the audit trail below a number, newest first."""
+        since_ = 0 if since is None else micros(since)
+        bindings = {"before": before or _NO_CURSOR, "since": since_, "user": user, "limit": limit}
+        return [audit.kept(row) for row in self._rows("list_audit", bindings)]
+
+    def audit_after(self, number: int, limit: int) -> list[Kept]:
+        """Entries of the audit trail above a number, oldest first."""
+        return [audit.kept(row) for row in self._rows("audit_after", {"after": number, "limit": limit})]
+
+    def audit_anchor(self) -> bytes:
+        """What the oldest entry of the audit trail is linked to."""
+        rows = self._rows("meta", {"key": audit.ANCHOR})
+        return bytes.fromhex(rows[0][0]) if rows else b""
 
     def durations(self, job: str, most: int = 100) -> list[float]:
         """The seconds that the successful ones of the last `most` runs of a job took."""

@@ -904,3 +904,31 @@ FROM relative CROSS JOIN run ON run.id = relative.id CROSS JOIN job ON job.id = 
 SELECT edge.parent, edge.child, edge.condition, edge.decision
 FROM json_each(:runs) AS one CROSS JOIN edge ON edge.parent = one.value
 WHERE edge.child IN (SELECT value FROM json_each(:runs)) ORDER BY edge.child, edge.parent;
+
+-- name: add_audit
+-- Add an entry to the audit trail.
+INSERT INTO audit (at, uid, user, pid, executable, did, target, result, detail, times, digest)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+
+-- name: last_audit
+-- What the next entry of the audit trail is linked to.
+SELECT digest FROM audit ORDER BY id DESC LIMIT 1;
+
+-- name: list_audit
+-- Entries of the audit trail, newest first; of one user, or of all.
+SELECT id, at, uid, user, pid, executable, did, target, result, detail, times, digest FROM audit
+WHERE id < :before AND at >= :since AND (:user IS NULL OR user = :user) ORDER BY id DESC LIMIT :limit;
+
+-- name: audit_after
+-- Entries of the audit trail above a number, oldest first, to follow the chain.
+SELECT id, at, uid, user, pid, executable, did, target, result, detail, times, digest FROM audit
+WHERE id > :after ORDER BY id LIMIT :limit;
+
+-- name: oldest_audit
+-- The oldest entries of the audit trail that were made before an instant.
+SELECT id, digest FROM audit
+WHERE id < coalesce((SELECT min(id) FROM audit WHERE at >= :before), 9223372036854775807) ORDER BY id LIMIT :most;
+
+-- name: forget_audit
+-- Drop the oldest entry of the audit trail.
+DELETE FROM audit WHERE id = ?;

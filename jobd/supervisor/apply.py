@@ -13,6 +13,7 @@ from jobd.core.intents import (
     DropDead,
     Handled,
     Intent,
+    Noted,
     Pause,
     Resume,
     RetryDead,
@@ -149,6 +150,8 @@ def answer(
                 said = hold.resume(tx, intent, after)
             case SkipNext():
                 said = hold.skip_next(tx, intent, in_force, after)
+            case Noted():
+                said = None  # being in the audit trail is all it asks for
     except (NotFound, Conflict, TooLarge) as error:
         said = error
     return said

@@ -86,9 +86,10 @@ class RetentionWords(Words):
     failed: Duration | None = 90 * 86400.0
     keep_last: Annotated[int, whole(0, 10_000)] = 1
     output_max: Size | None = 1024**3
+    audit: Duration | None = 365 * 86400.0
 
     def policy(self) -> Retention:
-        return Retention(_span(self.succeeded), _span(self.failed), self.keep_last, self.output_max)
+        return Retention(_span(self.succeeded), _span(self.failed), self.keep_last, self.output_max, _span(self.audit))
 
 
 def _span(seconds: float | None) -> timedelta | None:

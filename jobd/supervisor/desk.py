@@ -20,7 +20,7 @@ from jobd.control.ports import (
     WorkerView,
 )
 from jobd.core.errors import NotFound
-from jobd.core.intents import Intent
+from jobd.core.intents import Actor, Intent
 from jobd.core.model import Job, Json
 from jobd.core.records import AttemptRecord, QueueFigures
 from jobd.core.retention import Pruned
@@ -83,6 +83,9 @@ class Desk:
 
     async def ask(self, intent: Intent) -> Any:
         return await self._keeper.engine.ask(intent)
+
+    def denied(self, who: Actor, what: str, why: str) -> None:
+        self._keeper.denials.take(who, what, why)
 
     def finished(self, run: int) -> asyncio.Future[None]:
         return self._keeper.engine.finished.of(run)

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 
 from jobd.core import events
 from jobd.core.events import Event
+from jobd.core.intents import Noted
 from jobd.core.model import AttemptKey, Job
 from jobd.core.names import counted
 from jobd.core.retention import Pruned
@@ -27,7 +28,9 @@ from jobd.store.history import History
 from jobd.store.recovery import LeftAttempt
 from jobd.supervisor import roles
 from jobd.supervisor.catalogs import AdoptCatalog, Change, InForce
+from jobd.supervisor.denials import Denials
 from jobd.supervisor.engine import Engine
+from jobd.supervisor.inbox import Question
 from jobd.supervisor.prune import Pruner
 from jobd.supervisor.settings import Settings
 from jobd.work import manager
@@ -67,6 +70,7 @@ class Keeper:
         self.roles, unknown = roles.resolve(settings.roles, self.socket_gid)
         self.warnings += unknown
         self.pruner = Pruner(writer, self.outputs, settings.retention, self.now, self._is_running)
+        self.denials = Denials(self._note)
         self._told = Catalog()
         self._adopting: set[asyncio.Task[Change]] = set()
         self._checkpointed_at = time.monotonic()
@@ -118,6 +122,10 @@ class Keeper:
         for reason, detail in self.degraded.items():
             line += f"; {reason}: {detail}"
         return line
+
+    def _note(self, entry: Noted) -> None:
+        """Take an entry into the audit trail with the next tick; nobody waits for it."""
+        self.engine.inbox.ask(Question(entry, asyncio.get_running_loop().create_future()))
 
     # Definitions
 

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from jobd.core.model import AttemptKey
 from jobd.core.retention import Ended, Pruned, Retention, is_old
 from jobd.core.states import RunState
-from jobd.store import retention
+from jobd.store import audit, retention
 from jobd.store.connection import Transaction, Writer
 from jobd.work.output import OutputFiles
 
@@ -19,6 +19,7 @@ EVERY_SECONDS = 3600.0
 _RUNS = 250
 _SLOTS = 500
 _JOBS = 100
+_ENTRIES = 500
 _FIGURES = timedelta(hours=48)
 """Nobody asks for more than the last 24 hours of a queue."""
 _OVER = object()
@@ -54,7 +55,16 @@ class Pruner:
         yield from self._runs(done)
         yield from self._slots(done)
         yield from self._figures()
+        yield from self._audit()
         yield from self._output(done)
+
+    def _audit(self) -> Iterator[None]:
+        span, gone = self.policy.audit, _ENTRIES
+        while span is not None and gone == _ENTRIES:
+            with self.writer.transaction(self.now()) as tx:
+                gone = audit.forget(tx, tx.now - span, _ENTRIES)
+            if gone:
+                yield
 
     def _runs(self, done: Pruned) -> Iterator[None]:
         shortest, cursor = self.policy.shortest(), 0

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from jobd.store import holds, runs, versions
+from jobd.store import audit, holds, runs, versions
 from jobd.store.connection import Transaction
-from jobd.supervisor import apply, catalogs
+from jobd.supervisor import apply, audited, catalogs
 from jobd.supervisor.aftermath import Aftermath
 from jobd.supervisor.catalogs import AdoptCatalog, Host, InForce
 from jobd.supervisor.expire import expire
@@ -91,7 +91,8 @@ def tick(tx: Transaction, rules: Rules, batch: Batch, moment: Moment) -> Afterma
 
 
 def answer(tx: Transaction, rules: Rules, batch: Batch, after: Aftermath) -> None:
-    """Apply every intent in the order it came."""
+    """Apply every intent in the order it came, and keep in the audit trail what came of it."""
+    asked: list[audited.Asked] = []
     for question in batch.questions:
         match question.intent:
             case AdoptCatalog(catalog, releases):
@@ -103,3 +104,5 @@ def answer(tx: Transaction, rules: Rules, batch: Batch, after: Aftermath) -> Non
             case intent:
                 said = apply.answer(tx, intent, rules.in_force, rules.most_queued_per_user, after)
                 after.answers.append((question, said))
+                asked.append((intent, said))
+    audit.append(tx, audited.entries(asked, tx.now))

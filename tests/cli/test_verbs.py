@@ -335,3 +335,18 @@ def test_every_run_of_a_job_is_cancelled(live: Live) -> None:
     assert "3 runs of long are cancelled" in live.ctl("cancel", "--job", "long").stdout
     for run in runs:
         assert live.ctl("wait", str(run)).returncode != 0
+
+
+def test_the_audit_trail_says_who_changed_what_and_that_it_is_whole(live: Live) -> None:
+    run = live.json("run", "long")["id"]
+    live.ctl("cancel", str(run))
+    live.ctl("cancel", str(run))
+    live.ctl("reload")
+    entries = live.json("audit", "-n", "4")["items"]
+    assert [one["did"] for one in entries][:2] == ["reload", "cancel-run"]
+    mine = [one for one in entries if one["on"] in (f"runs {run}", f"run {run}")]
+    assert [one["did"] for one in mine][-2:] == ["cancel-run", "submit"]
+    assert {(one["uid"], one["executable"]) for one in entries} == {(os.geteuid(), os.path.realpath(sys.executable))}
+    verified = live.ctl("audit", "--verify")
+    assert verified.returncode == 0 and "the trail is whole" in verified.stdout
+    assert f"runs {run}" in live.ctl("audit").stdout

@@ -15,9 +15,10 @@ from jobd.control.listen import bind
 from jobd.control.ports import Coming, DefinedJob, Overview, Policy, QueueLimits, Reloaded, WorkerView
 from jobd.control.reception import Reception, receive
 from jobd.core import intents
+from jobd.core.audit import Kept
 from jobd.core.errors import Conflict, JobdError, NotFound
 from jobd.core.holds import Pause
-from jobd.core.intents import Accepted, CancelRun, DropDead, Handled, Intent, RetryDead, RetryRun, Submit
+from jobd.core.intents import Accepted, Actor, CancelRun, DropDead, Handled, Intent, RetryDead, RetryRun, Submit
 from jobd.core.model import Command, Job, RetryPolicy, RunRequest, Schedule
 from jobd.core.records import (
     AttemptRecord,
@@ -107,6 +108,16 @@ class MemoryReads:
     records: dict[int, RunRecord] = field(default_factory=dict)
     tries: dict[int, list[AttemptRecord]] = field(default_factory=dict)
     pauses: dict[str, Pause] = field(default_factory=dict)
+    trail: list[Kept] = field(default_factory=list)
+
+    def audit(self, before: int | None, since: datetime | None, user: str | None, limit: int) -> list[Kept]:
+        return [kept for kept in reversed(self.trail) if user in (None, kept.entry.user)][:limit]
+
+    def audit_after(self, number: int, limit: int) -> list[Kept]:
+        return [kept for kept in self.trail if kept.id > number][:limit]
+
+    def audit_anchor(self) -> bytes:
+        return b""
 
     def run(self, run: int) -> RunRecord | None:
         return self.records.get(run)
@@ -228,6 +239,7 @@ class MemoryDesk:
     ended: Wakes = field(default_factory=Wakes)
     moved: Wakes = field(default_factory=Wakes)
     remember: bool = True
+    denials: list[tuple[str, str]] = field(default_factory=list)
     recent: Recent = field(default_factory=lambda: Recent(NOW))
 
     def __post_init__(self) -> None:
@@ -237,6 +249,9 @@ class MemoryDesk:
             "stubborn": job("stubborn", retry=RetryPolicy(max_attempts=7)),
             "off": job("off", enabled=False),
         }
+
+    def denied(self, who: Actor, what: str, why: str) -> None:
+        self.denials.append((who.user, what))
 
     async def ask(self, intent: Intent) -> Any:
         if self.refusal is not None:

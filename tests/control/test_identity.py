@@ -21,12 +21,13 @@ import pytest
 from jobd.control import peers
 from jobd.control.peers import identify
 from jobd.control.ports import Policy
-from jobd.core.intents import Submit
+from jobd.core.intents import Noted, Submit
 from jobd.supervisor.roles import resolve
 from tests.control.desk import MemoryDesk, Reception, job, serving, submitted
 
 GROUP = 54321
 OWN = 54400
+PYTHON = os.path.realpath(sys.executable)
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can be other users")
 
 ASK = """
@@ -94,8 +95,11 @@ def test_root_does_everything_a_member_submits_and_the_rest_reads(open_directory
         assert (await it.ask(OWN, "POST", "/v1/runs", {"job": "backup"}, groups=(GROUP,)))[0] == 201
         assert (await it.ask(OWN, "POST", "/v1/runs", {"job": "backup"}))[0] == 403
         assert (await it.ask(OWN, "GET", "/v1/status"))[0] == 200
-        intent = it.desk.intents[0]
+        noted, intent = it.desk.intents
+        assert isinstance(noted, Noted) and (noted.did, noted.actor.uid) == ("reload", 0)
+        assert noted.actor.executable == PYTHON
         assert isinstance(intent, Submit)
+        assert [what for _, what in it.desk.denials] == ["POST /v1/reload", "POST /v1/runs"]
         assert (intent.actor.uid, intent.actor.gid, intent.actor.user) == (OWN, OWN, str(OWN))
 
     with_users(open_directory, check)
