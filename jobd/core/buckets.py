@@ -32,6 +32,12 @@ class Rate:
     def per_second(self) -> float:
         return self.count / self.seconds
 
+    @property
+    def words(self) -> str | dict[str, Any]:
+        """As YAML and JSON write it, and `rate` reads it."""
+        text = f"{self.count}/{_SHOWN[self.seconds]}"
+        return text if self.burst == self.count else {"rate": text, "burst": self.burst}
+
 
 def rate(value: Any) -> Rate:
     """The rate of `100/min` or `{rate: 100/min, burst: 10}`. Raises ValueError with a hint."""
@@ -83,3 +89,33 @@ def next_at(limit: Rate, held: Level) -> datetime:
     """When the next run may start: at once, or when the next token is whole."""
     missing = max(0.0, 1.0 - held.tokens)
     return held.at + math.ceil(missing / limit.per_second * 1e6) * _MICROSECOND
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """How far a rate limit is used up now."""
+
+    limit: Rate
+    held: Level
+
+    @property
+    def current(self) -> int:
+        """How many starts of the burst are used up: at `limit.burst`, the next run has to wait."""
+        return self.limit.burst - whole(self.held)
+
+    @property
+    def is_up(self) -> bool:
+        return self.current >= self.limit.burst
+
+    @property
+    def percentage(self) -> float:
+        return round(100.0 * self.current / self.limit.burst, 1)
+
+    @property
+    def next_at(self) -> datetime:
+        return next_at(self.limit, self.held)
+
+
+def use(limit: Rate, last: Level | None, now: datetime) -> Use:
+    """How far a limit is used up, by what its bucket held last."""
+    return Use(limit, level(limit, last, now))

@@ -8,7 +8,9 @@ from typing import Any
 
 from jobd.core import spec as specs
 from jobd.core.audit import Kept
+from jobd.core.buckets import Level
 from jobd.core.holds import Circuit, Holds, Pause
+from jobd.core.ledger import Terms
 from jobd.core.model import Command, Json, Shell, Usage
 from jobd.core.records import (
     AttemptRecord,
@@ -27,8 +29,9 @@ from jobd.core.records import (
 )
 from jobd.core.spans import from_micros, from_micros_if, micros, micros_if
 from jobd.core.states import Disposition, Outcome, RunState, Trigger
-from jobd.store import audit, dead, holds, kin, slots
+from jobd.store import audit, dead, holds, kin, limits, slots
 from jobd.store.connection import Connection
+from jobd.store.limits import QueueSet
 from jobd.store.retention import FINISHED_BUCKET
 
 _ADHOC = " adhoc"
@@ -178,6 +181,22 @@ class History:
     def running_in(self, queue: str) -> tuple[int, ...]:
         """The runs of a queue that are under way, oldest first."""
         return tuple(row[0] for row in self._rows("running_in_queue", {"queue": queue}))
+
+    def terms_of(self, run: int) -> Terms:
+        """What binds a run beside its queue."""
+        return limits.terms_of(self._rows, run)
+
+    def levels(self) -> dict[str, Level]:
+        """What every bucket of a rate limit held last, `queue:NAME` or `job:ID`."""
+        return limits.levels(self._rows)
+
+    def taken(self) -> dict[int, dict[str, int]]:
+        """What each run under way has taken of resources."""
+        return limits.taken(self._rows)
+
+    def queue_settings(self) -> dict[str, QueueSet]:
+        """What operators set of queues in place of jobd.yaml's words."""
+        return limits.queue_settings(self._rows)
 
     def active_of(self, job: str) -> tuple[tuple[int, ...], tuple[int, ...]]:
         """The runs of a job that wait and those that are under way, oldest first."""

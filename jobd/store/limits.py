@@ -11,7 +11,7 @@ from typing import Any
 
 from jobd.core import buckets
 from jobd.core.buckets import Level, Rate
-from jobd.core.ledger import Terms, Uses
+from jobd.core.ledger import NO_TERMS, Terms, Uses
 from jobd.core.model import Job
 from jobd.core.spans import from_micros, micros
 from jobd.store.connection import Transaction
@@ -47,12 +47,7 @@ def uses_text(uses: Uses) -> str:
 
 
 def _rate_text(rate: Rate) -> str:
-    return json.dumps(plain(rate), separators=(",", ":"))
-
-
-def plain(rate: Rate) -> dict[str, Any]:
-    """A rate in the words that `buckets.rate` reads."""
-    return {"rate": str(Rate(rate.count, rate.seconds, rate.count)), "burst": rate.burst}
+    return json.dumps(rate.words, separators=(",", ":"))
 
 
 def special_lane(tx: Transaction, job: int, uses: Uses) -> int:
@@ -67,7 +62,17 @@ def special_lane(tx: Transaction, job: int, uses: Uses) -> int:
 def terms(ask: Ask, lanes: Collection[int]) -> dict[int, Terms]:
     """What binds the runs of lanes that are not common ones."""
     found = ask("terms", {"lanes": json.dumps([*lanes])}) if lanes else []
-    return {lane: Terms(job, limit, _rate(rate), _uses(uses)) for lane, job, limit, rate, uses in found}
+    return {lane: _terms(*row) for lane, *row in found}
+
+
+def terms_of(ask: Ask, run: int) -> Terms:
+    """What binds a run beside its queue."""
+    found = ask("terms_of_run", {"run": run})
+    return _terms(*found[0]) if found else NO_TERMS
+
+
+def _terms(job: int, limit: int | None, rate: str | None, uses: str | None) -> Terms:
+    return Terms(job, None if limit == _APART else limit, _rate(rate), _uses(uses))
 
 
 def _rate(text: str | None) -> Rate | None:

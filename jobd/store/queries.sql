@@ -417,6 +417,11 @@ SELECT lanes.value, job.id, job.running_limit, job.rate, coalesce(special.uses, 
 FROM json_each(:lanes) AS lanes LEFT JOIN special ON special.lane = lanes.value
 CROSS JOIN job ON job.id = coalesce(special.job, lanes.value);
 
+-- name: terms_of_run
+-- The same for a run that waits, wherever it stands.
+SELECT job.id, job.running_limit, job.rate, coalesce(special.uses, job.uses)
+FROM run CROSS JOIN job ON job.id = run.job LEFT JOIN special ON special.lane = run.own_lane WHERE run.id = :run;
+
 -- name: add_special
 -- Have a lane for runs of a job that use something of their own.
 INSERT INTO special (lane, job, uses)

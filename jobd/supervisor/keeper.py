@@ -27,6 +27,7 @@ from jobd.store.connection import StorageFailed, Writer
 from jobd.store.history import History
 from jobd.store.recovery import LeftAttempt
 from jobd.supervisor import roles
+from jobd.supervisor.allowance import Allowance
 from jobd.supervisor.catalogs import AdoptCatalog, Change, InForce
 from jobd.supervisor.denials import Denials
 from jobd.supervisor.engine import Engine
@@ -79,6 +80,11 @@ class Keeper:
     def in_force(self) -> Mapping[str, InForce]:
         """The jobs in force; a change of the catalog makes another mapping, so that this one stays as it is."""
         return self.engine.rules.in_force
+
+    @property
+    def allowance(self) -> Allowance:
+        """The limits of starting in force, and what is left of them."""
+        return Allowance(self.engine.rules.reservation, self.history)
 
     def _gid(self, name: str | None, *, is_named: bool) -> int | None:
         if name is None or os.geteuid() != 0:

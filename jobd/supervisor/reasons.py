@@ -67,15 +67,18 @@ class Reasons:
         host = self._host(None)
         if run.state is not RunState.QUEUED:
             return runs.RunFacts(host, run, worker=self._worker_of(run.id), waits=history.waits(run.id))
-        limit = job.job.running_limit if job else None
+        terms, allowance = history.terms_of(run.id), keeper.allowance
+        limit = job.job.running_limit if job else terms.running_limit
         return runs.RunFacts(
             host,
             run,
-            queue_limit=keeper.settings.queues.get(run.queue),
+            queue_limit=allowance.of_queue(run.queue).max_running,
             queue_running=history.running_in(run.queue),
             job_limit=limit,
             job_running=history.active_of(run.job)[1] if limit is not None else (),
             ahead=history.ahead_of(run),
+            dry=allowance.dry(run.queue, run.job, terms, host.now),
+            short=allowance.short(terms),
             holds=self._holds(None if run.adhoc else run.job, run.queue),
         )
 

@@ -57,6 +57,39 @@ def test_a_run_names_the_runs_that_fill_its_queue(make_host: MakeHost) -> None:
         assert client.why(third)["reason"] == "cancelled"
 
 
+def test_a_run_names_the_token_and_the_resource_that_it_waits_for(make_host: MakeHost) -> None:
+    host = make_host(
+        """
+        workers: {max: 4}
+        drain_timeout: 1s
+        queues: {mail: {rate_limit: {rate: 1/hour, burst: 1}}}
+        resources: {gpu: 2}
+        """
+    ).start()
+    host.define(
+        "work",
+        """
+        jobs:
+          mail: {command: ['true'], queue: mail}
+          train: {command: [sleep, '60'], uses: {gpu: 2}, on_shutdown: stop}
+          render: {command: [sleep, '60'], uses: {gpu: 1}}
+        """,
+    )
+    with host.client() as client:
+        until(lambda: len(client.jobs()) == 3, 15)
+        sent, waits = client.submit("mail"), client.submit("mail")
+        assert client.wait(sent, 15)["state"] == "succeeded"
+        answer = client.why(waits)
+        assert (answer["reason"], kinds(answer)) == ("rate_limit", [("rate_limit", "queue:mail")])
+        left = datetime.fromisoformat(answer["until"]) - datetime.now(UTC)
+        assert timedelta(minutes=50) < left <= timedelta(hours=1)
+        held, asks = client.submit("train"), client.submit("render")
+        until(lambda: client.run(held)["state"] == "running", 15)
+        answer = client.why(asks)
+        assert (answer["reason"], kinds(answer)) == ("resource", [("resource", "gpu"), ("run", int(held))])
+        assert f"2/2: #{held}" in answer["detail"]
+
+
 def test_a_time_that_the_clock_skipped_is_told_with_the_slot_that_stands_for_it(make_host: MakeHost) -> None:
     host = make_host("workers: {max: 2}\ndrain_timeout: 1s\n")
     clock = host.with_own_clock()

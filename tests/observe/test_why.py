@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from jobd.core.buckets import Level, Rate, Use
 from jobd.core.model import Command, Job, Schedule
 from jobd.core.records import RunRecord, SlotRecord
 from jobd.core.states import Disposition, Outcome, RunState, Trigger
@@ -17,6 +18,7 @@ from jobd.core.wall import Meant
 from jobd.core.zones import zone
 from jobd.observe.why import jobs, runs, slots
 from jobd.observe.why.findings import Finding, Hold, Host, shape
+from jobd.observe.why.limits import Dry, Short
 from jobd.observe.why.recorded import SlotFacts
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -24,6 +26,7 @@ HOUR = timedelta(hours=1)
 MINUTE = timedelta(minutes=1)
 HOST = Host(NOW, zone("UTC"), workers_max=4)
 JOB = Job("backup", Command(("true",)), schedule=Schedule(("0 * * * *",), "UTC"))
+UP = Use(Rate(100, 60, 10), Level(0.0, NOW))
 RUN = RunRecord(
     id=42, job="backup", state=RunState.QUEUED, queue="default", priority=0, payload=None, result=None, error=None,
     attempts=0, max_attempts=1, trigger=Trigger.SCHEDULE, slot=None, run_at=NOW, created_at=NOW, started_at=None,
@@ -60,6 +63,16 @@ def ended(state: RunState, **more: Any) -> dict[str, Any]:
             "starting",
             "it expires at 2026-03-01 13:00:00 +0000 if it has not started",
         ),
+        (
+            {"dry": (Dry("queue", "email", UP),)},
+            "rate_limit",
+            "queue email may start 100/min, burst 10: the next token is there at 2026-03-01 12:00:00 +0000, in 0.6s",
+        ),
+        (
+            {"short": (Short("pg", 2, 4, ((12, 3),)), Short("gpu", 1, 1, ((13, 1),)))},
+            "resource",
+            "resource pg is taken, 3/4, 2 wanted: #12 and resource gpu is taken, 1/1: #13",
+        ),
         ({"job_limit": 1, "job_running": (7,)}, "job_full", "job backup is at its limit, 1/1: #7"),
         ({"host": replace(HOST, workers_busy=4)}, "no_idle_worker", "4 of 4"),
         ({"host": replace(HOST, draining=True)}, "draining", "shutting down"),
@@ -92,6 +105,22 @@ def test_a_run_tells_why_it_waits_or_how_it_ended(facts: dict[str, Any], reason:
 def test_everything_that_keeps_a_run_is_told_not_the_first_alone() -> None:
     found = run_finding(queue_limit=1, queue_running=(7,), job_limit=1, job_running=(7,), ahead=2)
     assert [(one.kind, one.id) for one in found.blockers] == [("run", 7), ("job_full", None), ("behind", None)]
+
+
+def test_a_wait_for_tokens_and_resources_names_them_and_who_has_them() -> None:
+    rates = (Dry("queue", "email", UP), Dry("job", "backup", Use(Rate(1, 60, 1), Level(0.5, NOW))))
+    found = run_finding(dry=rates)
+    assert [(one.kind, one.id) for one in found.blockers] == [
+        ("rate_limit", "queue:email"),
+        ("rate_limit", "job:backup"),
+    ]
+    assert found.until == NOW + MINUTE / 2, "both must have one: the later decides"
+    beside = run_finding(short=(Short("gpu", 1, 1, ((13, 1),)),), dry=rates[:1])
+    assert [(one.kind, one.id) for one in beside.blockers] == [
+        ("resource", "gpu"),
+        ("run", 13),
+        ("rate_limit", "queue:email"),
+    ]
 
 
 def test_the_answer_has_the_shape_of_the_interface() -> None:

@@ -15,7 +15,10 @@ Facts = TypeVar("Facts")
 
 @dataclass(frozen=True, slots=True)
 class Blocker:
-    """One thing that stands in the way: `kind` says what `id` names (run, slot, job, queue, worker, file, daemon)."""
+    """One thing that stands in the way.
+
+    `kind` says what `id` names: run, slot, job, queue, worker, file, daemon, rate_limit (`queue:NAME`), resource.
+    """
 
     kind: str
     id: int | str | None
@@ -30,6 +33,8 @@ class Finding:
     detail: str
     blockers: tuple[Blocker, ...] = ()
     until: datetime | None = None
+    about: int | str | None = None
+    """What it names where it is told beside another reason."""
 
 
 Check = Callable[[Facts], Finding | None]
@@ -71,7 +76,7 @@ def together(checks: Iterable[Check[Facts]], facts: Facts) -> Finding | None:
     found = [one for check in checks if (one := check(facts)) is not None]
     if not found:
         return None
-    others = tuple(Blocker(one.reason, None, one.detail) for one in found[1:])
+    others = tuple(Blocker(one.reason, one.about, one.detail) for one in found[1:])
     return replace(found[0], blockers=found[0].blockers + others)
 
 

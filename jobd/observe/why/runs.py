@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from jobd.core.names import counted
 from jobd.core.records import RunRecord, Wait
 from jobd.core.states import WAITING, Outcome, RunState
+from jobd.observe.why import limits
 from jobd.observe.why.findings import (
     Blocker,
     Check,
@@ -23,6 +24,7 @@ from jobd.observe.why.findings import (
     storage,
     together,
 )
+from jobd.observe.why.limits import Dry, Short
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,10 @@ class RunFacts:
     """Runs of its lane that are served before it; None for more than were counted."""
     waits: tuple[Wait, ...] = ()
     """The runs that it waits for, or waited for."""
+    dry: tuple[Dry, ...] = ()
+    """Rate limits of its queue and its job that have no token for it."""
+    short: tuple[Short, ...] = ()
+    """Resources of which there is not enough left for it."""
     holds: tuple[Hold, ...] = ()
     """Pauses of its job and of its queue, and the open circuit of its job."""
 
@@ -157,6 +163,14 @@ def _full(reason: str, what: str, limit: int | None, running: tuple[int, ...]) -
     return Finding(reason, f"{what}, {len(running)}/{limit}: {numbered(running)}", blockers)
 
 
+def _rate_limited(facts: RunFacts) -> Finding | None:
+    return limits.rate_limited(facts.dry, facts.host) if facts.dry else None
+
+
+def _short(facts: RunFacts) -> Finding | None:
+    return limits.short(facts.short) if facts.short else None
+
+
 def _no_worker(facts: RunFacts) -> Finding | None:
     host = facts.host
     if host.workers_busy < host.workers_max:
@@ -180,5 +194,15 @@ def _starting(_facts: RunFacts) -> Finding:
 
 
 _STANDING: tuple[Check[RunFacts], ...] = (_final, _running, _blocked, _scheduled, _retrying)
-OBSTACLES: tuple[Check[RunFacts], ...] = (_draining, _storage, _held, _queue_full, _job_full, _no_worker, _behind)
+OBSTACLES: tuple[Check[RunFacts], ...] = (
+    _draining,
+    _storage,
+    _held,
+    _queue_full,
+    _job_full,
+    _short,
+    _rate_limited,
+    _no_worker,
+    _behind,
+)
 """What may keep a queued run from starting; the first that holds is the reason, the others are told beside it."""
