@@ -189,6 +189,8 @@ class Job:
     """A run that failed for good is kept as a dead letter until somebody acts on it."""
     timeout_seconds: float = 3600.0
     """0 is no timeout."""
+    total_timeout_seconds: float = 0.0
+    """Spans all attempts of a run, from the start of the first; 0 is no end."""
     kill_after_seconds: float = 10.0
     user: str | None = None
     group: str | None = None

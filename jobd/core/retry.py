@@ -65,11 +65,29 @@ def after(
     run_id: int,
     now: datetime,
     cancelling: bool = False,
+    deadline: datetime | None = None,
 ) -> Verdict:
     """Say what becomes of a run whose attempt number `attempt` (from 1, given-back ones not counted) has ended.
 
-    `cancelling` says that a cancel was accepted while it ran: whatever the end, the run is cancelled.
+    `cancelling` says that a cancel was accepted while it ran: whatever the end, the run is cancelled. At `deadline` the
+    time of all attempts together is over.
     """
+    verdict = _verdict(ending, attempt, job, trigger, max_attempts, run_id, now, cancelling)
+    if isinstance(verdict, Retry | GiveBack) and deadline is not None and verdict.at >= deadline:
+        return Fail(f"{verdict.reason} (its total_timeout is over before another attempt)")
+    return verdict
+
+
+def _verdict(
+    ending: Ending,
+    attempt: int,
+    job: Job,
+    trigger: Trigger,
+    max_attempts: int,
+    run_id: int,
+    now: datetime,
+    cancelling: bool,
+) -> Verdict:
     if cancelling or ending.outcome is Outcome.CANCELLED:
         return CancelIt(ending.error if ending.outcome is Outcome.CANCELLED and ending.error else "cancelled")
     if ending.outcome is Outcome.INTERRUPTED or not ending.spent:

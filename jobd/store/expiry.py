@@ -22,6 +22,25 @@ class ExpiredRun:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class Overdue:
+    """A run that was just ended between two attempts because the time of all of them was over."""
+
+    id: int
+    job: int
+    job_name: str
+    queue: str
+    spec: int
+    newest_spec: int | None
+    reason: str
+
+
+def give_up(tx: Transaction) -> list[Overdue]:
+    """End waiting runs whose total time-out is over, at most `MOST` of them."""
+    rows = tx.rows("give_up", {"now": tx.at, "most": MOST})
+    return [Overdue(run, job, name.strip(), queue, spec, new, why) for run, job, name, queue, spec, new, why in rows]
+
+
 def expire(tx: Transaction) -> list[ExpiredRun]:
     """End every waiting run that never started and is too late for it now, at most `MOST` of them."""
     found = []

@@ -296,6 +296,11 @@ UPDATE run SET started_at = started_at + :stepped WHERE state = 'running';
 UPDATE attempt SET reserved_at = reserved_at + :stepped, started_at = started_at + :stepped
 WHERE outcome IS NULL AND (run, attempt) IN (SELECT id, attempt FROM run INDEXED BY run_running WHERE state = 'running');
 
+-- name: carry_deadlines
+-- The same for the time that all attempts of a run have together.
+UPDATE run INDEXED BY run_deadline SET deadline = deadline + :stepped
+WHERE deadline IS NOT NULL AND state IN ('scheduled', 'queued', 'running', 'retrying');
+
 -- name: next_due
 -- When the next run becomes ready, or too late to start.
 SELECT min(at) FROM (
@@ -306,6 +311,11 @@ SELECT min(at) FROM (
                  WHERE expires_at IS NOT NULL
                    AND (state IN ('scheduled', 'queued', 'retrying') OR (state = 'blocked' AND slot IS NOT NULL))
                  ORDER BY expires_at LIMIT 1)
+  UNION ALL
+  SELECT * FROM (SELECT deadline FROM run INDEXED BY run_deadline
+                 WHERE deadline IS NOT NULL AND state IN ('scheduled', 'queued', 'running', 'retrying')
+                   AND state <> 'running'
+                 ORDER BY deadline LIMIT 1)
 );
 
 -- name: expire
@@ -319,6 +329,21 @@ WHERE id IN (SELECT id FROM run INDEXED BY run_expiring
              ORDER BY expires_at LIMIT :most)
   AND state IN ('blocked', 'scheduled', 'queued', 'retrying')
 RETURNING id, job, (SELECT name FROM job AS named WHERE named.id = run.job), queue, slot, error;
+
+-- name: give_up
+-- End runs that wait for another attempt while the time of all their attempts is over, at most so many at once.
+UPDATE run SET state = 'failed', finished_at = :now, outcome = 'timeout', exit_code = 124,
+  error = coalesce(error || '; ', '') || 'its total_timeout was over before the next attempt'
+WHERE id IN (SELECT id FROM run INDEXED BY run_deadline
+             WHERE deadline <= :now AND state IN ('scheduled', 'queued', 'running', 'retrying') AND state <> 'running'
+             ORDER BY deadline LIMIT :most)
+  AND state IN ('scheduled', 'queued', 'retrying')
+RETURNING id, job, (SELECT name FROM job AS named WHERE named.id = run.job), queue, spec,
+  (SELECT spec FROM job AS newest WHERE newest.id = run.job), error;
+
+-- name: set_deadline
+-- Let the time of all attempts of a run begin with its first; when it is over.
+UPDATE run SET deadline = coalesce(deadline, :deadline) WHERE id = :run AND state = 'running' RETURNING deadline;
 
 -- name: too_late
 -- A run that still waits although it is too late to start.
@@ -475,7 +500,7 @@ WHERE run = :run AND attempt = :attempt AND outcome IS NULL;
 -- name: under_way
 -- The run of an attempt, as long as that attempt is the one under way.
 SELECT run.job, job.name, run.spec, run.queue, run.trigger, run.max_attempts, run.attempt - run.given_back,
-       run.cancelling, run.started_at, job.spec
+       run.cancelling, run.started_at, job.spec, run.deadline
 FROM run JOIN job ON job.id = run.job
 WHERE run.id = :run AND run.attempt = :attempt AND run.state = 'running';
 
@@ -526,7 +551,7 @@ UPDATE run SET cancelling = 1, error = :error WHERE id = :run AND state = 'runni
 -- name: retry_run
 -- Queue a run again that ended failed or cancelled, with one attempt more if none is left; it still waits for parents
 -- that have not ended. Where another run holds its unique key by now, it stays as it is.
-UPDATE run SET run_at = :now, finished_at = NULL, cancelling = 0, expires_at = NULL,
+UPDATE run SET run_at = :now, finished_at = NULL, cancelling = 0, expires_at = NULL, deadline = NULL,
   lane = (SELECT iif(job.lane >= 0, coalesce(run.own_lane, job.lane), job.lane) FROM job WHERE job.id = run.job),
   state = iif(EXISTS (SELECT 1 FROM edge INDEXED BY edge_of_child CROSS JOIN run AS parent ON parent.id = edge.parent
                       WHERE edge.child = run.id AND edge.decision IS NOT 'waived' AND parent.finished_at IS NULL),
@@ -550,7 +575,7 @@ SELECT state, owner FROM run WHERE id = :run;
 -- Every attempt that was under way when the last supervisor ended.
 SELECT run.id, run.attempt, job.name, run.spec, run.timeout, run.cancelling, run.trigger,
        attempt.boot_id, attempt.worker_pid, attempt.worker_ticks, attempt.child_pid, attempt.child_ticks,
-       coalesce(attempt.started_at, attempt.reserved_at)
+       coalesce(attempt.started_at, attempt.reserved_at), run.deadline
 FROM run JOIN job ON job.id = run.job JOIN attempt ON attempt.run = run.id AND attempt.attempt = run.attempt
 WHERE run.state = 'running';
 
@@ -862,7 +887,7 @@ RETURNING parent;
 -- Let a cancelled run wait for its parents again, where the runs of its job wait now. Where another run holds its unique
 -- key by now, it stays as it is.
 UPDATE run SET state = 'blocked', finished_at = NULL, outcome = NULL, exit_code = NULL, error = NULL, cancelling = 0,
-  lane = (SELECT job.lane FROM job WHERE job.id = run.job)
+  deadline = NULL, lane = (SELECT job.lane FROM job WHERE job.id = run.job)
 WHERE id = :run AND state = 'cancelled'
   AND NOT EXISTS (
     SELECT 1 FROM run AS other INDEXED BY run_unique WHERE other.unique_key = run.unique_key AND other.id <> run.id

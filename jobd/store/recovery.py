@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from jobd.core.model import AttemptKey, ProcessIdentity
-from jobd.core.spans import from_micros, micros
+from jobd.core.spans import from_micros, from_micros_if, micros
 from jobd.core.states import Trigger
 from jobd.store.connection import Transaction
 
@@ -25,6 +25,8 @@ class LeftAttempt:
     worker: ProcessIdentity
     child: ProcessIdentity | None
     started_at: datetime
+    deadline: datetime | None
+    """When the time of all attempts of its run is over."""
 
 
 def left_running(tx: Transaction) -> list[LeftAttempt]:
@@ -33,7 +35,22 @@ def left_running(tx: Transaction) -> list[LeftAttempt]:
 
 
 def _left(row: tuple[Any, ...]) -> LeftAttempt:
-    run, attempt, name, spec, timeout, cancelling, trigger, boot, pid, ticks, child_pid, child_ticks, started = row
+    (
+        run,
+        attempt,
+        name,
+        spec,
+        timeout,
+        cancelling,
+        trigger,
+        boot,
+        pid,
+        ticks,
+        child_pid,
+        child_ticks,
+        started,
+        deadline,
+    ) = row
     boot_id = str(boot)
     child = None if child_pid is None else ProcessIdentity(boot_id, child_pid, child_ticks)
     return LeftAttempt(
@@ -46,6 +63,7 @@ def _left(row: tuple[Any, ...]) -> LeftAttempt:
         worker=ProcessIdentity(boot_id, pid, ticks),
         child=child,
         started_at=from_micros(started),
+        deadline=from_micros_if(deadline),
     )
 
 

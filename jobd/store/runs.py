@@ -74,6 +74,8 @@ class UnderWay:
     reserved_at: datetime
     newest_spec: int | None
     """The definition that is in force for its job, or was last; None for an ad-hoc run."""
+    deadline: datetime | None
+    """When the time of all its attempts is over; None where that has no end."""
 
 
 def submit(tx: Transaction, requests: Sequence[tuple[RunRequest, JobRef]]) -> list[int]:
@@ -353,6 +355,13 @@ def open_attempts(tx: Transaction, taken: Iterable[tuple[AttemptKey, ProcessIden
     )
 
 
+def set_deadline(tx: Transaction, run: int, span: timedelta) -> datetime:
+    """When the time of all attempts of a running run is over, which is `span` long and begins with the first."""
+    row = tx.row("set_deadline", {"run": run, "deadline": micros(tx.now + span)})
+    assert row is not None
+    return from_micros(row[0])
+
+
 def note_child(tx: Transaction, key: AttemptKey, child: ProcessIdentity, started_at: datetime) -> None:
     """Remember the process of an attempt, for a supervisor that has to judge it after a crash."""
     bindings = {"run": key.run, "attempt": key.attempt, "pid": child.pid, "ticks": child.start_ticks}
@@ -364,7 +373,7 @@ def under_way(tx: Transaction, key: AttemptKey) -> UnderWay | None:
     row = tx.row("under_way", {"run": key.run, "attempt": key.attempt})
     if row is None:
         return None
-    job, name, spec, queue, trigger, most, spent, cancelling, reserved_at, newest = row
+    job, name, spec, queue, trigger, most, spent, cancelling, reserved_at, newest, deadline = row
     return UnderWay(
         job=job,
         job_name=name.strip(),
@@ -376,6 +385,7 @@ def under_way(tx: Transaction, key: AttemptKey) -> UnderWay | None:
         cancelling=bool(cancelling),
         reserved_at=from_micros(reserved_at),
         newest_spec=newest,
+        deadline=from_micros_if(deadline),
     )
 
 
@@ -433,7 +443,7 @@ def run_again(
 
 def carry(tx: Transaction, stepped: timedelta) -> None:
     """Keep the spans of what is under way over a wall clock that was set: waits, cooldowns and attempts."""
-    for what in ("buckets", "circuits", "retries", "expiring", "running", "attempts"):
+    for what in ("buckets", "circuits", "retries", "expiring", "deadlines", "running", "attempts"):
         tx.run(f"carry_{what}", {"stepped": stepped // timedelta(microseconds=1), "now": tx.at})
 
 

@@ -1,12 +1,17 @@
-"""The stage that ends waiting runs that have become too late to start (`start_deadline`, `expires`)."""
+"""The stage that ends waiting runs whose time is over: to start (`start_deadline`, `expires`), or for all attempts
+(`total_timeout`).
+"""
 
 from __future__ import annotations
 
 from jobd.core import events
-from jobd.core.states import RunState
-from jobd.store import expiry
+from jobd.core.model import Ending
+from jobd.core.states import Outcome, RunState
+from jobd.store import dead, expiry, runs
 from jobd.store.connection import Transaction
 from jobd.supervisor.aftermath import Aftermath
+from jobd.supervisor.finalize import judge_circuit
+from jobd.supervisor.specs import Specs
 
 
 def expire(tx: Transaction, after: Aftermath) -> bool:
@@ -31,3 +36,29 @@ def expire(tx: Transaction, after: Aftermath) -> bool:
             )
         )
     return len(found) < expiry.MOST or not expiry.is_behind(tx)
+
+
+def give_up(tx: Transaction, specs: Specs, after: Aftermath) -> None:
+    """End the runs that wait for another attempt and have no time left for it: they have failed for good."""
+    for run in expiry.give_up(tx):
+        ending = Ending(Outcome.TIMEOUT, finished_at=tx.now, exit_code=124, error=run.reason)
+        if run.job != 0:
+            runs.note_last(tx, run.job, run.id, RunState.FAILED, ending)
+        judge_circuit(tx, run, specs, after, succeeded=False)
+        job = specs.get(tx, run.spec)
+        if job is None or job.dead_letter:
+            dead.bury(tx, run.id, run.reason)
+        after.final.append(run.id)
+        after.events.append(
+            events.RunFinished(
+                run=run.id,
+                job=run.job_name,
+                queue=run.queue,
+                at=tx.now,
+                state=RunState.FAILED,
+                outcome=Outcome.TIMEOUT,
+                duration_seconds=0.0,
+                exit_code=124,
+                reason=run.reason,
+            )
+        )

@@ -9,6 +9,7 @@ from jobd.core.model import Ending, Finished, Job
 from jobd.core.states import Outcome, RunState
 from jobd.store import dead, holds, runs
 from jobd.store.connection import Transaction
+from jobd.store.expiry import Overdue
 from jobd.store.runs import UnderWay
 from jobd.supervisor.aftermath import Aftermath
 from jobd.supervisor.inbox import Batch
@@ -63,6 +64,7 @@ def _verdict(tx: Transaction, finished: Finished, run: UnderWay, job: Job | None
         run_id=finished.key.run,
         now=tx.now,
         cancelling=run.cancelling,
+        deadline=run.deadline,
     )
 
 
@@ -77,10 +79,10 @@ def _settle(tx: Transaction, finished: Finished, run: UnderWay, specs: Specs, af
             next_at = at
         case retry.Succeed():
             _end(tx, finished, run, RunState.SUCCEEDED, ending.error, after)
-            _break(tx, run, specs, after, succeeded=True)
+            judge_circuit(tx, run, specs, after, succeeded=True)
         case retry.Fail(reason=reason):
             _end(tx, finished, run, RunState.FAILED, reason, after)
-            _break(tx, run, specs, after, succeeded=False)
+            judge_circuit(tx, run, specs, after, succeeded=False)
             if job is None or job.dead_letter:
                 dead.bury(tx, finished.key.run, reason)
         case retry.CancelIt(reason=reason):
@@ -112,7 +114,7 @@ def _end(
     )
 
 
-def _break(tx: Transaction, run: UnderWay, specs: Specs, after: Aftermath, *, succeeded: bool) -> None:
+def judge_circuit(tx: Transaction, run: UnderWay | Overdue, specs: Specs, after: Aftermath, *, succeeded: bool) -> None:
     """Open or close the circuit of a job that has a breaker, by how its run ended for good.
 
     The breaker is the job's, not the run's: one that was taken out opens nothing any more, and one that was put in

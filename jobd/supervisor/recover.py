@@ -33,9 +33,10 @@ def look(tx: Transaction, specs: Specs, stepped: timedelta) -> Left:
         job = specs.get(tx, left.spec)
         timeout = left.timeout_seconds if left.timeout_seconds is not None else (job.timeout_seconds if job else 0.0)
         kill_after = job.kill_after_seconds if job else 10.0
-        patience = timedelta(seconds=timeout + kill_after) + _SECOND_LINE
-        ends = left.started_at + stepped + patience if timeout else None
-        found.append((left, ends))
+        over = [left.started_at + timedelta(seconds=timeout)] if timeout else []
+        over += [left.deadline] if left.deadline is not None else []
+        patience = stepped + timedelta(seconds=kill_after) + _SECOND_LINE
+        found.append((left, min(over) + patience if over else None))
     return Left(next_epoch(tx), tuple(found))
 
 

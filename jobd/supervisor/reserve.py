@@ -6,6 +6,7 @@ import itertools
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 
 from jobd.core import allot, buckets, events, parents
 from jobd.core.buckets import Rate
@@ -26,6 +27,8 @@ from jobd.work.wire import Order, order_of
 
 _MOST_WANTED = 64
 _QUEUES_AT_ONCE = 64
+_MOMENT_SECONDS = 0.001
+"""For an order, where 0 is no timeout."""
 
 Places = Callable[[], Sequence[Seat]]
 """Looks for places to wait at workers, each behind another order."""
@@ -181,7 +184,7 @@ class Reservation:
             if len(handed) > parents.MOST_BYTES:
                 after.failed.append(overloaded(run.key, len(handed)))
                 continue
-            after.orders.append((seat.number, _order(run, job, handed)))
+            after.orders.append((seat.number, _order(run, job, handed, _time_left(tx, run, job))))
             after.changed.append(run.key.run)
             waited = (tx.now - max(run.run_at, run.created_at)).total_seconds()
             after.events.append(events.AttemptStarted(run.key, job.name, run.queue, tx.now, max(0.0, waited)))
@@ -228,7 +231,15 @@ def _around(tx: Transaction, last: str) -> Iterator[str]:
             after = queues[-1]
 
 
-def _order(run: Reserved, job: Job, handed: str) -> Order:
+def _time_left(tx: Transaction, run: Reserved, job: Job) -> float:
+    """The seconds that all attempts together still have; 0 where that is no matter."""
+    if not job.total_timeout_seconds:
+        return 0.0
+    deadline = runs.set_deadline(tx, run.key.run, timedelta(seconds=job.total_timeout_seconds))
+    return max((deadline - tx.now).total_seconds(), _MOMENT_SECONDS)
+
+
+def _order(run: Reserved, job: Job, handed: str, seconds_left: float) -> Order:
     return order_of(
         job,
         run.key,
@@ -239,6 +250,7 @@ def _order(run: Reserved, job: Job, handed: str) -> Order:
         max_attempts=run.max_attempts,
         timeout_seconds=run.timeout_seconds,
         parents=handed,
+        total_seconds=seconds_left,
     )
 
 

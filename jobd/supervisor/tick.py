@@ -11,7 +11,7 @@ from jobd.store.connection import Transaction
 from jobd.supervisor import apply, audited, catalogs
 from jobd.supervisor.aftermath import Aftermath
 from jobd.supervisor.catalogs import AdoptCatalog, Host, InForce
-from jobd.supervisor.expire import expire
+from jobd.supervisor.expire import expire, give_up
 from jobd.supervisor.finalize import finalize
 from jobd.supervisor.follow import follow
 from jobd.supervisor.hold import release, try_again
@@ -74,6 +74,7 @@ def tick(tx: Transaction, rules: Rules, batch: Batch, moment: Moment) -> Afterma
     # What was adopted just now holds for the slots of this tick already.
     in_force = after.change.in_force if after.change is not None else rules.in_force
     is_in_time = expire(tx, after)
+    give_up(tx, rules.specs, after)
     follow(tx, after)
     release(tx, after)
     names = dict.fromkeys((*moment.due, *stirred(after.events, in_force)))

@@ -20,7 +20,7 @@ from jobd.work.alarm import Alarm
 from jobd.work.launch import Child
 from jobd.work.line import GATHER_SECONDS, RETRY_SECONDS, Line
 from jobd.work.output import Capture
-from jobd.work.wire import Order
+from jobd.work.wire import Order, timed_out
 
 _PIECE = 256 * 1024
 _LEFTOVER_GRACE_SECONDS = 1.0
@@ -132,7 +132,7 @@ class Watch:
         if asked is not None:
             self._end(asked, f"{asked.value} on request")
         elif self._deadline is not None and now >= self._deadline:
-            self._end(Outcome.TIMEOUT, f"timed out after {self._order.timeout_seconds:g} s")
+            self._end(Outcome.TIMEOUT, timed_out(self._order))
         elif self._order.output_on_limit == "kill" and any(capture.was_cut for capture in self._captures):
             self._end(Outcome.KILLED, f"wrote more than the {self._order.output_max_bytes} bytes its output may have")
 

@@ -68,6 +68,8 @@ class Order:
     ionice: str | None = None
     oom_score_adjust: int | None = None
     env_files: tuple[str, ...] = ()
+    total_seconds: float = 0.0
+    """What is left for all attempts of the run together; `timeout_seconds` is no more than that. 0 is no bound."""
     limits: Limits = NO_LIMITS
 
 
@@ -214,6 +216,7 @@ def order_of(
     max_attempts: int = 1,
     timeout_seconds: float | None = None,
     parents: str = "",
+    total_seconds: float = 0.0,
 ) -> Order:
     """The order for one attempt of a run of `job`; `payload` is JSON text, None takes what the job says."""
     return Order(
@@ -226,7 +229,8 @@ def order_of(
         max_attempts=max_attempts,
         payload=payload,
         parents=parents,
-        timeout_seconds=job.timeout_seconds if timeout_seconds is None else timeout_seconds,
+        timeout_seconds=_sooner(job.timeout_seconds if timeout_seconds is None else timeout_seconds, total_seconds),
+        total_seconds=total_seconds,
         kill_after_seconds=job.kill_after_seconds,
         success_exit_status=job.success_exit_status,
         user=job.user,
@@ -245,6 +249,17 @@ def order_of(
         output_max_bytes=job.output_max_bytes,
         output_on_limit=job.output_on_limit,
     )
+
+
+def _sooner(one: float, other: float) -> float:
+    """The shorter of two spans of which 0 has no end."""
+    return min(filter(None, (one, other)), default=0.0)
+
+
+def timed_out(order: Order) -> str:
+    """What is said of an attempt whose time is over."""
+    said = f"timed out after {order.timeout_seconds:g} s"
+    return f"{said}, all that its total_timeout had left" if order.timeout_seconds == order.total_seconds else said
 
 
 def bundles(orders: Iterable[Order]) -> Iterator[Orders]:

@@ -42,6 +42,7 @@ jobs:
     no_retry_exit_status: [2]
     on_lost: retry
     timeout: 30m
+    total_timeout: 2h
     kill_after: 1500ms
     user: postgres
     group: backup
@@ -98,6 +99,7 @@ def test_every_key_arrives_in_the_job() -> None:
         no_retry_exit_status=(2,),
         on_lost="retry",
         timeout_seconds=1800.0,
+        total_timeout_seconds=7200.0,
         kill_after_seconds=1.5,
         user="postgres",
         group="backup",

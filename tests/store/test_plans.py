@@ -40,6 +40,8 @@ HOT: dict[str, str | None] = {
     "promote": "run_due",
     "next_due": "run_due",
     "expire": "run_expiring",
+    "give_up": "run_deadline",
+    "set_deadline": "INTEGER PRIMARY KEY",
     "expire_slot": "PRIMARY KEY",
     "too_late": "run_expiring",
     "under_way": "INTEGER PRIMARY KEY",

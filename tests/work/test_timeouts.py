@@ -127,3 +127,13 @@ def test_a_worker_that_hangs_before_it_tells_of_the_start_is_ended_too(tmp_path:
             assert alive_with(mark) == []
 
     asyncio.run(scenario())
+
+
+def test_what_total_timeout_left_is_named_when_it_is_over(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with floor(tmp_path) as hall:
+            (ending,) = await hall.run(shell(1, "sleep 30", timeout_seconds=0.3, total_seconds=0.3))
+            assert (ending.outcome, ending.exit_code) == (Outcome.TIMEOUT, 124)
+            assert ending.error == "timed out after 0.3 s, all that its total_timeout had left"
+
+    asyncio.run(scenario())

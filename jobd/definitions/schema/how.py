@@ -176,6 +176,7 @@ class Retrying(Words):
 
 class Execution(Words):
     timeout: Duration = 3600.0
+    total_timeout: Duration = Field(default=0.0, description="For all attempts of a run together; 0 is no end.")
     kill_after: Duration = 10.0
     user: str | None = None
     group: str | None = None

@@ -42,6 +42,7 @@ class JobWords(Flow, Data, Bounded, Execution, Retrying, Queueing, When, Identit
             on_lost=self.on_lost,
             dead_letter=self.dead_letter,
             timeout_seconds=self.timeout,
+            total_timeout_seconds=self.total_timeout,
             kill_after_seconds=self.kill_after,
             user=self.user,
             group=self.group,

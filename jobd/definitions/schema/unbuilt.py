@@ -9,7 +9,6 @@ _EXECUTORS = {
     "webhook": "use command: with curl",
 }
 _WORDS = {
-    "total_timeout": "bound it with timeout and retry.max_attempts",
     "sandbox": "take it out: nothing would hold the job to it",
     "watchdog": "use timeout",
     "secrets": "let the command read the file",

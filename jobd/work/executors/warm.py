@@ -20,7 +20,7 @@ from jobd.work.line import GATHER_SECONDS, Line
 from jobd.work.output import Capture
 from jobd.work.span import Start
 from jobd.work.stage import Stage
-from jobd.work.wire import Order
+from jobd.work.wire import Order, timed_out
 
 _LEFTOVER_SECONDS = 5.0
 
@@ -101,7 +101,7 @@ class _Interruption:
     def __call__(self, number: int) -> None:
         if number == signal.SIGALRM:
             if self._deadline is not None and time.monotonic() >= self._deadline:
-                self._raise(Outcome.TIMEOUT, f"timed out after {self._order.timeout_seconds:g} s")
+                self._raise(Outcome.TIMEOUT, timed_out(self._order))
             self._alarm.arm(self._deadline)
         self._was_nudged = True
         if not self._is_held:
