@@ -93,6 +93,7 @@ def _serve(settings: Settings) -> int:
         settings.python_path,
         prefix,
         delegated=bool(prefix),
+        settings=settings.for_executors,
     )
     import asyncio
     import logging

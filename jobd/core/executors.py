@@ -20,6 +20,7 @@ BUILT_IN = {
     "command": "jobd.work.executors.command:executor",
     "shell": "jobd.work.executors.shell:executor",
     "python": "jobd.work.executors.python:executor",
+    "http": "jobd.work.executors.http:executor",
 }
 
 Fault = tuple[list[str | int], str]
@@ -106,6 +107,9 @@ class Executor:
     def faults(self, action: Action, payload: Json) -> Sequence[Fault]:  # noqa: ARG002 - for others to say
         """What is wrong with the payload of a run that somebody submits, each with the steps to its place."""
         return ()
+
+    def prepare(self) -> None:
+        """Import what `run` needs. Called in the worker before it is done in a fork, as a user who may see less."""
 
     def run(self, work: Work) -> Json:
         """Do it, in a worker. Returns the result of the run; raises Failed, a verdict, or anything, which is a failure.

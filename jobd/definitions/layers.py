@@ -1,6 +1,7 @@
 """How documents lie over each other: drop-ins over files, jobs over defaults.
 
-Mappings merge, everything else replaces, and null resets to what jobd does by itself. Inside a payload null is data.
+Mappings merge, everything else replaces, and null resets to what jobd does by itself. Inside a payload, and in what a
+kind of work sends as JSON, null is data.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from collections.abc import Iterator
 
 from jobd.definitions.parse import Node
 
-_DATA = "payload"
+_DATA = frozenset({"payload", "json", "params"})
 
 
 def over(lower: Node | None, upper: Node) -> Node:
@@ -29,7 +30,7 @@ def settled(node: Node) -> Node:
     if not _holds_null(node):
         return node
     kept = {
-        key: inner if key == _DATA else settled(inner) for key, inner in node.value.items() if inner.value is not None
+        key: inner if key in _DATA else settled(inner) for key, inner in node.value.items() if inner.value is not None
     }
     return Node(kept, node.place, node.key)
 
@@ -39,7 +40,7 @@ def leaves(node: Node, path: str = "") -> Iterator[tuple[str, Node]]:
     if isinstance(node.value, dict):
         for key, inner in node.value.items():
             dotted = f"{path}.{key}" if path else key
-            if key == _DATA and not path:
+            if key == "payload" and not path:
                 yield dotted, inner
             else:
                 yield from leaves(inner, dotted)

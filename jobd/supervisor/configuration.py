@@ -18,6 +18,8 @@ from jobd.definitions.schema.how import RateLimit
 from jobd.definitions.schema.kinds import Duration, Name, Read, Size, Words, whole
 
 _MODE = re.compile(r"(?:0o)?([0-7]{3,4})", re.ASCII)
+_HTTP_DENY = ("169.254.0.0/16", "fe80::/10", "fd00:ec2::254/128")
+"""Link-local addresses, and where clouds hand out credentials."""
 _LISTEN = re.compile(r"(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]+):([0-9]{1,5})", re.ASCII)
 
 
@@ -108,7 +110,7 @@ class Policies(Words):
     max_queued_per_user: Annotated[int, whole(1, 1_000_000_000)] = 100_000
     max_submits_per_second: Annotated[None, _not_yet("max_submits_per_second", "use max_queued_per_user")] = None
     strict_queues: bool = False
-    http_deny: list[Annotated[str, Read(_network, {"type": "string"})]] = Field(default_factory=list)
+    http_deny: list[Annotated[str, Read(_network, {"type": "string"})]] = Field(default_factory=lambda: [*_HTTP_DENY])
 
 
 class Logging(Words):

@@ -10,7 +10,7 @@ from typing import Literal
 from pydantic import ValidationError
 
 from jobd.core.buckets import Rate
-from jobd.core.model import Calendar, Job
+from jobd.core.model import Calendar, Job, Json
 from jobd.core.retention import Retention
 from jobd.core.roles import Role
 from jobd.core.shown import shown
@@ -65,6 +65,8 @@ class Settings:
     max_queued_per_user: int
     strict_queues: bool
     python_path: tuple[str, ...]
+    http_deny: tuple[str, ...]
+    """Networks that http and webhook jobs may not connect to."""
     log_level: Literal["debug", "info", "warning", "error"]
     mask: tuple[str, ...]
     socket_group_is_named: bool = field(default=False, compare=False)
@@ -86,6 +88,11 @@ class Settings:
             resources=self.resources,
             calendars=self.calendars,
         )
+
+    @property
+    def for_executors(self) -> dict[str, Json]:
+        """What of this executors are told in the workers."""
+        return {"http_deny": list(self.http_deny)}
 
     def template(self) -> Job:
         """A job with the defaults and nothing else, from which ad-hoc runs are made."""
@@ -163,6 +170,7 @@ def _settings(
         max_queued_per_user=policy.max_queued_per_user,
         strict_queues=policy.strict_queues,
         python_path=own.python_path,
+        http_deny=tuple(policy.http_deny),
         log_level=words.logging.level,
         mask=tuple(words.logging.mask),
     )

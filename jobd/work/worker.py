@@ -163,6 +163,7 @@ class Worker:
 
     def _isolated(self, order: Order, launch: Launch, captures: tuple[Capture, Capture], leaf: str | None) -> Ending:
         """Call it in a fork of its own; its answer comes back by a memory file."""
+        isolated.prepare(order)
         answer = os.memfd_create("answer", os.MFD_CLOEXEC)
         try:
             child = fork(launch, isolated.body(order, launch.env, answer, self._place.settings), keep=answer)

@@ -60,6 +60,7 @@ def test_without_a_file_everything_is_default() -> None:
         max_queued_per_user=100_000,
         strict_queues=False,
         python_path=(),
+        http_deny=("169.254.0.0/16", "fe80::/10", "fd00:ec2::254/128"),
         log_level="info",
         mask=("password", "token", "secret"),
     )
@@ -195,10 +196,11 @@ GOLDEN = [
         ['jobd.yaml:1:30: queues.email.rate_limit: "often": not a rate limit (try 10/sec, 100/min or 5/hour)'],
     ),
     (
-        "defaults: {timeout: soon, http: {}}\ndrain_timeout: never\n",
+        "defaults: {timeout: soon, email: {}}\ndrain_timeout: never\n",
         [
             'jobd.yaml:1:21: defaults.timeout: "soon" is not a duration (try 30s or 5m)',
-            "jobd.yaml:1:27: defaults.http: this version of jobd cannot run http jobs yet (use command: with curl)",
+            "jobd.yaml:1:27: defaults.email: this version of jobd cannot run email jobs yet "
+            "(use command: with sendmail)",
             'jobd.yaml:2:16: drain_timeout: "never" is not a duration (try 30s or 5m)',
         ],
     ),

@@ -94,9 +94,11 @@ class Floor:
 
 
 @asynccontextmanager
-async def floor(directory: Path, *, python_path: Iterable[str] = (), **settings: Any) -> AsyncIterator[Floor]:
-    """A pool in `directory` (runtime in `run`, output in `out`), closed at the end."""
-    forkserver = ForkServer.start(str(directory / "run"), str(directory / "out"), tuple(python_path))
+async def floor(
+    directory: Path, *, python_path: Iterable[str] = (), told: dict[str, Any] | None = None, **settings: Any
+) -> AsyncIterator[Floor]:
+    """A pool in `directory` (runtime in `run`, output in `out`), closed at the end; `told` is for executors."""
+    forkserver = ForkServer.start(str(directory / "run"), str(directory / "out"), tuple(python_path), settings=told)
     async with attended(directory, forkserver, **settings) as opened:
         yield opened
     assert forkserver.wait(PATIENCE_SECONDS), "the forkserver must end once its workers have"

@@ -7,7 +7,7 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
-from jobd.core import names
+from jobd.core import names, options
 from jobd.core.shown import shown
 from jobd.definitions.parse import Node
 from jobd.definitions.problems import Problem
@@ -37,9 +37,7 @@ def problems_of(
 
 def unknown_key(key: str, known: Iterable[str]) -> str:
     """What to say of a key that nobody knows."""
-    allowed = sorted(known)
-    meant = names.closest(key, allowed)
-    return f'unknown key, did you mean "{meant}"?' if meant else f"unknown key (allowed: {', '.join(allowed)})"
+    return options.unknown(key, tuple(known))
 
 
 def _problem(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 _EXECUTORS = {
-    "http": "use command: with curl",
     "sql": "use command: with the database's own client",
     "email": "use command: with sendmail",
     "webhook": "use command: with curl",

@@ -7,12 +7,11 @@ import shlex
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
-from jobd.core import places
+from jobd.core import options, places
 from jobd.core.executors import Executor, Fault, Misread
 from jobd.core.model import Action, Command, Json
 from jobd.core.shown import shown
 from jobd.work.accounts import Refused
-from jobd.work.executors.shell import not_a_text
 
 
 class CommandExecutor(Executor):
@@ -22,10 +21,7 @@ class CommandExecutor(Executor):
     }
 
     def action(self, kind: str, value: Json) -> Action:  # noqa: ARG002 - it has one kind
-        words = _split(value)
-        wrong: list[Fault] = [([at], not_a_text(word)) for at, word in enumerate(words) if not isinstance(word, str)]
-        if wrong:
-            raise Misread(*wrong)
+        words = options.texts(_split(value))
         if not words or not words[0]:
             raise ValueError("is empty (give a program and its arguments)")
         return Command(tuple(words))
@@ -37,13 +33,11 @@ class CommandExecutor(Executor):
 executor = CommandExecutor()
 
 
-def _split(value: Json) -> list[Any]:
-    if isinstance(value, list):
-        return value
+def _split(value: Json) -> Json:
     if not isinstance(value, str):
-        raise ValueError(f"{shown(value)} is not a list (write [a, b])")
+        return value
     try:
-        return list(shlex.split(value))
+        return shlex.split(value)
     except ValueError as problem:
         raise ValueError(f"{shown(value)} cannot be split into words: {problem} (or write a list)") from None
 

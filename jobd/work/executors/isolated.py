@@ -9,15 +9,25 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TextIO
 
-from jobd.core import parents
-from jobd.core.model import Directive, Ending, Json
+from jobd.core import executors, parents
+from jobd.core.model import Call, Directive, Ending, Json
 from jobd.core.states import Outcome
+from jobd.work.accounts import Refused
 from jobd.work.executors.python import Answer, Context, call
 from jobd.work.scratch import finite, is_too_deep, refuse_constant, split_result
 from jobd.work.wire import Order
 
 _ENDS = {outcome.value: outcome for outcome in (Outcome.SUCCEEDED, Outcome.FAILED, Outcome.CANCELLED)}
 _ANSWER_MAX_BYTES = 2 * 1024 * 1024
+
+
+def prepare(order: Order) -> None:
+    """Load what is going to be called, with the worker's rights. Raises Refused where it cannot be loaded."""
+    if isinstance(order.action, Call):
+        try:
+            executors.find(order.action.kind).prepare()
+        except executors.Unusable as error:
+            raise Refused(str(error)) from None
 
 
 def body(order: Order, env: dict[str, str], answer: int, settings: Mapping[str, Json]) -> Callable[[], int]:
