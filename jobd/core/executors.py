@@ -21,6 +21,7 @@ BUILT_IN = {
     "shell": "jobd.work.executors.shell:executor",
     "python": "jobd.work.executors.python:executor",
     "http": "jobd.work.executors.http:executor",
+    "webhook": "jobd.work.executors.webhook:executor",
 }
 
 Fault = tuple[list[str | int], str]

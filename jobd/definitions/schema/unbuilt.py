@@ -5,7 +5,6 @@ from __future__ import annotations
 _EXECUTORS = {
     "sql": "use command: with the database's own client",
     "email": "use command: with sendmail",
-    "webhook": "use command: with curl",
 }
 _WORDS = {
     "sandbox": "take it out: nothing would hold the job to it",

@@ -99,7 +99,7 @@ class HttpExecutor(Executor):
             deny=connect.networks(tuple(work.settings.get("http_deny", ()))),
         )
         response = exchange(request, bounds)
-        _show(response.body)
+        show(response.body)
         if not response.is_whole:
             work.context.log(f"the body is longer than {bounds.body_bytes} bytes, and was cut there")
         if not words.is_among(response.status, given.get("expect_status", [[200, 299]])):
@@ -134,7 +134,7 @@ def as_json(value: Json) -> bytes:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode(errors="replace")
 
 
-def _show(body: bytes) -> None:
+def show(body: bytes) -> None:
     """Keep the body as the output of the attempt, byte for byte."""
     if body:
         sys.stdout.buffer.write(body)
