@@ -134,16 +134,8 @@ class Desk:
         return {name: QueueLimits(name, declared.get(name)) for name in sorted(names)}
 
     def health(self, queue: str | None = None) -> Mapping[str, Any]:
-        defaults = self._keeper.template
-        retry = defaults.retry
-        config = {
-            "retry_strategy": retry.strategy,
-            "retry_base": retry.base_seconds,
-            "retry_multiplier": retry.multiplier,
-            "retry_max": retry.max_attempts,
-            "job_timeout": defaults.timeout_seconds,
-            "workers_max": self._keeper.settings.workers_max,
-        }
+        keeper = self._keeper
+        config = health.configuration(keeper.template, keeper.settings.rates, keeper.settings.workers_max)
         return health.report(self._figures({}), config, queue)
 
     def figures(self) -> Figures:

@@ -457,6 +457,6 @@ def test_health_shows_each_queue_and_exits_by_the_daemons_own_state(
     said = ctl("health", "--queue", "email")
     assert said.code == code
     row = next(line.split() for line in said.out.splitlines() if line.startswith("email"))
-    assert row == ["email", "3", "1", "20", "2", "100/min", "22", "20", "2", "1.5s"]
+    assert row == ["email", "3", "1", "20", "2", "100/min", "22", "90.9%", "9.1%", "1.5s"]
     assert all(sentence in said.out for _, sentence in degraded)
     assert daemon.asked[0].path == "/v1/health?queue=email"

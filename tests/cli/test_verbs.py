@@ -243,7 +243,11 @@ def test_simulate_goes_by_the_runs_there_were(live: Live) -> None:
 def test_queues_and_health_answer(live: Live) -> None:
     assert "default" in live.ctl("queues").stdout
     assert live.ctl("health").returncode == 0
-    assert "queues" in live.json("health")
+    found = live.json("health", "--queue", "default")
+    assert {"retry_strategy", "retry_max", "dead_letter_queue", "rate_limits"} <= found["configuration"].keys()
+    assert [*found["queues"]] == ["default"]
+    assert found["queues"]["default"]["status"].keys() == {"pending", "processing", "completed", "failed"}
+    assert live.ctl("health", "--queue", "nowhere").returncode == 4
 
 
 def test_reload_says_what_changed_and_keeps_the_old_jobs_of_a_broken_file(live: Live) -> None:

@@ -31,22 +31,16 @@ def _show(session: Session, report: dict[str, Any]) -> None:
         session.paint("well", Tone.GOOD)
     for entry in report["degraded"]:
         session.paint(f"degraded: {entry['reason']}: {entry['detail']}", Tone.BAD)
-    for key, value in report.get("config", {}).items():
+    for key, value in report["configuration"].items():
         session.say(f"{key}: {value if isinstance(value, str) else compact(value)}")
     session.say()
-    rows = [_row(name, queue) for name, queue in _named(report["queues"])]
-    titles = "QUEUE PENDING PROCESSING COMPLETED FAILED RATE 24H OK BAD AVERAGE"
+    rows = [_row(name, queue) for name, queue in report["queues"].items()]
+    titles = "QUEUE PENDING PROCESSING COMPLETED FAILED RATE 24H SUCCESS FAILURE AVERAGE"
     session.table(columns(titles, right=titles.split()[1:]), rows)
 
 
-def _named(queues: Any) -> list[tuple[str, dict[str, Any]]]:
-    if isinstance(queues, dict):
-        return list(queues.items())
-    return [(queue["name"], queue) for queue in queues]
-
-
 def _row(name: str, queue: dict[str, Any]) -> list[Cell | str]:
-    state, day = queue.get("status", queue), queue["last_24h"]
+    state, day = queue["status"], queue["last_24h"]
     failed = state["failed"]
     return [
         name,
@@ -56,12 +50,18 @@ def _row(name: str, queue: dict[str, Any]) -> list[Cell | str]:
         Cell(str(failed), Tone.BAD if failed else Tone.PLAIN),
         _rate(queue["rate_limit"]),
         str(day["executions"]),
-        str(day["succeeded"]),
-        str(day["failed"]),
-        lasted(day["average_seconds"]),
+        _part(day["success_rate"]),
+        _part(day["failure_rate"]),
+        lasted(day["avg_duration_seconds"]),
     ]
 
 
+def _part(rate: float | None) -> str:
+    return "-" if rate is None else f"{rate:.1%}"
+
+
 def _rate(limit: str | dict[str, Any] | None) -> str:
-    """A rate limit, or its use where the daemon tells that too."""
-    return limit if isinstance(limit, str) else compact(limit) or "-"
+    """How far a rate limit is used up, or the limit itself."""
+    if isinstance(limit, dict):
+        return f"{limit['current']}/{limit['max']} ({limit['percentage']:g}%)"
+    return limit or "-"
