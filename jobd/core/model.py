@@ -145,6 +145,28 @@ NO_LIMITS = Limits()
 
 
 @dataclass(frozen=True, slots=True)
+class Sandbox:
+    """What the processes of an attempt are kept from. Falsy where it is nothing."""
+
+    no_new_privileges: bool = False
+    private_tmp: bool = False
+    """The directories for temporary files and shared memory are its own, empty at the start and gone at the end."""
+    read_only_root: bool = False
+    """Nothing can be written but its own directory and `read_write_paths`; no devices but the harmless ones."""
+    read_write_paths: tuple[str, ...] = ()
+    no_network: bool = False
+    """No network but a loopback of its own."""
+    drop_capabilities: tuple[str, ...] = ()
+    """Names as in core.capabilities, or `all`."""
+
+    def __bool__(self) -> bool:
+        return self != NO_SANDBOX
+
+
+NO_SANDBOX = Sandbox()
+
+
+@dataclass(frozen=True, slots=True)
 class Unique:
     """What must not be there twice, and what is done with the second one (SEMANTICS, Unique runs)."""
 
@@ -204,6 +226,7 @@ class Job:
     """`idle`, `best-effort:0` to `7` or `realtime:0` to `7`."""
     oom_score_adjust: int | None = None
     limits: Limits = NO_LIMITS
+    sandbox: Sandbox = NO_SANDBOX
     stdin: str | None = None
     isolate: bool = False
     allow_background: bool = False

@@ -19,6 +19,7 @@ from jobd.core.model import (
     Limits,
     Python,
     RetryPolicy,
+    Sandbox,
     Schedule,
     Shell,
     Unique,
@@ -69,6 +70,7 @@ def _job(data: dict[str, Any]) -> Job:
     values["limits"] = Limits(**_known(Limits, data.get("limits", {})))
     values["rate_limit"] = _rate(data.get("rate_limit"))
     values["uses"] = tuple((name, amount) for name, amount in data.get("uses", ()))
+    values["sandbox"] = Sandbox(**_known(Sandbox, data.get("sandbox", {})))
     values["workflow"] = Workflow(**_known(Workflow, data.get("workflow", {})))
     values["env"] = tuple((name, value) for name, value in data.get("env", ()))
     return Job(**values)

@@ -1,8 +1,8 @@
 """Starts the child of an attempt: session, descriptors, directory, user and signals as a job may expect them.
 
 A program under the worker's own user goes through subprocess (vfork inside; posix_spawn would leave it two signals
-ignored, 32 and 33). Another user, bounds or a Python callable of its own go through a fork, where each step can
-be checked before any code of the job runs.
+ignored, 32 and 33). Another user, bounds, a sandbox or a Python callable of its own go through a fork, where each step
+can be checked before any code of the job runs.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from typing import Any
 from jobd.work import cgroup, tree
 from jobd.work.accounts import Account, Refused, become
 from jobd.work.bounds import Bounds, Unmet, take_on
+from jobd.work.sandbox import Enclosure, planned, take
 
 _NO_ROOM = {errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE}
 _REASONS = {
@@ -41,6 +42,7 @@ class Launch:
     umask: int
     account: Account
     bounds: Bounds = field(default_factory=Bounds)
+    enclosure: Enclosure = field(default_factory=Enclosure)
     stdin: str | None = None
     leaf: str | None = None
     """The cgroup of the attempt; None where there is no delegation."""
@@ -84,7 +86,7 @@ def start(launch: Launch) -> Child:
     """Execute `launch.argv`. Raises Refused with the reason, its exit code and whether trying again can help."""
     if "\0" in "".join((*launch.argv, launch.cwd)):
         raise Refused("an argument or the directory contains a NUL character, which no program can be given")
-    if launch.account.differs or launch.bounds:
+    if launch.account.differs or launch.bounds or launch.enclosure:
         return fork(launch, lambda: _execute(launch))
     return _started(launch, _popen)
 
@@ -192,10 +194,13 @@ def _stand_in_place(launch: Launch, pipes: _Pipes, tell: int, body: Callable[[],
         _close_others(tell, keep)
         if unmet := take_on(launch.bounds):
             _say(tell, unmet)
+        plan = planned(launch.enclosure)
+        take(plan.before)
         if launch.account.differs:
             become(launch.account)
+        take(plan.after)
         os.umask(launch.umask)
-        os.chdir(launch.cwd)
+        _enter(launch)
         os.set_inheritable(tell, False)
         status = body() if launch.argv else _run_detached(tell, body)
     except Unmet as problem:
@@ -208,6 +213,15 @@ def _stand_in_place(launch: Launch, pipes: _Pipes, tell: int, body: Callable[[],
             _say(tell, [0, f"{type(problem).__name__}: {problem}"])
     finally:
         os._exit(status)
+
+
+def _enter(launch: Launch) -> None:
+    try:
+        os.chdir(launch.cwd)
+    except FileNotFoundError:
+        if launch.enclosure:
+            raise Unmet(f"the working directory {launch.cwd} is not there in the job's sandbox") from None
+        raise
 
 
 def _say(tell: int, words: list[Any]) -> None:

@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from jobd.core.model import (
     NO_LIMITS,
+    NO_SANDBOX,
     Action,
     AttemptKey,
     Call,
@@ -25,6 +26,7 @@ from jobd.core.model import (
     Limits,
     ProcessIdentity,
     Python,
+    Sandbox,
     Shell,
     Usage,
 )
@@ -71,6 +73,7 @@ class Order:
     total_seconds: float = 0.0
     """What is left for all attempts of the run together; `timeout_seconds` is no more than that. 0 is no bound."""
     limits: Limits = NO_LIMITS
+    sandbox: Sandbox = NO_SANDBOX
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +202,7 @@ def _plan(kind: type[Any], **made: Any) -> tuple[tuple[str, Any], ...]:
     )
 
 
-_PLANS = {kind: _plan(kind) for kind in (*_KINDS.values(), Order, Usage, Limits)} | {
+_PLANS = {kind: _plan(kind) for kind in (*_KINDS.values(), Order, Usage, Limits, Sandbox)} | {
     Ending: _plan(Ending, usage=Usage())
 }
 _NAMES = {kind: frozenset(name for name, _ in plan) for kind, plan in _PLANS.items()}
@@ -243,6 +246,7 @@ def order_of(
         ionice=job.ionice,
         oom_score_adjust=job.oom_score_adjust,
         limits=job.limits,
+        sandbox=job.sandbox,
         stdin=job.stdin,
         isolate=job.isolate,
         allow_background=job.allow_background,
@@ -393,6 +397,7 @@ _WRITERS: dict[type[Any], Any] = {
     Order: _plain,
     Usage: _plain,
     Limits: _plain,
+    Sandbox: _plain,
     Finished: _finished,
     Directive: lambda directive: [directive.kind, directive.delay_seconds, directive.reason],
     tuple: _sequence,
@@ -410,6 +415,9 @@ _READERS: dict[str, Any] = {
     "action": _read_action,
     "usage": lambda value: _build(Usage, value),
     "limits": lambda value: _build(Limits, value),
+    "sandbox": lambda value: _build(Sandbox, value),
+    "read_write_paths": tuple,
+    "drop_capabilities": tuple,
     "directive": lambda value: Directive(value[0], value[1], value[2]),
     "finished": lambda value: tuple(_read_finished(item) for item in value),
     "orders": lambda value: tuple(_build(Order, item) for item in value),

@@ -28,6 +28,7 @@ from jobd.work.executors import argv_of, isolated, warm
 from jobd.work.launch import Child, Launch, fork, start
 from jobd.work.line import Line
 from jobd.work.output import Capture, path_of
+from jobd.work.sandbox import Enclosure
 from jobd.work.scratch import Scratch
 from jobd.work.span import Start
 from jobd.work.stage import Stage
@@ -91,7 +92,9 @@ class Worker:
         try:
             account = account_of(order.user, order.group)
             bounds = Bounds(order.nice, order.ionice, order.oom_score_adjust, order.limits)
-            if isinstance(order.action, Python | Call) and not (order.isolate or account.differs or bounds):
+            if isinstance(order.action, Python | Call) and not (
+                order.isolate or account.differs or bounds or order.sandbox
+            ):
                 ending = self._call(order, account, captures)
             else:
                 ending = self._run_child(order, account, bounds, captures)
@@ -127,6 +130,7 @@ class Worker:
                 umask=order.umask,
                 account=account,
                 bounds=bounds,
+                enclosure=Enclosure(order.sandbox, (self._place.runtime_dir,), scratch.path),
                 stdin=order.stdin,
                 leaf=leaf,
                 own_leaf=f"{self._place.group}/self" if leaf else None,

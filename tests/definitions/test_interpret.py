@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from jobd.core.model import Calendar, Command, Job, Limits, Python, RetryPolicy, Schedule, Shell
+from jobd.core.model import Calendar, Command, Job, Limits, Python, RetryPolicy, Sandbox, Schedule, Shell
 from jobd.definitions.interpret import Rules, check_defaults, template
 from jobd.definitions.parse import parse
 from jobd.definitions.schema.unbuilt import WORDS
@@ -54,6 +54,13 @@ jobs:
     ionice: best-effort
     oom_score_adjust: 500
     limits: {files: 64, file_size: 1GiB, core: 0, cpu_time: 10m, best_effort: true}
+    sandbox:
+      no_new_privileges: true
+      private_tmp: true
+      read_only_root: true
+      read_write_paths: [/srv]
+      no_network: true
+      drop_capabilities: [CAP_NET_RAW, chown]
     stdin: hello
     allow_background: true
     isolate: true
@@ -111,6 +118,14 @@ def test_every_key_arrives_in_the_job() -> None:
         ionice="best-effort:4",
         oom_score_adjust=500,
         limits=Limits(64, 1 << 30, 0, 600.0, best_effort=True),
+        sandbox=Sandbox(
+            no_new_privileges=True,
+            private_tmp=True,
+            read_only_root=True,
+            read_write_paths=("/srv",),
+            no_network=True,
+            drop_capabilities=("chown", "net_raw"),
+        ),
         stdin="hello",
         isolate=True,
         allow_background=True,
@@ -217,6 +232,18 @@ GOLDEN: list[tuple[str, str]] = [
     ("limits: {core: big}", 'f.yaml:4:20: jobs.a.limits.core: "big" is not a size (try 512KiB or 1GiB)'),
     ("limits: {file: 1}", 'f.yaml:4:14: jobs.a.limits.file: unknown key, did you mean "files"?'),
     ("oom_score_adjust: 1001", "f.yaml:4:23: jobs.a.oom_score_adjust: 1001 is out of range (-1000 to 1000)"),
+    ("sandbox: strict", "f.yaml:4:14: jobs.a.sandbox: strict (a transient service of systemd) is not built"),
+    ("sandbox: {private_tmp: 1}", "f.yaml:4:28: jobs.a.sandbox.private_tmp: "),
+    ("sandbox: {tmp: true}", "f.yaml:4:15: jobs.a.sandbox.tmp: unknown key"),
+    ("sandbox: {read_write_paths: [/srv]}", "f.yaml:4:5: jobs.a.sandbox: read_write_paths are exceptions from"),
+    (
+        "sandbox: {read_only_root: true, read_write_paths: [srv]}",
+        'f.yaml:4:56: jobs.a.sandbox.read_write_paths[0]: "srv" is not an',
+    ),
+    (
+        "sandbox: {drop_capabilities: [flying]}",
+        'f.yaml:4:34: jobs.a.sandbox.drop_capabilities: "flying" is not a capability (see capabilities(7)',
+    ),
     ("notify: {on: [failure]}", "f.yaml:4:5: jobs.a.notify: this version of jobd does not have notify yet"),
 ]
 

@@ -21,6 +21,7 @@ from jobd.core.model import (
     Limits,
     ProcessIdentity,
     Python,
+    Sandbox,
     Shell,
     Usage,
 )
@@ -62,6 +63,7 @@ ORDER = Order(
     (("A", "b"), ("C", "d\n")), 0o77, -5, "in", True, True, 99, "kill",
     ionice="idle", oom_score_adjust=5, env_files=("/a", "-/b"), total_seconds=7.5,
     limits=Limits(files=9, cpu_time=1.5, best_effort=True),
+    sandbox=Sandbox(read_only_root=True, read_write_paths=("/srv",), drop_capabilities=("chown",)),
 )  # fmt: skip
 
 MESSAGES: list[Message] = [

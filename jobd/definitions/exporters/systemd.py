@@ -12,7 +12,7 @@ from jobd.core.cron import Cron
 from jobd.core.model import Command, Job, Shell
 from jobd.core.once import Once
 from jobd.core.schedule import After, Boot, Every
-from jobd.definitions.exporters import bounds, calendars
+from jobd.definitions.exporters import bounds, calendars, sandbox
 
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _SAID = frozenset(
@@ -148,7 +148,7 @@ def _service(job: Job, words: Mapping[str, Any], pair: Pair) -> list[str]:
         lines.append(f"SuccessExitStatus={' '.join(others)}")
     if _retries(job):
         lines += ["Restart=on-failure", f"RestartSec={_span(job.retry.base_seconds)}"]
-    return lines
+    return lines + sandbox.settings(job.sandbox, _word)
 
 
 def _command(job: Job, pair: Pair) -> str:
@@ -190,7 +190,7 @@ def _leftovers(job: Job, words: Mapping[str, Any], pair: Pair) -> None:
         pair.problems.append("enabled: false: do not enable the timer")
     if job.schedule.overlap != "skip":
         pair.problems.append(f"overlap: {job.schedule.overlap}: systemd starts no second run while one goes on")
-    silent = _SAID | {"enabled", "overlap", "retry", "dst", "catch_up_window", "output", "limits"}
+    silent = _SAID | {"enabled", "overlap", "retry", "dst", "catch_up_window", "output", "limits", "sandbox"}
     for key in words:
         if key not in silent:
             pair.problems.append(f"{key}: has no counterpart in the units")

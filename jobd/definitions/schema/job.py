@@ -8,13 +8,14 @@ from jobd.core import names
 from jobd.core.model import Action, Job
 from jobd.core.shown import shown
 from jobd.definitions.schema.bounds import Bounded
+from jobd.definitions.schema.enclosed import Enclosed
 from jobd.definitions.schema.flow import Flow
 from jobd.definitions.schema.how import Data, Execution, Queueing, Retrying
 from jobd.definitions.schema.what import Identity
 from jobd.definitions.schema.when import When
 
 
-class JobWords(Flow, Data, Bounded, Execution, Retrying, Queueing, When, Identity):
+class JobWords(Flow, Data, Enclosed, Bounded, Execution, Retrying, Queueing, When, Identity):
     """A job as it is written in YAML; also what `defaults` may say."""
 
     def job(self, name: str, action: Action) -> Job:
@@ -54,6 +55,7 @@ class JobWords(Flow, Data, Bounded, Execution, Retrying, Queueing, When, Identit
             ionice=self.ionice,
             oom_score_adjust=self.oom_score_adjust,
             limits=self.limits.limits(),
+            sandbox=self.sandbox.sandbox(),
             stdin=self.stdin,
             isolate=self.isolate,
             allow_background=self.allow_background,

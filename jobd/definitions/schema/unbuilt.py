@@ -7,7 +7,6 @@ _EXECUTORS = {
     "email": "use command: with sendmail",
 }
 _WORDS = {
-    "sandbox": "take it out: nothing would hold the job to it",
     "watchdog": "use timeout",
     "secrets": "let the command read the file",
     "notify": "watch the metrics instead",

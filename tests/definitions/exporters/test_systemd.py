@@ -121,6 +121,18 @@ def test_out_and_back_the_work_is_the_same(tmp_path: Path) -> None:
     assert (job.job.timeout_seconds, job.job.kill_after_seconds, job.job.allow_background) == (90, 7, True)
 
 
+def test_a_sandbox_is_said_in_settings_of_the_service() -> None:
+    sandbox = {"private_tmp": True, "read_only_root": True, "read_write_paths": ["/srv/a b"]}
+    words = {"command": "true", "sandbox": sandbox | {"no_network": True, "drop_capabilities": ["net_raw"]}}
+    lines = systemd.export(job_of(words, "x"), words).service.splitlines()
+    for line in (
+        *("PrivateTmp=yes", "ProtectSystem=strict", 'ReadWritePaths="/srv/a b"', "PrivateNetwork=yes"),
+        "CapabilityBoundingSet=~CAP_NET_RAW",
+    ):
+        assert line in lines, line
+    assert "NoNewPrivileges=yes" not in lines
+
+
 def test_every_word_without_a_counterpart_is_named() -> None:
     pair = exported(
         schedule=["0 3 * * *", "1 1 L * 5#4"], day_match="and", tags=["a"], overlap="queue", priority="high",
