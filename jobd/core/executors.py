@@ -7,12 +7,13 @@ of jobd's own.
 
 from __future__ import annotations
 
-import importlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any, ClassVar, Protocol, cast
+from typing import Any, ClassVar, Protocol
 
+from jobd.core import brought
+from jobd.core.brought import Unusable
 from jobd.core.model import Action, Call, Json
 
 GROUP = "jobd.executors"
@@ -120,10 +121,6 @@ class Executor:
         raise NotImplementedError
 
 
-class Unusable(Exception):
-    """An executor that is installed, and cannot be loaded."""
-
-
 def installed() -> tuple[str, ...]:
     """The keys of every kind of work on this host. Looks through all packages, the first time."""
     return (*BUILT_IN, *_others())
@@ -154,15 +151,7 @@ def _loaded(kind: str) -> Executor:
     target = BUILT_IN.get(kind) or _others().get(kind)
     if target is None:
         raise Unusable(f"no package on this host brings an executor for {kind}")
-    module, _, path = target.partition(":")
-    try:
-        found: Any = importlib.import_module(module)
-        for name in filter(None, path.split(".")):
-            found = getattr(found, name)
-    except Exception as error:
-        # Whatever the code of others raises at import, the jobs of other kinds are not to suffer from it.
-        reason = f"{type(error).__name__}: {error}"
-        raise Unusable(f"the executor for {kind} ({target}) cannot be loaded: {reason}") from None
+    found: Any = brought.load(target, f"the executor for {kind}")
     if not isinstance(found, Executor):
         raise Unusable(f"the executor for {kind} ({target}) is a {type(found).__name__}, not a jobd.Executor")
     return found
@@ -170,12 +159,5 @@ def _loaded(kind: str) -> Executor:
 
 @cache
 def _others() -> Mapping[str, str]:
-    return dict(_entry_points())
-
-
-def _entry_points() -> Iterator[tuple[str, str]]:
-    """The kinds that other packages bring, with `module:object`; none takes a key of jobd's own."""
-    metadata = cast(Any, importlib.import_module("importlib.metadata"))
-    for one in metadata.entry_points(group=GROUP):
-        if one.name not in BUILT_IN:
-            yield one.name, one.value
+    """The kinds that other packages bring; none takes a key of jobd's own."""
+    return {kind: target for kind, target in brought.targets(GROUP).items() if kind not in BUILT_IN}

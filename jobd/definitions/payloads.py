@@ -11,7 +11,7 @@ from functools import cache, lru_cache
 from itertools import islice
 from typing import Any
 
-from jobd.core import executors
+from jobd.core import envelopes, executors
 from jobd.core.executors import Fault
 from jobd.core.model import Job
 
@@ -51,7 +51,8 @@ def schema_fault(schema: Any) -> str | None:
 
 def faults_of(job: Job, payload: Any) -> list[Fault]:
     """Everything that is wrong with a payload for a job: by its schema, and for what it runs."""
-    by_schema = [] if job.payload_schema is None else faults(job.payload_schema, payload)
+    content = envelopes.content(payload)
+    by_schema = [] if job.payload_schema is None else faults(job.payload_schema, content)
     return [*by_schema, *executors.faults(job.action, payload)]
 
 

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from jobd.core import executors
-from jobd.core.executors import Fault, Misread, Unusable
+from jobd.core.brought import Unusable
+from jobd.core.executors import Fault, Misread
 from jobd.core.model import Action
 from jobd.definitions import payloads, schema
 from jobd.definitions.parse import Node

@@ -69,6 +69,7 @@ class Metrics:
         self._slots = counter(made, "jobd_slots", "Due slots by what became of them", "disposition")
         self._rescued = counter(made, "jobd_rescued_attempts", "Attempts that outlived a daemon", "how")
         self._steps = counter(made, "jobd_clock_steps", "Times the wall clock was set while jobd ran").of()
+        self._sinks = counter(made, "jobd_sink_events", "Events for sinks by what became of them", "sink", "result")
         self._duration = histogram(made, "jobd_run_duration_seconds", "Run times", _RUN_SECONDS, "queue")
         self._wait = histogram(made, "jobd_run_wait_seconds", "Waits for a worker", _RUN_SECONDS, "queue")
         self._lag = histogram(made, "jobd_scheduler_lag_seconds", "Slots' delay after being due", _LAG_SECONDS).of()
@@ -81,6 +82,10 @@ class Metrics:
         now = set(names)
         self._forget(self._defined - now)
         self._defined = now
+
+    def count_sink(self, sink: str, result: str, events: int) -> None:
+        """Count events that a sink has taken or failed at, or that were dropped because it was too slow."""
+        self._sinks.of(sink, result).inc(events)
 
     def take(self, event: Event) -> None:
         """Count an event."""

@@ -11,6 +11,7 @@ from typing import Any
 import apsw
 
 from jobd.core.errors import JobdError, Unavailable
+from jobd.core.sources import Counting, Ids
 from jobd.core.spans import micros
 from jobd.store.queries import statements
 
@@ -116,9 +117,10 @@ class Connection:
 class Transaction:
     """One write transaction: everything in it happens at one `now`, all of it or nothing."""
 
-    def __init__(self, connection: Connection, now: datetime) -> None:
+    def __init__(self, connection: Connection, now: datetime, ids: Ids) -> None:
         self._connection = connection
         self.now = now
+        self.ids = ids
         self.at = micros(now)
 
     def run(self, name: str, bindings: Any = ()) -> apsw.Cursor:
@@ -150,8 +152,9 @@ class Transaction:
 class Writer:
     """The one connection that writes."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, ids: Ids | None = None) -> None:
         self._connection = connection
+        self._ids = ids or Counting()
 
     @contextmanager
     def transaction(self, now: datetime) -> Iterator[Transaction]:
@@ -164,7 +167,7 @@ class Writer:
         try:
             raw.execute("BEGIN IMMEDIATE")
             try:
-                yield Transaction(self._connection, now)
+                yield Transaction(self._connection, now, self._ids)
                 raw.execute("COMMIT")
             except BaseException:
                 if raw.in_transaction:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from jobd.core.sources import Ids
 from jobd.store.connection import Connection, Writer
 from jobd.store.history import History
 from jobd.store.schema import migrate
 
 
-def open_store(path: str, *, synchronous: str = "full") -> tuple[Writer, History]:
-    """The writer and the questions of one database file, which is made where there is none.
+def open_store(path: str, *, synchronous: str = "full", ids: Ids | None = None) -> tuple[Writer, History]:
+    """The writer and the questions of one database file, which is made where there is none; `ids` number its runs.
 
     Raises StoreError where the file or the SQLite cannot be used.
     """
@@ -18,4 +19,4 @@ def open_store(path: str, *, synchronous: str = "full") -> tuple[Writer, History
     except BaseException:
         connection.close()
         raise
-    return Writer(connection), History(path)
+    return Writer(connection, ids), History(path)

@@ -110,7 +110,7 @@ def submit(tx: Transaction, requests: Sequence[tuple[RunRequest, JobRef]]) -> li
 def next_id(tx: Transaction) -> int:
     """The id that the next accepted run gets; those accepted with it count on from there."""
     row = tx.row("last_run_id")
-    return int(row[0]) + 1 if row else 1
+    return tx.ids.after(int(row[0]) if row else 0)
 
 
 def first_state(request: RunRequest, now: datetime) -> RunState:

@@ -15,6 +15,7 @@ from jobd.control import app, listen, reception
 from jobd.core import due
 from jobd.core.errors import JobdError
 from jobd.core.names import counted
+from jobd.core.sources import Reading
 from jobd.core.states import Outcome
 from jobd.definitions.library import Library
 from jobd.observe.journal import Journal
@@ -26,11 +27,12 @@ from jobd.store import jobs, recovery, versions
 from jobd.store.open import open_store
 from jobd.supervisor import catalogs, recover, zonefiles
 from jobd.supervisor.catalogs import Host
-from jobd.supervisor.clock import Clock, Reading, host_zone, telling_of_sets
+from jobd.supervisor.clock import Clock, host_zone, telling_of_sets
 from jobd.supervisor.desk import Desk
 from jobd.supervisor.drain import Drain
 from jobd.supervisor.engine import Engine
 from jobd.supervisor.keeper import Keeper
+from jobd.supervisor.outlets import Outlets
 from jobd.supervisor.reserve import Reservation
 from jobd.supervisor.settings import Settings
 from jobd.supervisor.tick import Rules
@@ -71,6 +73,7 @@ async def serve(settings: Settings, forkserver: ForkServer, journal: Journal, so
     keeper = Keeper(settings, writer, history, journal)
     desk = Desk(keeper)
     keeper.metrics = Metrics(__version__, keeper.started_at, desk.figures)
+    keeper.outlets = Outlets(settings.sinks, keeper.metrics, keeper.degrade)
     keeper.pool = _pool(keeper, forkserver)
     keeper.engine = _engine(keeper)
     keeper.pool.open()
@@ -89,6 +92,7 @@ async def serve(settings: Settings, forkserver: ForkServer, journal: Journal, so
         listening.close()
         await scrape.close()
         _close(keeper)
+        keeper.outlets.close()
 
 
 def _pool(keeper: Keeper, forkserver: ForkServer) -> Pool:

@@ -9,10 +9,10 @@ import struct
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from jobd.core import zones
+from jobd.core.sources import Reading
 
 _TFD_FLAGS = os.O_NONBLOCK | os.O_CLOEXEC
 _TFD_ABSTIME_CANCEL_ON_SET = 1 | 2
@@ -20,17 +20,8 @@ _DAY_SECONDS = 86400
 _SAME_INSTANT_SECONDS = 0.01
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """What two clocks said at the same instant. Who compares two readings learns whether the wall clock was set."""
-
-    wall: datetime
-    boottime: float
-    """Seconds that never jump, and that pass also while the host sleeps: sleep is time, not a step."""
-
-
 class Clock:
-    """Wall clock and the clocks that nobody sets."""
+    """The host's: its wall clock and the clocks that nobody sets (`core.sources.Clock`)."""
 
     def now(self) -> datetime:
         return datetime.now(UTC)

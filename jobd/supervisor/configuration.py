@@ -160,6 +160,7 @@ class Configuration(Words):
     queues: dict[Name, Queue] = Field(default_factory=dict)
     policy: Policies = Policies()
     python_path: list[str] = Field(default_factory=list)
+    sinks: dict[Name, Any] = Field(default_factory=dict)
     logging: Logging = Logging()
     smtp: Annotated[None, _not_yet("smtp", "send mail from a command")] = None
     resources: dict[Name, Annotated[int, whole(1, 1_000_000)]] = Field(default_factory=dict)

@@ -15,11 +15,11 @@ from jobd.core.errors import Unavailable
 from jobd.core.events import Event
 from jobd.core.intents import Intent
 from jobd.core.model import AttemptKey
+from jobd.core.sources import Clock, Reading
 from jobd.core.states import Outcome
 from jobd.store.connection import StorageFailed, Writer
 from jobd.supervisor.aftermath import Aftermath
 from jobd.supervisor.catalogs import AdoptCatalog
-from jobd.supervisor.clock import Clock, Reading
 from jobd.supervisor.finalize import Unkept
 from jobd.supervisor.inbox import Inbox, Question
 from jobd.supervisor.tick import Moment, Rules, tick

@@ -32,6 +32,7 @@ from jobd.supervisor.catalogs import AdoptCatalog, Change, InForce
 from jobd.supervisor.denials import Denials
 from jobd.supervisor.engine import Engine
 from jobd.supervisor.inbox import Question
+from jobd.supervisor.outlets import Outlets
 from jobd.supervisor.prune import Pruner
 from jobd.supervisor.settings import Settings
 from jobd.work import manager
@@ -53,6 +54,7 @@ class Keeper:
     pool: Pool
     library: Library
     metrics: Metrics
+    outlets: Outlets | None = None
 
     def __init__(self, settings: Settings, writer: Writer, history: History, journal: Journal) -> None:
         self.settings = settings
@@ -107,6 +109,8 @@ class Keeper:
         self.journal.take(event)
         self.metrics.take(event)
         self.recent.take(event)
+        if self.outlets:
+            self.outlets.take(event)
 
     def _note_degraded(self, event: events.Degraded) -> None:
         if event.detail:

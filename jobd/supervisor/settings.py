@@ -67,6 +67,8 @@ class Settings:
     python_path: tuple[str, ...]
     http_deny: tuple[str, ...]
     """Networks that http and webhook jobs may not connect to."""
+    sinks: Mapping[str, Json]
+    """Event sinks by the names of their entry points, with the options of each."""
     log_level: Literal["debug", "info", "warning", "error"]
     mask: tuple[str, ...]
     socket_group_is_named: bool = field(default=False, compare=False)
@@ -171,6 +173,7 @@ def _settings(
         strict_queues=policy.strict_queues,
         python_path=own.python_path,
         http_deny=tuple(policy.http_deny),
+        sinks=dict(words.sinks),
         log_level=words.logging.level,
         mask=tuple(words.logging.mask),
     )

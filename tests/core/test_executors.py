@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from jobd.core import executors, places, spec
-from jobd.core.executors import Executor, Misread, Unusable
+from jobd.core.brought import Unusable
+from jobd.core.executors import Executor, Misread
 from jobd.core.model import Call, Job
 from jobd.work import wire
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 
 import apsw
 import pytest
@@ -14,7 +15,8 @@ from hypothesis import strategies as st
 from jobd.core.allot import Lane
 from jobd.core.model import AttemptKey, Ending, ProcessIdentity, RunRequest
 from jobd.core.states import Outcome, RunState, Trigger
-from jobd.store import runs
+from jobd.store import jobs, runs
+from jobd.store.open import open_store
 from tests.store.builders import NOW, SECOND, WORKER, Store, job
 
 # Accepting
@@ -389,3 +391,18 @@ def test_whatever_is_asked_a_run_has_one_state_and_its_attempts_no_gap(store: St
     # The next example starts without these: whatever waits is reserved, and whatever runs is ended.
     for key in [*issued, *(got.key for got in store.reserve(100))]:
         store.end(replace(key))
+
+
+def test_whoever_numbers_runs_is_asked_for_the_first_of_those_accepted_together(tmp_path: Path) -> None:
+    class FromHost:
+        def after(self, last: int) -> int:
+            return max(last + 1, 7_000_001)
+
+    writer, history = open_store(str(tmp_path / "jobd.db"), ids=FromHost())
+    for expected in ([7_000_001, 7_000_002], [7_000_003]):
+        with writer.transaction(NOW) as tx:
+            ref = jobs.adopt(tx, job(), "f.yaml", starts_afresh=True)
+            request = RunRequest(job(), Trigger.SUBMIT)
+            assert runs.submit(tx, [(request, ref)] * len(expected)) == expected
+    history.close()
+    writer.close()

@@ -61,6 +61,7 @@ def test_without_a_file_everything_is_default() -> None:
         strict_queues=False,
         python_path=(),
         http_deny=("169.254.0.0/16", "fe80::/10", "fd00:ec2::254/128"),
+        sinks={},
         log_level="info",
         mask=("password", "token", "secret"),
     )

@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import TextIO
 
 from jobd.core import executors, parents
+from jobd.core.brought import Unusable
 from jobd.core.model import Call, Directive, Ending, Json
 from jobd.core.states import Outcome
 from jobd.work.accounts import Refused
@@ -26,7 +27,7 @@ def prepare(order: Order) -> None:
     if isinstance(order.action, Call):
         try:
             executors.find(order.action.kind).prepare()
-        except executors.Unusable as error:
+        except Unusable as error:
             raise Refused(str(error)) from None
 
 

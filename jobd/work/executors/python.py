@@ -14,7 +14,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from jobd.core import executors
+from jobd.core import envelopes, executors
+from jobd.core.brought import Unusable
 from jobd.core.executors import Executor, Failed, Work
 from jobd.core.model import Action, Call, Directive, Json, Python
 from jobd.core.parents import Parent
@@ -92,12 +93,13 @@ def call(order: Order, context: Context, settings: Mapping[str, Json]) -> Answer
     """Call it and say what came of it; whatever it raises but Interrupted is an answer too, its traceback on stderr."""
     try:
         function = _function(order, settings)
+        payload = envelopes.opened(json.loads(order.payload))
     except Interrupted:
         raise
     except BaseException as problem:
         return _not_loaded(order.action, problem)
     try:
-        return _answer(_value(function, json.loads(order.payload), context))
+        return _answer(_value(function, payload, context))
     except Interrupted:
         raise
     except (Verdict, Failed) as said:
@@ -110,7 +112,7 @@ def call(order: Order, context: Context, settings: Mapping[str, Json]) -> Answer
 
 
 def _not_loaded(action: Action, problem: BaseException) -> Answer:
-    if isinstance(problem, executors.Unusable):
+    if isinstance(problem, Unusable):
         error = str(problem)
     else:
         traceback.print_exc()
