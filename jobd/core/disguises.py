@@ -1,0 +1,80 @@
+"""The forms in which the value of a secret turns up in text: as it is, and as programs write it down."""
+
+from __future__ import annotations
+
+import base64
+import json
+import shlex
+from collections.abc import Iterable, Iterator
+from urllib.parse import quote, quote_plus
+
+SHORTEST = 6
+"""Shorter values are not looked for: they would be found in every other word."""
+_SHORTEST_LINE = 8
+
+
+def forms(value: bytes) -> set[bytes]:
+    """Every form of the value of a secret, and of each longer line of one that has several."""
+    found: set[bytes] = set()
+    for part in _parts(value):
+        found.update(form for form in _written(part) if len(form) >= SHORTEST)
+    return found
+
+
+def _parts(value: bytes) -> Iterator[bytes]:
+    whole = value.strip(b"\r\n")
+    if len(whole) >= SHORTEST:
+        yield whole
+    lines = whole.split(b"\n")
+    if len(lines) > 1:
+        yield from (line for line in map(bytes.strip, lines) if len(line) >= _SHORTEST_LINE)
+
+
+def _written(value: bytes) -> Iterator[bytes]:
+    yield value
+    yield from _base64(value)
+    yield value.hex().encode()
+    yield value.hex().upper().encode()
+    yield from _quoted_for_urls(value)
+    yield from _escaped(value)
+
+
+def _base64(value: bytes) -> Iterator[bytes]:
+    """Base64 of the value by itself, and of those of its bits that fill characters at each of three alignments."""
+    for encode in (base64.b64encode, base64.urlsafe_b64encode):
+        yield encode(value)
+        for before in range(3):
+            # The first characters also hold bits of what comes before the value, the last ones of what follows.
+            start = (0, 2, 3)[before]
+            end = (before + len(value)) * 8 // 6
+            yield encode(bytes(before) + value)[start:end]
+
+
+def _quoted_for_urls(value: bytes) -> Iterator[bytes]:
+    for text in {quote(value, safe=""), quote(value), quote_plus(value)}:
+        yield text.encode()
+        yield _lower_escapes(text).encode()
+
+
+def _lower_escapes(text: str) -> str:
+    head, *rest = text.split("%")
+    return head + "".join(f"%{part[:2].lower()}{part[2:]}" for part in rest)
+
+
+def _escaped(value: bytes) -> Iterator[bytes]:
+    """As a JSON string (and one inside another), as a word of a shell, as Python shows it."""
+    try:
+        text = value.decode()
+    except UnicodeDecodeError:
+        yield repr(value)[2:-1].encode()
+        return
+    for once in _json(text):
+        yield once.encode()
+        yield once.replace("/", "\\/").encode()
+        yield from (twice.encode() for twice in _json(once))
+    yield shlex.quote(text).encode()
+    yield repr(text)[1:-1].encode(errors="surrogatepass")
+
+
+def _json(text: str) -> Iterable[str]:
+    return {json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1]}
