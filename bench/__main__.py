@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import apsw
 
-from bench import besides, idle, latency, lateness, loading, memory, submits, throughput
+from bench import besides, idle, latency, lateness, loading, masking, memory, submits, throughput
 from bench.table import Line, as_json, text
 
 _MEASURES: dict[str, Callable[[int], list[Line]]] = {
@@ -21,6 +21,7 @@ _MEASURES: dict[str, Callable[[int], list[Line]]] = {
     "memory": lambda _rounds: memory.measure(),
     "load": loading.measure,
     "lateness": lambda _rounds: lateness.measure(),
+    "masking": lambda _rounds: masking.measure(),
     "idle": lambda _rounds: idle.measure(),
 }
 _ASKED_FOR: dict[str, Callable[[int], list[Line]]] = {"peers": besides.measure}

@@ -35,7 +35,7 @@ class Sink:
                 chunk = chunk[os.write(self._descriptor, chunk) :]
 
 
-def follow(session: Session, run: int, sinks: dict[str, Sink], first_attempt: int) -> None:
+def follow(session: Session, run: int, sinks: dict[str, Sink], first_attempt: int, *, is_raw: bool = False) -> None:
     """Pass on the streams of a run, attempt after attempt, until the run is final.
 
     Each stream has a connection of its own. Raises the first error of any of them.
@@ -46,7 +46,7 @@ def follow(session: Session, run: int, sinks: dict[str, Sink], first_attempt: in
     def pump(stream: str, sink: Sink) -> None:
         try:
             for attempt in count(first_attempt):
-                copy(session.output(run, stream, attempt=attempt, follows=True), sink)
+                copy(session.output(run, stream, attempt=attempt, follows=True, is_raw=is_raw), sink)
         except NotFound:
             return  # the run is over, and this attempt never was
         except (JobdError, OSError) as error:

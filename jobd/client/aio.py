@@ -184,10 +184,20 @@ class AsyncClient:
         return await self._ask(calls.any_request(method, path, query, body, lines))
 
     async def output(
-        self, run: int, stream: str = "both", *, attempt: int | None = None, follow: bool = False, offset: int = 0
+        self,
+        run: int,
+        stream: str = "both",
+        *,
+        attempt: int | None = None,
+        follow: bool = False,
+        offset: int = 0,
+        raw: bool = False,
     ) -> AsyncGenerator[bytes]:
-        """What an attempt (the latest by default) wrote, over a connection of its own; `follow` goes on to its end."""
-        call = calls.output(run, stream, attempt, follow, offset)
+        """What an attempt (the latest by default) wrote, over a connection of its own; `follow` goes on to its end.
+
+        Secrets are masked (`***`) unless `raw` asks for the bytes as they are.
+        """
+        call = calls.output(run, stream, attempt, follow, offset, raw)
         async with aclosing(self._stream(call, None if follow else self._timeout)) as pieces:
             async for piece in pieces:
                 yield piece

@@ -180,10 +180,20 @@ class Client:
         return self._ask(calls.any_request(method, path, query, body, lines))
 
     def output(
-        self, run: int, stream: str = "both", *, attempt: int | None = None, follow: bool = False, offset: int = 0
+        self,
+        run: int,
+        stream: str = "both",
+        *,
+        attempt: int | None = None,
+        follow: bool = False,
+        offset: int = 0,
+        raw: bool = False,
     ) -> Iterator[bytes]:
-        """What an attempt (the latest by default) wrote, over a connection of its own; `follow` goes on to its end."""
-        call = calls.output(run, stream, attempt, follow, offset)
+        """What an attempt (the latest by default) wrote, over a connection of its own; `follow` goes on to its end.
+
+        Secrets are masked (`***`) unless `raw` asks for the bytes as they are.
+        """
+        call = calls.output(run, stream, attempt, follow, offset, raw)
         return self._stream(call, None if follow else self._timeout)
 
     def events(self, *, since: int | None = None, follow: bool = True, **filters: Any) -> Iterator[dict[str, Any]]:

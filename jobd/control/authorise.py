@@ -16,6 +16,7 @@ class Deed(StrEnum):
     SUBMIT = "submit runs"
     SUBMIT_COMMAND = "submit ad-hoc commands"
     SEE_CONTENTS = "see payload, result and output of this run"
+    SEE_UNMASKED = "see the output of this run unmasked"
     ACT_ON_RUN = "cancel or retry this run"
     SEE_DEFINITION = "see definitions in full"
     HOLD_JOB = "pause, resume or skip slots of this job, or cancel all its runs"
@@ -30,6 +31,7 @@ _LEAST: dict[Deed, tuple[Role, Role]] = {
     Deed.SUBMIT: (Role.SUBMITTER, Role.SUBMITTER),
     Deed.SUBMIT_COMMAND: (Role.SUBMITTER, Role.SUBMITTER),
     Deed.SEE_CONTENTS: (Role.OPERATOR, Role.SUBMITTER),
+    Deed.SEE_UNMASKED: (Role.OPERATOR, Role.SUBMITTER),
     Deed.ACT_ON_RUN: (Role.OPERATOR, Role.SUBMITTER),
     Deed.SEE_DEFINITION: (Role.OPERATOR, Role.OPERATOR),
     Deed.HOLD_JOB: (Role.OPERATOR, Role.OPERATOR),
@@ -85,7 +87,7 @@ def _hint(deed: Deed) -> str:
     match deed:
         case Deed.SUBMIT | Deed.SUBMIT_COMMAND:
             return "submitters may: members of the control socket's group, or whom roles in jobd.yaml names"
-        case Deed.SEE_CONTENTS | Deed.ACT_ON_RUN:
+        case Deed.SEE_CONTENTS | Deed.SEE_UNMASKED | Deed.ACT_ON_RUN:
             return "its submitter, the owner of its job and operators may"
         case Deed.VIEW:
             return "roles in jobd.yaml gives you no role"

@@ -1,7 +1,6 @@
 """The captured output of attempts over HTTP, at once or as it grows.
 
-Bytes are handed out as they were captured: `raw` changes the content type and nothing else, since this version masks
-nothing. `_chunks` is the one place all of them pass through.
+Secrets are masked on the way out and nothing else is changed; `raw` hands out the bytes as they were captured.
 """
 
 from __future__ import annotations
@@ -20,9 +19,12 @@ from jobd.control.routes import DESK, Route, check_query, flag, number, run_id
 from jobd.control.runs import find
 from jobd.control.shapes import is_final
 from jobd.core.errors import Invalid, NotFound
+from jobd.core.masking import Stream
 
 _CHUNK = 64 * 1024
 _LOOK_SECONDS = 0.2
+_LOOK_BACK = 64 * 1024
+"""From so far before an offset on text is looked at, to know a secret that began before it."""
 _QUERY = ("attempt", "stream", "follow", "offset", "raw")
 _STREAMS = {"stdout": ("stdout",), "stderr": ("stderr",), "both": ("stdout", "stderr")}
 
@@ -33,6 +35,47 @@ class _Wanted:
     attempt: int
     streams: tuple[str, ...]
     offset: int
+    is_raw: bool
+
+
+class _Reader:
+    """Takes one stream of an attempt from its files piece by piece, masked unless they are asked for as they are."""
+
+    def __init__(self, desk: Desk, wanted: _Wanted, stream: str) -> None:
+        self._desk, self._wanted, self._stream = desk, wanted, stream
+        self._offset = wanted.offset
+        self._masked: Stream | None = None
+        if not wanted.is_raw:
+            before = self._before()
+            self._masked = desk.masker(wanted.run).stream(skip=len(before))
+            self._masked.feed(before)
+
+    def more(self) -> tuple[bytes, bool, bool]:
+        """What can be handed out, whether anything new was there, and whether nothing will follow."""
+        chunk, self._offset, ended = self._read(self._offset, _CHUNK)
+        if self._masked is None:
+            return chunk, bool(chunk), ended
+        return self._masked.feed(chunk) if chunk else b"", bool(chunk), ended
+
+    def pause(self) -> bytes:
+        """What of an unfinished line can be shown while nothing comes."""
+        return self._masked.pause() if self._masked is not None else b""
+
+    def rest(self) -> bytes:
+        return self._masked.close() if self._masked is not None else b""
+
+    def _read(self, offset: int, limit: int) -> tuple[bytes, int, bool]:
+        return self._desk.outputs.read(self._wanted.run, self._wanted.attempt, self._stream, offset, limit)
+
+    def _before(self) -> bytes:
+        """The text in front of the offset, unless a part that was not kept lies there."""
+        text, at = b"", max(0, self._wanted.offset - _LOOK_BACK)
+        while at < self._wanted.offset:
+            chunk, following, _ended = self._read(at, self._wanted.offset - at)
+            if not chunk or following > self._wanted.offset:
+                return b""
+            text, at = text + chunk, following
+        return text
 
 
 async def show(request: web.Request) -> web.StreamResponse:
@@ -41,6 +84,8 @@ async def show(request: web.Request) -> web.StreamResponse:
     record = find(desk, run_id(request))
     require(actor_of(request), Deed.SEE_CONTENTS, record.owner, job_owner=owner_of(desk, record.job))
     follow, raw = flag(query, "follow"), flag(query, "raw")
+    if raw:
+        require(actor_of(request), Deed.SEE_UNMASKED, record.owner, job_owner=owner_of(desk, record.job))
     streams = _STREAMS.get(query.get("stream", "both"))
     if streams is None:
         raise Invalid(f"stream must be one of {', '.join(_STREAMS)}", [("stream", "is not known")])
@@ -49,8 +94,8 @@ async def show(request: web.Request) -> web.StreamResponse:
         raise Invalid("offset counts in one stream; name it with stream=stdout or stream=stderr")
     chosen = number(query, "attempt", 0, 1, 2**31)
     attempt = await _attempt(desk, record.id, chosen, follow=follow)
-    wanted = _Wanted(record.id, attempt, streams, offset)
-    return await _send(request, desk, wanted, follow=follow, raw=raw)
+    wanted = _Wanted(record.id, attempt, streams, offset, is_raw=raw)
+    return await _send(request, desk, wanted, follow=follow)
 
 
 async def _attempt(desk: Desk, run: int, chosen: int, *, follow: bool) -> int:
@@ -69,10 +114,10 @@ async def _attempt(desk: Desk, run: int, chosen: int, *, follow: bool) -> int:
         await asyncio.wait(moved, timeout=60, return_when=asyncio.FIRST_COMPLETED)
 
 
-async def _send(request: web.Request, desk: Desk, wanted: _Wanted, *, follow: bool, raw: bool) -> web.StreamResponse:
+async def _send(request: web.Request, desk: Desk, wanted: _Wanted, *, follow: bool) -> web.StreamResponse:
     answer = web.StreamResponse(headers={"X-Content-Type-Options": "nosniff", "X-Jobd-Attempt": str(wanted.attempt)})
-    answer.content_type = "application/octet-stream" if raw else "text/plain"
-    if not raw:
+    answer.content_type = "application/octet-stream" if wanted.is_raw else "text/plain"
+    if not wanted.is_raw:
         answer.charset = "utf-8"
     if wanted.attempt == 0:
         await answer.prepare(request)
@@ -88,10 +133,13 @@ async def _send(request: web.Request, desk: Desk, wanted: _Wanted, *, follow: bo
 async def _now(desk: Desk, wanted: _Wanted) -> AsyncIterator[bytes]:
     """What there is, one stream after the other."""
     for stream in wanted.streams:
-        chunk, offset, _ended = _chunk(desk, wanted, stream, wanted.offset)
-        while chunk:
-            yield chunk
-            chunk, offset, _ended = _chunk(desk, wanted, stream, offset)
+        reader, moved = _Reader(desk, wanted, stream), True
+        while moved:
+            chunk, moved, _ended = reader.more()
+            if chunk:
+                yield chunk
+        if rest := reader.rest():
+            yield rest
 
 
 async def _follow(desk: Desk, wanted: _Wanted) -> AsyncIterator[bytes]:
@@ -99,20 +147,23 @@ async def _follow(desk: Desk, wanted: _Wanted) -> AsyncIterator[bytes]:
 
     Whether it has ended is judged before its output is read, so what is read afterwards is all of it.
     """
-    offsets = dict.fromkeys(wanted.streams, wanted.offset)
+    readers = [_Reader(desk, wanted, stream) for stream in wanted.streams]
     changed = desk.changed(wanted.run)
     over = _is_over(desk, wanted)
     while True:
         moved, closed = False, True
-        for stream in wanted.streams:
-            chunk, offsets[stream], ended = _chunk(desk, wanted, stream, offsets[stream])
-            closed = closed and ended
+        for reader in readers:
+            chunk, is_new, ended = reader.more()
+            moved, closed = moved or is_new, closed and ended
             if chunk:
-                moved = True
                 yield chunk
         if moved:
             continue
-        if over or closed:
+        is_last = over or closed
+        for reader in readers:
+            if chunk := reader.rest() if is_last else reader.pause():
+                yield chunk
+        if is_last:
             return
         await asyncio.wait({changed}, timeout=_LOOK_SECONDS)
         if changed.done():
@@ -123,10 +174,6 @@ async def _follow(desk: Desk, wanted: _Wanted) -> AsyncIterator[bytes]:
 def _is_over(desk: Desk, wanted: _Wanted) -> bool:
     attempts = desk.reads.attempts(wanted.run)
     return any(one.attempt == wanted.attempt and one.outcome is not None for one in attempts)
-
-
-def _chunk(desk: Desk, wanted: _Wanted, stream: str, offset: int) -> tuple[bytes, int, bool]:
-    return desk.outputs.read(wanted.run, wanted.attempt, stream, offset, _CHUNK)
 
 
 ROUTES = (Route("GET", "/v1/runs/{id}/output", show, "The output of an attempt", query=_QUERY, answers="text"),)

@@ -12,6 +12,7 @@ from jobd.core.audit import Kept
 from jobd.core.events import Event
 from jobd.core.holds import Pause
 from jobd.core.intents import Actor, Intent
+from jobd.core.masking import Masker
 from jobd.core.model import Job, Json
 from jobd.core.records import (
     AttemptRecord,
@@ -210,6 +211,10 @@ class Desk(Protocol):
 
     def denied(self, who: Actor, what: str, why: str) -> None:
         """Keep in the audit trail that somebody asked for what they may not."""
+        ...
+
+    def masker(self, run: int) -> Masker:
+        """What takes the secrets of a run, and what looks like one, out of text."""
         ...
 
     def payload_faults(self, job: Job, payload: Json) -> list[tuple[list[str | int], str]]:

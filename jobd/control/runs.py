@@ -238,7 +238,10 @@ def sees_contents(desk: Desk, who: Actor, record: RunRecord) -> bool:
 
 
 def _shown(desk: Desk, record: RunRecord, who: Actor) -> dict[str, Any]:
-    return shapes.run(record, contents=sees_contents(desk, who, record))
+    shown = shapes.run(record, contents=sees_contents(desk, who, record))
+    if shown["command"] is not None:
+        shown["command"] = desk.masker(record.id).words(shown["command"])
+    return shown
 
 
 ROUTES = (

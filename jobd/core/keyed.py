@@ -88,7 +88,7 @@ def _before(text: bytes, at: int) -> bytes:
 
 
 def _names_a_secret(word: bytes, rest: bytes) -> bool:
-    """Whether a key that goes on with `rest` after the word is one of a secret: `token2` and `tokenValue`, not `tokens`."""
+    """Whether a key that goes on with `rest` after the word is one of a secret: `token2`, not `tokens`."""
     if not rest:
         return True
     if rest[:1].isalpha() and not (rest[:1].isupper() and word[-1:].islower()):

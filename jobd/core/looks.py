@@ -58,7 +58,7 @@ def _of_word(text: bytes, start: int, end: int) -> list[Span]:
         for part in _LATER_PART.finditer(word):
             found += _service_keys(text, start + part.start(), part[1])
         if b"ey" in word or b"ew" in word:
-            found += _jwts(text, start, word)
+            found += _jwts(start, word)
     elif len(word) >= 32 and word.lower() != word != word.upper():
         found += _random(text, start, end)
     return found
@@ -73,7 +73,7 @@ def _service_keys(text: bytes, at: int, head: bytes) -> list[Span]:
     return found
 
 
-def _jwts(text: bytes, start: int, word: bytes) -> Iterator[Span]:
+def _jwts(start: int, word: bytes) -> Iterator[Span]:
     """Parts in base64url that decode to JSON: header and claims of a signed token, the header of an encrypted one."""
     for match in _JWT.finditer(word):
         header, is_encrypted = _json_object(match[1]), match[4].count(b".") == 2

@@ -10,7 +10,8 @@ import re
 from collections.abc import Iterable, Sequence
 
 from jobd.core.disguises import forms
-from jobd.core.tells import Span, Tells
+from jobd.core.looks import Span
+from jobd.core.tells import Tells
 
 MASK = b"***"
 _LONGEST_LINE = 64 * 1024

@@ -106,8 +106,8 @@ def _pool(keeper: Keeper, forkserver: ForkServer) -> Pool:
             idle_timeout_seconds=settings.idle_timeout_seconds,
             max_attempts_per_worker=settings.max_attempts_per_worker,
         ),
-        on_report=lambda finished: keeper.engine.inbox.report(finished),  # noqa: PLW0108 - the engine comes after the pool
-        on_started=lambda *news: keeper.engine.inbox.started(*news),  # noqa: PLW0108
+        on_report=keeper.report,
+        on_started=lambda *news: keeper.engine.inbox.started(*news),  # noqa: PLW0108 - the engine comes after the pool
         on_degraded=keeper.degrade,
         on_room=lambda: keeper.engine.room_made(),  # noqa: PLW0108
     )
@@ -133,7 +133,7 @@ def _recover(keeper: Keeper) -> None:
     keeper.engine.go_on_from(known)
     judged = recover.judge(left, keeper.pool, clock.wall)
     for finished in judged.reports:
-        keeper.engine.inbox.report(finished)
+        keeper.report(finished)
     for event in judged.told:
         keeper.publish(event)
     for key in judged.cancelling:

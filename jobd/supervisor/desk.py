@@ -21,6 +21,7 @@ from jobd.control.ports import (
 )
 from jobd.core.errors import NotFound
 from jobd.core.intents import Actor, Intent
+from jobd.core.masking import Masker
 from jobd.core.model import Job, Json
 from jobd.core.records import AttemptRecord, QueueFigures
 from jobd.core.retention import Pruned
@@ -170,6 +171,9 @@ class Desk:
 
     def _lane(self, name: str, queues: Mapping[str, QueueFigures]) -> Lane:
         return Lane(self._keeper.settings.queues.get(name), None, queues.get(name))
+
+    def masker(self, run: int) -> Masker:  # noqa: ARG002 - no run has secrets of its own yet
+        return self._keeper.masker
 
     def payload_faults(self, job: Job, payload: Json) -> list[tuple[list[str | int], str]]:
         return payloads.faults_of(job, payload)

@@ -8,12 +8,14 @@ import os
 import time
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from jobd.core import events
 from jobd.core.events import Event
 from jobd.core.intents import Noted
-from jobd.core.model import AttemptKey, Job
+from jobd.core.masking import Masker
+from jobd.core.model import AttemptKey, Finished, Job
 from jobd.core.names import counted
 from jobd.core.retention import Pruned
 from jobd.definitions.catalog import Catalog
@@ -61,6 +63,8 @@ class Keeper:
         self.writer = writer
         self.history = history
         self.journal = journal
+        self.masker = Masker(settings.mask)
+        journal.masked = self.masker.text
         self.systemd = Systemd()
         self.template: Job = settings.template()
         self.outputs = OutputFiles(os.path.join(settings.state_dir, "output"))
@@ -118,6 +122,13 @@ class Keeper:
         else:
             self.degraded.pop(event.reason, None)
         self.systemd.status(self.status_line())
+
+    def report(self, finished: Finished) -> None:
+        """Take in how an attempt ended; what its error tells of secrets is kept nowhere."""
+        if finished.ending.error:
+            error = self.masker.text(finished.ending.error)
+            finished = replace(finished, ending=replace(finished.ending, error=error))
+        self.engine.inbox.report(finished)
 
     def degrade(self, reason: str, detail: str) -> None:
         """A part of jobd is not well, or with an empty detail well again."""

@@ -19,6 +19,7 @@ from jobd.core.audit import Kept
 from jobd.core.errors import Conflict, JobdError, NotFound
 from jobd.core.holds import Pause
 from jobd.core.intents import Accepted, Actor, CancelRun, DropDead, Handled, Intent, RetryDead, RetryRun, Submit
+from jobd.core.masking import Masker
 from jobd.core.model import Command, Job, RetryPolicy, RunRequest, Schedule
 from jobd.core.records import (
     AttemptRecord,
@@ -239,6 +240,7 @@ class MemoryDesk:
     ended: Wakes = field(default_factory=Wakes)
     moved: Wakes = field(default_factory=Wakes)
     remember: bool = True
+    masking: Masker = field(default_factory=lambda: Masker(["password"]))
     denials: list[tuple[str, str]] = field(default_factory=list)
     recent: Recent = field(default_factory=lambda: Recent(NOW))
 
@@ -274,6 +276,9 @@ class MemoryDesk:
                 return Handled((1, 2))
             case RetryDead(which=which) | DropDead(which=which):
                 return Handled(which.runs)
+
+    def masker(self, run: int) -> Masker:
+        return self.masking
 
     def payload_faults(self, job: Job, payload: Any) -> list[tuple[list[str | int], str]]:
         return [] if job.payload_schema is None else payloads.faults(job.payload_schema, payload)

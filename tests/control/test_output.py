@@ -41,6 +41,49 @@ def test_output_is_the_bytes_that_were_written(tmp_path: Path) -> None:
     served(tmp_path, check)
 
 
+def test_output_is_masked_and_nothing_else_of_it_changes(tmp_path: Path) -> None:
+    async def check(it: Served) -> None:
+        run = started(it.desk)
+        written = b"one\npassword=hunter22 \xff\x1b[2J\nthe value v4lue-of-it\n"
+        it.desk.masking = it.desk.masking.knowing([b"v4lue-of-it"])
+        it.desk.write(run, written)
+        shown = written.replace(b"hunter22", b"***").replace(b"v4lue-of-it", b"***")
+        answer = await it.ask("GET", f"/v1/runs/{run}/output?stream=stdout")
+        assert answer.body == shown
+        raw = await it.ask("GET", f"/v1/runs/{run}/output?stream=stdout&raw=1")
+        assert raw.body == written
+        for offset in range(len(written)):
+            cut = (await it.ask("GET", f"/v1/runs/{run}/output?stream=stdout&offset={offset}")).body
+            assert shown.endswith(cut.removeprefix(b"***")), offset
+            assert len(cut) <= len(written) - offset + 2
+
+    served(tmp_path, check)
+
+
+def test_a_follower_gets_no_part_of_a_secret_that_comes_in_pieces(tmp_path: Path) -> None:
+    async def check(it: Served) -> None:
+        run = started(it.desk)
+        it.desk.write(run, b"let me in: v4lue")
+        it.desk.masking = it.desk.masking.knowing([b"v4lue-of-it"])
+        talk = await it.open()
+        talk.ask("GET", f"/v1/runs/{run}/output?follow=1&stream=stdout")
+        await talk.head()
+        assert await talk.chunk() == b"let me in: "
+        it.desk.write(run, b"-of-it and on\n")
+        assert await talk.chunk() == b"*** and on\n"
+
+    served(tmp_path, check)
+
+
+def test_the_command_of_a_run_is_shown_masked(tmp_path: Path) -> None:
+    async def check(it: Served) -> None:
+        made = await it.ask("POST", "/v1/runs", {"command": ["mysql", "--password", "hunter22", "shop"]})
+        shown = (await it.ask("GET", f"/v1/runs/{made.json['id']}")).json
+        assert shown["command"] == ["mysql", "--password", "***", "shop"]
+
+    served(tmp_path, check)
+
+
 def test_a_run_that_has_not_started_has_no_output_yet(tmp_path: Path) -> None:
     async def check(it: Served) -> None:
         run = submitted(it.desk)

@@ -22,9 +22,18 @@ _LOOK_BACK = 50
 @click.option("-n", "count", type=click.IntRange(0), help="Only the last N lines of each stream.")
 @click.option("--stdout", "wanted", flag_value="stdout", help="Only stdout.")
 @click.option("--stderr", "wanted", flag_value="stderr", help="Only stderr.")
+@click.option(
+    "--raw", "is_raw", is_flag=True, help="Secrets too, for the run's owner and operators; else they are ***."
+)
 @click.option("--attempt", type=click.IntRange(1), help="Of this attempt; without it of the latest.")
 def logs(
-    session: Session, what: str, follows: bool, count: int | None, wanted: str | None, attempt: int | None
+    session: Session,
+    what: str,
+    follows: bool,
+    count: int | None,
+    wanted: str | None,
+    is_raw: bool,
+    attempt: int | None,
 ) -> Exit:
     """The output of a run, or (a name) of the job's latest run: first stdout, then stderr.
 
@@ -38,18 +47,23 @@ def logs(
     sys.stdout.flush()
     if follows:
         sinks = {stream: Sink(sys.stdout.fileno(), lock) for stream in streams}
-        follow(session, run, sinks, attempt or max(1, session.get(f"/v1/runs/{run}")["attempts"]))
+        follow(session, run, sinks, attempt or max(1, session.get(f"/v1/runs/{run}")["attempts"]), is_raw=is_raw)
         return Exit.OK
     if session.wants_json:
-        session.emit({"run": run, "attempt": attempt} | {name: _text(session, run, name, attempt) for name in streams})
+        session.emit(
+            {"run": run, "attempt": attempt} | {name: _text(session, run, name, attempt, is_raw) for name in streams}
+        )
         return Exit.OK
     for stream in streams:
-        copy(last_lines(session.output(run, stream, attempt=attempt), count), Sink(sys.stdout.fileno(), lock))
+        copy(
+            last_lines(session.output(run, stream, attempt=attempt, is_raw=is_raw), count),
+            Sink(sys.stdout.fileno(), lock),
+        )
     return Exit.OK
 
 
-def _text(session: Session, run: int, stream: str, attempt: int | None) -> str:
-    return b"".join(session.output(run, stream, attempt=attempt)).decode(errors="replace")
+def _text(session: Session, run: int, stream: str, attempt: int | None, is_raw: bool) -> str:
+    return b"".join(session.output(run, stream, attempt=attempt, is_raw=is_raw)).decode(errors="replace")
 
 
 def latest_run(session: Session, job: str) -> int:
