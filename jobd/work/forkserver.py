@@ -161,8 +161,7 @@ class Forkserver:
         allowed = background.read(self._place.runtime_dir)
         self._kill_groups(number, allowed)
         while orphans := self._orphans(allowed):
-            for process in orphans:
-                tree.send(process, signal.SIGKILL)
+            tree.cut_down(lambda: self._orphans(allowed))
             if time.monotonic() > deadline:
                 break
             time.sleep(_PAUSE_SECONDS)

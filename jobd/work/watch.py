@@ -149,9 +149,10 @@ class Watch:
                 # Until it is waited for, the leader keeps the number of its group from being given to anybody else.
                 with suppress(ProcessLookupError, PermissionError):
                     os.killpg(group, number)
-        for process in tree.descendants(os.getpid()):
-            if group is None or _group_of(process) != group:
-                tree.send(process, *signals)
+        with tree.ahead_of_the_crowd():
+            for process in tree.descendants(os.getpid()):
+                if group is None or _group_of(process) != group:
+                    tree.send(process, *signals)
 
     def _kill(self, now: float) -> None:
         """SIGKILL everything, again and again until nothing is left: a tree may grow while it is being cut."""
@@ -160,7 +161,7 @@ class Watch:
             self._note_survivors()
         if self._leaf is not None:
             cgroup.kill(self._leaf)
-        self._signal_all(signal.SIGKILL)
+        tree.cut_down(lambda: tree.descendants(os.getpid()))
         self._kill_at = now + _REPEAT_SECONDS
         if now - self._killing_since > _STUCK_SECONDS:
             self._give_up()
