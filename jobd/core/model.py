@@ -220,6 +220,8 @@ class Job:
     env: tuple[tuple[str, str], ...] = ()
     env_files: tuple[str, ...] = ()
     """Absolute paths, read at each attempt; one with a `-` before it may be missing. They override `env`."""
+    secrets: tuple[tuple[str, str], ...] = ()
+    """(name, absolute path or `credential:NAME`): files an attempt finds in its CREDENTIALS_DIRECTORY."""
     umask: int = 0o022
     nice: int = 0
     ionice: str | None = None

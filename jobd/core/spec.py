@@ -73,6 +73,7 @@ def _job(data: dict[str, Any]) -> Job:
     values["sandbox"] = Sandbox(**_known(Sandbox, data.get("sandbox", {})))
     values["workflow"] = Workflow(**_known(Workflow, data.get("workflow", {})))
     values["env"] = tuple((name, value) for name, value in data.get("env", ()))
+    values["secrets"] = tuple((name, source) for name, source in data.get("secrets", ()))
     return Job(**values)
 
 

@@ -11,7 +11,7 @@ from jobd.core.audit import Kept
 from jobd.core.buckets import Level
 from jobd.core.holds import Circuit, Holds, Pause
 from jobd.core.ledger import Terms
-from jobd.core.model import Command, Json, Shell, Usage
+from jobd.core.model import Command, Job, Json, Shell, Usage
 from jobd.core.records import (
     AttemptRecord,
     DeadFigures,
@@ -69,6 +69,11 @@ class History:
         """One run, or None."""
         rows = self._rows("run_columns", {"run": run})
         return _run(rows[0]) if rows else None
+
+    def definition(self, run: int) -> Job | None:
+        """What a run was accepted under; None where there is no such run."""
+        rows = self._rows("definition_of_run", {"run": run})
+        return specs.from_text(rows[0][0]) if rows else None
 
     def runs(self, which: RunFilter) -> tuple[list[RunRecord], int | None]:
         """The runs asked for, newest first, and the cursor of the next page where there is one."""

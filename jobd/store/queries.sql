@@ -589,6 +589,10 @@ FROM run JOIN job ON job.id = run.job JOIN job_spec AS spec ON spec.id = run.spe
 LEFT JOIN run_data AS data ON data.run = run.id
 WHERE run.id = :run;
 
+-- name: definition_of_run
+-- The definition that a run was accepted under.
+SELECT job_spec.text FROM run JOIN job_spec ON job_spec.id = run.spec WHERE run.id = :run;
+
 -- name: list_runs
 -- Runs newest first below a cursor, narrowed by whatever is not null.
 SELECT run.id, job.name, run.state, run.queue, run.priority, CAST(data.payload AS BLOB), CAST(data.result AS BLOB), run.error,

@@ -172,8 +172,8 @@ class Desk:
     def _lane(self, name: str, queues: Mapping[str, QueueFigures]) -> Lane:
         return Lane(self._keeper.settings.queues.get(name), None, queues.get(name))
 
-    def masker(self, run: int) -> Masker:  # noqa: ARG002 - no run has secrets of its own yet
-        return self._keeper.masker
+    def masker(self, run: int) -> Masker:
+        return self._keeper.masker(run)
 
     def payload_faults(self, job: Job, payload: Json) -> list[tuple[list[str | int], str]]:
         return payloads.faults_of(job, payload)

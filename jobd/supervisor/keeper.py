@@ -36,6 +36,7 @@ from jobd.supervisor.engine import Engine
 from jobd.supervisor.inbox import Question
 from jobd.supervisor.outlets import Outlets
 from jobd.supervisor.prune import Pruner
+from jobd.supervisor.secrets import SecretsOfRuns
 from jobd.supervisor.settings import Settings
 from jobd.work import manager
 from jobd.work.output import OutputFiles
@@ -63,8 +64,8 @@ class Keeper:
         self.writer = writer
         self.history = history
         self.journal = journal
-        self.masker = Masker(settings.mask)
-        journal.masked = self.masker.text
+        self._secrets = SecretsOfRuns(settings.mask)
+        journal.masked = self._secrets.masker.text
         self.systemd = Systemd()
         self.template: Job = settings.template()
         self.outputs = OutputFiles(os.path.join(settings.state_dir, "output"))
@@ -123,10 +124,14 @@ class Keeper:
             self.degraded.pop(event.reason, None)
         self.systemd.status(self.status_line())
 
+    def masker(self, run: int) -> Masker:
+        """What takes the secrets of a run, and what looks like one, out of text."""
+        return self._secrets.of(self.history.definition(run))
+
     def report(self, finished: Finished) -> None:
         """Take in how an attempt ended; what its error tells of secrets is kept nowhere."""
         if finished.ending.error:
-            error = self.masker.text(finished.ending.error)
+            error = self.masker(finished.key.run).text(finished.ending.error)
             finished = replace(finished, ending=replace(finished.ending, error=error))
         self.engine.inbox.report(finished)
 
@@ -198,6 +203,8 @@ class Keeper:
         self.last_reload_at, self._told = now, change.catalog
         problems = tuple(map(str, change.catalog.problems))
         self.metrics.define(change.in_force)
+        for one in change.in_force.values():
+            self._secrets.learn(one.job)
         self.publish(events.CatalogChanged(now, change.added, change.changed, change.removed, problems))
         broken = f"{counted(len(problems), 'problem')}; what was in force stays: {problems[0]}" if problems else ""
         self.degrade("definitions", broken)

@@ -56,6 +56,8 @@ def variables(order: Order, account: Account, runtime_dir: str, scratch: Scratch
         env["JOBD_RESULT_FILE"] = scratch.result_file
         if scratch.parents_file is not None:
             env["JOBD_PARENT_RESULT_FILE"] = scratch.parents_file
+        if scratch.credentials is not None:
+            env["CREDENTIALS_DIRECTORY"] = scratch.credentials
     return env
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 import stat
+from collections.abc import Sequence
 from contextlib import suppress
 
 from jobd.core.model import AttemptKey, Directive, Json
+from jobd.work import credentials
 from jobd.work.accounts import Account
 
 RESULT_MAX_BYTES = 1024 * 1024
@@ -21,7 +23,13 @@ class Scratch:
     """`runtime_dir/attempts/RUN.ATTEMPT`, mode 0700 and owned by the user of the job."""
 
     def __init__(
-        self, runtime_dir: str, key: AttemptKey, payload: str, account: Account, parents: str | None = None
+        self,
+        runtime_dir: str,
+        key: AttemptKey,
+        payload: str,
+        account: Account,
+        parents: str | None = None,
+        secrets: Sequence[tuple[str, bytes]] = (),
     ) -> None:
         """`payload` and `parents` (what the runs before it came to) are JSON texts."""
         self._parent = f"{runtime_dir}/attempts"
@@ -31,6 +39,7 @@ class Scratch:
         self.payload_file = f"{self.path}/{_PAYLOAD}"
         self.result_file = f"{self.path}/{_RESULT}"
         self.parents_file = f"{self.path}/{_PARENTS}" if parents is not None else None
+        self.credentials = f"{self.path}/credentials" if secrets else None
         try:
             os.mkdir(self.path, 0o700)
         except FileExistsError:
@@ -42,6 +51,8 @@ class Scratch:
         self._write(self.payload_file, payload)
         if self.parents_file is not None and parents is not None:
             self._write(self.parents_file, parents)
+        if self.credentials is not None:
+            credentials.put_down(self.credentials, list(secrets), account)
         if account.differs:
             os.chown(self.path, account.uid, account.gid, follow_symlinks=False)
 

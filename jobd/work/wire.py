@@ -32,6 +32,7 @@ from jobd.core.model import (
 )
 from jobd.core.spans import from_micros, micros
 from jobd.core.states import Outcome, Trigger
+from jobd.work import credentials
 
 NO_ROOM = 125
 """Exit code of an attempt given back because the machine had no room to start it: wait before the next one."""
@@ -74,6 +75,7 @@ class Order:
     """What is left for all attempts of the run together; `timeout_seconds` is no more than that. 0 is no bound."""
     limits: Limits = NO_LIMITS
     sandbox: Sandbox = NO_SANDBOX
+    secrets: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,6 +254,7 @@ def order_of(
         allow_background=job.allow_background,
         output_max_bytes=job.output_max_bytes,
         output_on_limit=job.output_on_limit,
+        secrets=credentials.located(job.secrets),
     )
 
 
@@ -424,6 +427,7 @@ _READERS: dict[str, Any] = {
     "keys": lambda value: tuple(_read_key(item) for item in value),
     "left": tuple,
     "env": lambda value: tuple((name, text) for name, text in value),
+    "secrets": lambda value: tuple((name, source) for name, source in value),
     "success_exit_status": tuple,
     "env_files": tuple,
 }

@@ -18,7 +18,7 @@ from typing import Any
 from jobd.core import parents
 from jobd.core.model import AttemptKey, Call, Ending, Finished, Json, Python, Usage
 from jobd.core.states import Outcome
-from jobd.work import background, cgroup, tree
+from jobd.work import background, cgroup, credentials, tree
 from jobd.work.accounts import Account, Refused, account_of
 from jobd.work.alarm import Alarm
 from jobd.work.bounds import Bounds, said_by_signal
@@ -29,7 +29,7 @@ from jobd.work.launch import Child, Launch, fork, start
 from jobd.work.line import Line
 from jobd.work.output import Capture, path_of
 from jobd.work.sandbox import Enclosure
-from jobd.work.scratch import Scratch
+from jobd.work.scratch import Scratch, remove
 from jobd.work.span import Start
 from jobd.work.stage import Stage
 from jobd.work.watch import Ended, Watch
@@ -93,7 +93,7 @@ class Worker:
             account = account_of(order.user, order.group)
             bounds = Bounds(order.nice, order.ionice, order.oom_score_adjust, order.limits)
             if isinstance(order.action, Python | Call) and not (
-                order.isolate or account.differs or bounds or order.sandbox
+                order.isolate or account.differs or bounds or order.sandbox or order.secrets
             ):
                 ending = self._call(order, account, captures)
             else:
@@ -145,10 +145,12 @@ class Worker:
                 cgroup.remove(leaf)
 
     def _scratch(self, order: Order, account: Account) -> Scratch:
+        secrets = credentials.values(order.secrets, account)
         try:
             results = parents.results_text(order.parents)
-            return Scratch(self._place.runtime_dir, order.key, order.payload, account, results)
+            return Scratch(self._place.runtime_dir, order.key, order.payload, account, results, secrets)
         except OSError as problem:
+            remove(self._place.runtime_dir, order.key)
             raise Refused(f"its directory could not be made: {problem}", spent=False, retryable=True) from None
 
     def _see_through(

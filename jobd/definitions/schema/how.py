@@ -69,6 +69,13 @@ Umask = Annotated[int, Read(_umask, {"type": ["string", "integer"], "description
 Variable = Annotated[str, Read(_variable, {"type": "string", "pattern": f"^{_VARIABLE.pattern}$"})]
 Environment = dict[Variable, str]
 EnvFile = Annotated[str, text_like(r"-?/[^\0]*", "an absolute path (start it with /, or -/ where it may be missing)")]
+SecretName = Annotated[
+    str, text_like(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}", "a name of a secret (letters, digits and _ . -)")
+]
+SecretSource = Annotated[
+    str,
+    text_like(r"/[^\0]+|credential:[A-Za-z0-9_][A-Za-z0-9_.-]*", "an absolute path, or credential:NAME of jobd's unit"),
+]
 EnvFiles = Annotated[list[EnvFile], one_or_list({"type": "string", "pattern": "^-?/"})]
 
 
@@ -185,6 +192,10 @@ class Execution(Words):
     env_file: EnvFiles = Field(
         default_factory=list,
         description="Files of NAME=VALUE lines that override env, read at each attempt; -/path may be missing.",
+    )
+    secrets: dict[SecretName, SecretSource] = Field(
+        default_factory=dict,
+        description="Files that the job finds in $CREDENTIALS_DIRECTORY; credential:NAME is one of jobd's unit.",
     )
     umask: Umask = 0o022
     stdin: str | None = None

@@ -50,6 +50,7 @@ class JobWords(Flow, Data, Enclosed, Bounded, Execution, Retrying, Queueing, Whe
             cwd=self.cwd,
             env=tuple(self.env.items()),
             env_files=tuple(self.env_file),
+            secrets=tuple(self.secrets.items()),
             umask=self.umask,
             nice=self.nice,
             ionice=self.ionice,

@@ -8,7 +8,6 @@ _EXECUTORS = {
 }
 _WORDS = {
     "watchdog": "use timeout",
-    "secrets": "let the command read the file",
     "notify": "watch the metrics instead",
     "expect": "watch jobd_job_last_success_timestamp_seconds instead",
 }
