@@ -51,8 +51,8 @@ class AsyncClient:
         """Submit a run of a job; without `payload` it gets the job's own.
 
         Options are those of the API: queue, priority, run_at (aware datetime or RFC 3339 text), delay, key,
-        max_attempts, timeout and expires (seconds, timedelta or text like "5m"), depends_on. A known `key` gives its
-        run, marked `duplicate`.
+        max_attempts, timeout and expires (seconds, timedelta or text like "5m"), depends_on, traceparent and
+        tracestate (W3C Trace Context). A known `key` gives its run, marked `duplicate`.
         """
         return await self._ask(calls.submit(job, payload, options))
 
@@ -176,12 +176,13 @@ class AsyncClient:
         query: Mapping[str, Any] | None = None,
         body: Any = None,
         lines: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> Any:
         """Any request of the control API and its JSON answer; `lines` are sent as JSON lines in place of `body`.
 
         A request that cannot have arrived is sent again over a new connection, and so is a lost GET.
         """
-        return await self._ask(calls.any_request(method, path, query, body, lines))
+        return await self._ask(calls.any_request(method, path, query, body, lines, headers))
 
     async def output(
         self,

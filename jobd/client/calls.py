@@ -42,11 +42,12 @@ class Call(Generic[T]):
         query: Mapping[str, Any] | None = None,
         body: Any = None,
         lines: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> None:
         kind = "application/x-ndjson" if lines is not None else "application/json"
         content = lines if lines is not None else None if body is None else encode(body)
         self.method, self.read = method, read
-        self.data = request(method, target(path, query or {}), kind, content)
+        self.data = request(method, target(path, query or {}), kind, content, headers)
 
 
 def _same(answer: Any) -> Any:
@@ -173,8 +174,15 @@ def events(since: int | None, follow: bool, filters: Mapping[str, Any]) -> Call[
     return Call("GET", "/v1/events", _same, query=query)
 
 
-def any_request(method: str, path: str, query: Mapping[str, Any] | None, body: Any, lines: bytes | None) -> Call[Any]:
-    return Call(method, path, _same, query=query, body=body, lines=lines)
+def any_request(
+    method: str,
+    path: str,
+    query: Mapping[str, Any] | None,
+    body: Any,
+    lines: bytes | None,
+    headers: Mapping[str, str] | None,
+) -> Call[Any]:
+    return Call(method, path, _same, query=query, body=body, lines=lines, headers=headers)
 
 
 def result_of(run: Item) -> Any:

@@ -48,9 +48,11 @@ class RunFailed(JobdError):
         self.run = run
 
 
-def request(method: str, target: str, kind: str, content: bytes | None) -> bytes:
-    """One request; `target` is quoted already."""
-    head = [f"{method} {target} HTTP/1.1", "Host: jobd"]
+def request(
+    method: str, target: str, kind: str, content: bytes | None, headers: Mapping[str, str] | None = None
+) -> bytes:
+    """One request; `target` is quoted already, and so are `headers` of one's own."""
+    head = [f"{method} {target} HTTP/1.1", "Host: jobd", *(f"{name}: {text}" for name, text in (headers or {}).items())]
     if content is not None:
         head += [f"Content-Type: {kind}", f"Content-Length: {len(content)}"]
     elif method != "GET":

@@ -13,6 +13,7 @@ from jobd.core.model import Dependency
 from jobd.core.names import closest, is_name
 from jobd.core.spans import seconds, show_size
 from jobd.core.states import Condition
+from jobd.core.trace import read_parent, read_state
 
 PRIORITIES = {"low": -10, "medium": 0, "high": 10}
 MOST_ATTEMPTS = 1000
@@ -127,6 +128,16 @@ def _dependency(item: Any) -> Dependency:
     return Dependency(run, Condition(on))
 
 
+def _traceparent(value: Any) -> str:
+    return read_parent(value if type(value) is str else "")
+
+
+def _tracestate(value: Any) -> str:
+    if type(value) is not str:
+        raise ValueError("must be a text like vendor=value,other=value")
+    return read_state(value)
+
+
 _UNIQUE = frozenset({"key", "period", "states", "on_conflict"})
 
 
@@ -185,6 +196,8 @@ READERS: dict[str, Callable[[Any], Any]] = {
     "expires": _lifetime,
     "uses": _uses,
     "depends_on": _dependencies,
+    "traceparent": _traceparent,
+    "tracestate": _tracestate,
 }
 
 

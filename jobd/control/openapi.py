@@ -56,6 +56,8 @@ _SUBMISSION: dict[str, Any] = {
                 "properties": {"run": {"type": "integer"}, "on": {"enum": [on.value for on in Condition]}},
             },
         },
+        "traceparent": {"type": "string", "description": "W3C Trace Context; goes before the header of this name."},
+        "tracestate": {"type": "string", "maxLength": 512},
     },
 }
 _RUN: dict[str, Any] = {
@@ -85,6 +87,8 @@ _RUN: dict[str, Any] = {
         "parent": {"type": ["integer", "null"]},
         "owner": _TEXT,
         "spec_version": {"type": "string"},
+        "traceparent": _TEXT,
+        "tracestate": _TEXT,
     },
 }
 _PROBLEM: dict[str, Any] = {

@@ -21,6 +21,7 @@ from jobd.core.names import closest
 from jobd.core.retry import default_max_attempts
 from jobd.core.spans import show_size
 from jobd.core.states import Trigger
+from jobd.core.trace import Trace
 
 ADHOC = "adhoc"
 
@@ -42,6 +43,8 @@ class Intake:
     size: int
     faults: Callable[[Job, Json], list[tuple[list[str | int], str]]]
     """What a job's payload_schema finds wrong with a payload."""
+    trace: Trace | None = None
+    """What the headers of the request say, for submissions that say nothing themselves."""
     errors: list[tuple[str, str]] = field(default_factory=list)
     _last: Job | None = None
 
@@ -69,6 +72,8 @@ class Intake:
                 self._wrong((*where, "payload", *steps), message)
         if job is not None and "unique" in values:
             self._make_unique(job, values, where)
+        if "tracestate" in values and "traceparent" not in item:
+            self._wrong((*where, "tracestate"), "belongs to a traceparent; give both")
         if job is None or len(self.errors) > before:
             return None
         return self._request(job, values)
@@ -180,6 +185,7 @@ class Intake:
             adhoc=job.name == ADHOC and "command" in values,
             uses=get("uses"),
             depends_on=get("depends_on", ()),
+            trace=Trace(values["traceparent"], get("tracestate", "")) if "traceparent" in values else self.trace,
         )
 
     def _wrong(self, where: tuple[str | int, ...], message: str) -> None:

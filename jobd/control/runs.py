@@ -25,6 +25,7 @@ from jobd.core.names import is_name
 from jobd.core.records import RunFilter, RunRecord
 from jobd.core.spans import seconds
 from jobd.core.states import RunState
+from jobd.core.trace import Trace, heard
 
 MOST_RUNS = 20_000
 _TURN = 256
@@ -45,6 +46,7 @@ async def submit(request: web.Request) -> web.Response:
     policy = desk.policy
     queues = desk.queue_limits() if policy.strict_queues else {}
     intake = Intake(who, desk.jobs(), queues, policy, os.geteuid(), datetime.now(UTC), len(body), desk.payload_faults)
+    intake.trace = _trace(request)
     text = bodies.decode(body)
     if not in_lines and not in_array:
         taken = intake.take(bodies.parse(text))
@@ -54,6 +56,12 @@ async def submit(request: web.Request) -> web.Response:
         return _one(accepted)
     requests = await (_lines(text, intake) if in_lines else _array(text, intake))
     return _many(await desk.ask(Submit(who, requests)))
+
+
+def _trace(request: web.Request) -> Trace | None:
+    """The trace that the headers tell of; two of a traceparent are none."""
+    parents = request.headers.getall("traceparent", ())
+    return heard(parents[0], ",".join(request.headers.getall("tracestate", ()))) if len(parents) == 1 else None
 
 
 async def _array(text: str, intake: Intake) -> tuple[RunRequest, ...]:

@@ -67,6 +67,8 @@ def run(record: RunRecord, *, contents: bool) -> dict[str, Any]:
         "spec_version": record.spec_version,
         "adhoc": record.adhoc,
         "cancelling": record.cancelling,
+        "traceparent": record.trace.parent if contents and record.trace else None,
+        "tracestate": (record.trace.state or None) if contents and record.trace else None,
         "command": list(record.argv) if contents and record.argv is not None else None,
     }
     return shown

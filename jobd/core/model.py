@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Literal
 
 from jobd.core.buckets import Rate
 from jobd.core.states import Condition, Outcome, Trigger
+from jobd.core.trace import Trace
 
 Json = Any
 """What `json.dumps(..., allow_nan=False)` writes: None, bool, int, float, str, list, dict with string keys."""
@@ -294,6 +295,8 @@ class RunRequest:
     depends_on: tuple[Dependency, ...] = ()
     parent: int | None = None
     """The first of the runs that this one waits for; None where it waits for none."""
+    trace: Trace | None = None
+    """The trace that its submitter, or the run that brings it along, is part of."""
 
     def expires_at(self, now: datetime) -> datetime | None:
         """When the run is too late to start, if it is accepted `now`; None if it never is."""

@@ -8,6 +8,7 @@ from datetime import datetime
 from jobd.core.holds import CLOSED, Circuit, Pause
 from jobd.core.model import Json, Usage
 from jobd.core.states import Condition, Disposition, Outcome, RunState, Trigger
+from jobd.core.trace import Trace
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,7 @@ class RunRecord:
     """What an ad-hoc run executes."""
     expires_at: datetime | None = None
     """It never starts after that, if it has not yet."""
+    trace: Trace | None = None
 
     @property
     def duration_seconds(self) -> float | None:

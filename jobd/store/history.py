@@ -29,6 +29,7 @@ from jobd.core.records import (
 )
 from jobd.core.spans import from_micros, from_micros_if, micros, micros_if
 from jobd.core.states import Disposition, Outcome, RunState, Trigger
+from jobd.core.trace import Trace
 from jobd.store import audit, dead, holds, kin, limits, slots
 from jobd.store.connection import Connection
 from jobd.store.limits import QueueSet
@@ -252,6 +253,7 @@ def _run(row: tuple[Any, ...]) -> RunRecord:
     (
         run, job, state, queue, priority, payload, result, error, attempts, most, trigger, slot, run_at, created,
         started, finished, exit_code, outcome, key, parent, owner, digest, text, cancelling, expires_at,
+        traceparent, tracestate,
     ) = row  # fmt: skip
     adhoc = job == _ADHOC
     return RunRecord(
@@ -281,6 +283,7 @@ def _run(row: tuple[Any, ...]) -> RunRecord:
         cancelling=bool(cancelling),
         argv=_argv(text) if adhoc else None,
         expires_at=from_micros_if(expires_at),
+        trace=None if traceparent is None else Trace(traceparent, tracestate or ""),
     )
 
 

@@ -233,6 +233,11 @@ RETURNING state;
 -- Keep the payload of a run that has one.
 INSERT INTO run_data (run, payload) VALUES (?, ?);
 
+-- name: keep_trace
+-- Remember which trace a run belongs to; null where it belongs to none.
+INSERT INTO run_data (run, traceparent, tracestate) VALUES (?, ?, ?)
+ON CONFLICT (run) DO UPDATE SET traceparent = excluded.traceparent, tracestate = excluded.tracestate;
+
 -- name: held_key
 -- The run that holds an idempotency key: for 24 h, and as long as it is not final.
 SELECT run_key.run, run.state FROM run_key JOIN run ON run.id = run_key.run
@@ -485,8 +490,8 @@ SELECT (SELECT name FROM job WHERE job.id = run.job) FROM run INDEXED BY run_rea
 WHERE state = 'queued' AND queue = :queue AND lane = :lane ORDER BY priority DESC, run_at, id LIMIT :most;
 
 -- name: payload
--- The payload of a run.
-SELECT payload FROM run_data WHERE run = :run;
+-- The payload of a run, and the trace it belongs to.
+SELECT payload, traceparent, tracestate FROM run_data WHERE run = :run;
 
 -- name: open_attempt
 -- Write down that an attempt is about to start, and in which worker.
@@ -584,7 +589,7 @@ WHERE run.state = 'running';
 SELECT run.id, job.name, run.state, run.queue, run.priority, CAST(data.payload AS BLOB), CAST(data.result AS BLOB), run.error,
        run.attempt, run.max_attempts, run.trigger, run.slot, run.run_at, run.created_at, run.started_at,
        run.finished_at, run.exit_code, run.outcome, run.key, run.parent, run.owner, spec.hash, spec.text, run.cancelling,
-       run.expires_at
+       run.expires_at, data.traceparent, data.tracestate
 FROM run JOIN job ON job.id = run.job JOIN job_spec AS spec ON spec.id = run.spec
 LEFT JOIN run_data AS data ON data.run = run.id
 WHERE run.id = :run;
@@ -598,7 +603,7 @@ SELECT job_spec.text FROM run JOIN job_spec ON job_spec.id = run.spec WHERE run.
 SELECT run.id, job.name, run.state, run.queue, run.priority, CAST(data.payload AS BLOB), CAST(data.result AS BLOB), run.error,
        run.attempt, run.max_attempts, run.trigger, run.slot, run.run_at, run.created_at, run.started_at,
        run.finished_at, run.exit_code, run.outcome, run.key, run.parent, run.owner, spec.hash, spec.text, run.cancelling,
-       run.expires_at
+       run.expires_at, data.traceparent, data.tracestate
 FROM run JOIN job ON job.id = run.job JOIN job_spec AS spec ON spec.id = run.spec
 LEFT JOIN run_data AS data ON data.run = run.id
 WHERE run.id < :before
@@ -612,7 +617,7 @@ ORDER BY run.id DESC LIMIT :limit;
 SELECT run.id, job.name, run.state, run.queue, run.priority, CAST(data.payload AS BLOB), CAST(data.result AS BLOB), run.error,
        run.attempt, run.max_attempts, run.trigger, run.slot, run.run_at, run.created_at, run.started_at,
        run.finished_at, run.exit_code, run.outcome, run.key, run.parent, run.owner, spec.hash, spec.text, run.cancelling,
-       run.expires_at
+       run.expires_at, data.traceparent, data.tracestate
 FROM run INDEXED BY run_of_job JOIN job ON job.id = run.job JOIN job_spec AS spec ON spec.id = run.spec
 LEFT JOIN run_data AS data ON data.run = run.id
 WHERE run.job = (SELECT id FROM job WHERE name = :job) AND run.id < :before

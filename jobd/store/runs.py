@@ -17,6 +17,7 @@ from jobd.core.model import AttemptKey, Ending, Json, ProcessIdentity, RunReques
 from jobd.core.retention import KEY_HELD
 from jobd.core.spans import from_micros, from_micros_if, micros, micros_if
 from jobd.core.states import Outcome, RunState, Trigger
+from jobd.core.trace import Trace
 from jobd.core.unique import Claim, claim
 from jobd.store import limits
 from jobd.store.connection import Transaction
@@ -56,6 +57,7 @@ class Reserved:
     """What stands in its row cannot be read: it can only be failed, so that it stops no other run."""
     parent: int | None = None
     """Set for a run that waited for others."""
+    trace: Trace | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +106,15 @@ def submit(tx: Transaction, requests: Sequence[tuple[RunRequest, JobRef]]) -> li
     ]
     if payloads:
         tx.many("add_payload", payloads)
+    traces = [_trace_row(first + n, request) for n, (request, _) in enumerate(requests) if request.trace is not None]
+    if traces:
+        tx.many("keep_trace", traces)
     return list(range(first, first + len(requests)))
+
+
+def _trace_row(run: int, request: RunRequest) -> tuple[int, str | None, str | None]:
+    trace = request.trace
+    return (run, trace.parent, trace.state or None) if trace else (run, None, None)
 
 
 def next_id(tx: Transaction) -> int:
@@ -223,6 +233,7 @@ def replace_waiting(tx: Transaction, run: int, request: RunRequest) -> RunState 
     if row is None:
         return None
     replace_payload(tx, run, request.payload)
+    tx.many("keep_trace", [_trace_row(run, request)])
     return RunState(row[0])
 
 
@@ -316,7 +327,7 @@ def _reserved(tx: Transaction, queue: str, row: tuple[Any, ...]) -> Reserved:
         run, attempt, given_back, job, spec, priority, run_at, created_at, most, trigger, slot, timeout, owner, lane,
         parent,
     ) = row  # fmt: skip
-    payload, is_poison = _payload(tx, run)
+    payload, trace, is_poison = _payload(tx, run)
     return Reserved(
         key=AttemptKey(run, attempt),
         given_back=given_back,
@@ -335,16 +346,18 @@ def _reserved(tx: Transaction, queue: str, row: tuple[Any, ...]) -> Reserved:
         payload=payload,
         is_poison=is_poison,
         parent=parent,
+        trace=trace,
     )
 
 
-def _payload(tx: Transaction, run: int) -> tuple[str | None, bool]:
-    """The payload of a run, and whether it is past reading: a disk or a hand may have changed what stands there."""
+def _payload(tx: Transaction, run: int) -> tuple[str | None, Trace | None, bool]:
+    """The payload of a run, its trace, and whether they are past reading: a disk or a hand may have changed them."""
     try:
         data = tx.row("payload", {"run": run})
     except UnicodeDecodeError:
-        return None, True
-    return (data[0] if data else None), False
+        return None, None, True
+    payload, parent, state = data or (None, None, None)
+    return payload, Trace(parent, state or "") if parent else None, False
 
 
 def open_attempts(tx: Transaction, taken: Iterable[tuple[AttemptKey, ProcessIdentity]]) -> None:

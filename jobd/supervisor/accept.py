@@ -138,6 +138,7 @@ def _request(job: Job, root: RunRequest, parent: int | None) -> RunRequest:
         max_attempts=default_max_attempts(job, root.trigger),
         owner=root.owner,
         parent=parent,
+        trace=root.trace,
     )
 
 

@@ -250,6 +250,7 @@ def _order(run: Reserved, job: Job, handed: str, seconds_left: float) -> Order:
         max_attempts=run.max_attempts,
         timeout_seconds=run.timeout_seconds,
         parents=handed,
+        trace=run.trace,
         total_seconds=seconds_left,
     )
 

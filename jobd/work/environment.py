@@ -46,6 +46,10 @@ def variables(order: Order, account: Account, runtime_dir: str, scratch: Scratch
         env["JOBD_SLOT"] = rfc3339(order.slot)
     if len("JOBD_PAYLOAD=") + len(order.payload.encode(errors="surrogateescape")) < _LONGEST_STRING:
         env["JOBD_PAYLOAD"] = order.payload
+    if order.traceparent:
+        env["TRACEPARENT"] = order.traceparent
+    if order.tracestate:
+        env["TRACESTATE"] = order.tracestate
     if order.parents:
         first = parents.read(order.parents)[0]
         env["JOBD_PARENT_RUN"] = str(first.run)

@@ -32,6 +32,7 @@ from jobd.core.model import (
 )
 from jobd.core.spans import from_micros, micros
 from jobd.core.states import Outcome, Trigger
+from jobd.core.trace import Trace
 from jobd.work import credentials
 
 NO_ROOM = 125
@@ -76,6 +77,9 @@ class Order:
     limits: Limits = NO_LIMITS
     sandbox: Sandbox = NO_SANDBOX
     secrets: tuple[tuple[str, str], ...] = ()
+    traceparent: str = ""
+    """Empty where the run belongs to no trace."""
+    tracestate: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,6 +226,7 @@ def order_of(
     timeout_seconds: float | None = None,
     parents: str = "",
     total_seconds: float = 0.0,
+    trace: Trace | None = None,
 ) -> Order:
     """The order for one attempt of a run of `job`; `payload` is JSON text, None takes what the job says."""
     return Order(
@@ -255,6 +260,8 @@ def order_of(
         output_max_bytes=job.output_max_bytes,
         output_on_limit=job.output_on_limit,
         secrets=credentials.located(job.secrets),
+        traceparent=trace.parent if trace else "",
+        tracestate=trace.state if trace else "",
     )
 
 

@@ -83,6 +83,7 @@ def record(run: int, request: RunRequest, state: RunState = RunState.QUEUED) -> 
         spec_version="0123456789ab",
         adhoc=request.adhoc,
         cancelling=False,
+        trace=request.trace,
         argv=request.job.action.argv if request.adhoc and isinstance(request.job.action, Command) else None,
     )
 

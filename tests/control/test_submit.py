@@ -17,6 +17,7 @@ from jobd.core.errors import Unavailable
 from jobd.core.intents import Submit
 from jobd.core.model import Command, Dependency, Job, RunRequest, Unique
 from jobd.core.states import Condition
+from jobd.core.trace import Trace
 from tests.control.desk import MemoryDesk
 from tests.control.talk import Served, served
 
@@ -225,6 +226,8 @@ REFUSED = [
     (b'{"job": "backup", "depends_on": [{"run": 1}, {"run": 1, "on": "always"}]}', 422, "/depends_on"),
     (b'{"job": "backup", "depends_on": {"run": 1}}', 422, "/depends_on"),
     (b'{"job": "backup", "priorty": 3}', 422, "/priorty"),
+    (b'{"job": "backup", "traceparent": 5}', 422, "/traceparent"),
+    (b'{"job": "backup", "tracestate": ["a"]}', 422, "/tracestate"),
     (b'{"command": []}', 422, "/command"),
     (b'{"command": ["echo", 1]}', 422, "/command"),
     (b'{"command": ["echo", "a\\u0000"]}', 422, "/command/1"),
@@ -353,4 +356,32 @@ def test_a_payload_is_held_against_the_schema_of_its_job(tmp_path: Path) -> None
         assert (await it.ask("POST", "/v1/runs", {"job": "mail", "payload": {"to": "x"}})).status == 201
 
     backup = Job("backup", Command(("true",)), payload_schema=schema)
+    served(tmp_path, check)
+
+
+PARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+OTHER = "00-4bf92f3577b34da6a3ce929d0e0e4736-1111111111111111-00"
+
+
+def test_the_trace_of_the_headers_is_that_of_each_submission_which_names_none(tmp_path: Path) -> None:
+    async def check(it: Served) -> None:
+        items = [{"job": "backup"}, {"job": "backup", "traceparent": OTHER}]
+        await it.ask("POST", "/v1/runs", items, traceparent=PARENT, tracestate="a=b")
+        assert [one.trace for one in accepted(it.desk)] == [Trace(PARENT, "a=b"), Trace(OTHER)]
+        shown = await it.get("/v1/runs/1")
+        assert (shown["traceparent"], shown["tracestate"]) == (PARENT, "a=b")
+
+    served(tmp_path, check)
+
+
+def test_a_header_that_is_no_traceparent_is_passed_over_and_a_field_refused(tmp_path: Path) -> None:
+    async def check(it: Served) -> None:
+        assert (await it.ask("POST", "/v1/runs", {"job": "backup"}, traceparent="00-nothing")).status == 201
+        assert accepted(it.desk)[0].trace is None
+        for wrong in ({"traceparent": "00-nothing"}, {"traceparent": PARENT, "tracestate": "a"}, {"tracestate": "a=b"}):
+            answer = await it.ask("POST", "/v1/runs", {"job": "backup"} | wrong)
+            assert answer.status == 422
+            assert answer.json["errors"][0]["path"] == "/" + list(wrong)[-1]
+        assert len(accepted(it.desk)) == 1
+
     served(tmp_path, check)
