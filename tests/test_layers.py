@@ -214,7 +214,8 @@ def test_a_program_that_forks_loads_nothing_heavy() -> None:
 
 
 def test_only_the_store_knows_sql() -> None:
-    assert every(sql_use, but=("store/",)) == []
+    # A worker asks the databases of jobs, for which SQL is the work; of jobd's own it knows nothing either.
+    assert every(sql_use, but=("store/", "work/databases/")) == []
 
 
 def test_only_work_starts_signals_and_waits_for_processes() -> None:

@@ -23,6 +23,7 @@ BUILT_IN = {
     "python": "jobd.work.executors.python:executor",
     "http": "jobd.work.executors.http:executor",
     "webhook": "jobd.work.executors.webhook:executor",
+    "sql": "jobd.work.executors.sql:executor",
 }
 
 Fault = tuple[list[str | int], str]

@@ -220,8 +220,8 @@ GOLDEN: list[tuple[str, str]] = [
     ),
     ("timezone: Mars/Base", 'f.yaml:4:15: jobs.a.timezone: "Mars/Base" is not a time zone (use an IANA name'),
     (
-        "sql: {database: x}",
-        "f.yaml:4:5: jobs.a.sql: this version of jobd cannot run sql jobs yet (use command: with",
+        "email: {to: x}",
+        "f.yaml:4:5: jobs.a.email: this version of jobd cannot run email jobs yet (use command: with",
     ),
     ("env_file: shop.env", 'f.yaml:4:15: jobs.a.env_file: "shop.env" is not an absolute path (start it with /'),
     (

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 _EXECUTORS = {
-    "sql": "use command: with the database's own client",
     "email": "use command: with sendmail",
 }
 _WORDS = {
