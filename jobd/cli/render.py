@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from jobd.cli.table import Cell
-from jobd.cli.terminal import Tone
+from jobd.cli.terminal import Tone, safe_line
 from jobd.cli.times import instant, lasted, near, told
 
 _TONES = {
@@ -104,6 +104,16 @@ def run_lines(run: dict[str, Any], now: datetime) -> list[str]:
             ("definition", run.get("spec_version")),
         ]
     )
+
+
+def snapshot_lines(attempt: dict[str, Any]) -> list[str]:
+    """The processes of an attempt as they were when SIGKILL was due; nothing where it never was."""
+    seen = attempt.get("snapshot") or []
+    rows = [
+        f"  {one['pid']} below {one['parent']}  {one['state']}  {one['wchan']}  {one['command'] or one['name']}"
+        for one in seen
+    ]
+    return [f"when SIGKILL was due in attempt {attempt['attempt']}:", *map(safe_line, rows)] if rows else []
 
 
 def held(pause: dict[str, Any]) -> str:

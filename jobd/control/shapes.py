@@ -10,7 +10,7 @@ from typing import Any
 from jobd.control.ports import Coming, DefinedJob, Overview, QueueLimits, Reloaded
 from jobd.core.audit import Kept
 from jobd.core.holds import Circuit, Pause
-from jobd.core.model import Workflow
+from jobd.core.model import Seen, Workflow
 from jobd.core.records import (
     AttemptRecord,
     DeadFigures,
@@ -101,6 +101,18 @@ def attempt(record: AttemptRecord, *, contents: bool) -> dict[str, Any]:
             "output_cut": usage.output_cut,
             "leftovers": usage.leftovers,
         },
+        "snapshot": [_seen(one) for one in record.snapshot] if contents else None,
+    }
+
+
+def _seen(process: Seen) -> dict[str, Any]:
+    return {
+        "pid": process.pid,
+        "parent": process.parent,
+        "name": process.name,
+        "state": process.state,
+        "wchan": process.wchan,
+        "command": process.command,
     }
 
 

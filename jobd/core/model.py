@@ -356,6 +356,20 @@ class Directive:
 
 
 @dataclass(frozen=True, slots=True)
+class Seen:
+    """A process as /proc showed it."""
+
+    pid: int
+    parent: int
+    name: str
+    state: str
+    """One letter: R runs, S sleeps, D waits uninterruptibly, T is stopped, Z is dead (proc(5))."""
+    wchan: str
+    """The function of the kernel it waits in, where the kernel tells."""
+    command: str
+
+
+@dataclass(frozen=True, slots=True)
 class Ending:
     """How one attempt ended, as its worker (or whoever judged for it) saw it."""
 
@@ -375,6 +389,8 @@ class Ending:
     directive: Directive | None = None
     result: Json = None
     usage: Usage = field(default_factory=Usage)
+    snapshot: tuple[Seen, ...] = ()
+    """Its processes at the moment SIGKILL was due; none where it never was."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from jobd.core.holds import CLOSED, Circuit, Pause
-from jobd.core.model import Json, Usage
+from jobd.core.model import Json, Seen, Usage
 from jobd.core.states import Condition, Disposition, Outcome, RunState, Trigger
 from jobd.core.trace import Trace
 
@@ -71,6 +71,8 @@ class AttemptRecord:
     worker_pid: int | None
     pid: int | None
     usage: Usage | None
+    snapshot: tuple[Seen, ...] = ()
+    """Its processes at the moment SIGKILL was due."""
 
 
 @dataclass(frozen=True, slots=True)

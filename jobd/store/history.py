@@ -11,7 +11,7 @@ from jobd.core.audit import Kept
 from jobd.core.buckets import Level
 from jobd.core.holds import Circuit, Holds, Pause
 from jobd.core.ledger import Terms
-from jobd.core.model import Command, Job, Json, Shell, Usage
+from jobd.core.model import Command, Job, Json, Seen, Shell, Usage
 from jobd.core.records import (
     AttemptRecord,
     DeadFigures,
@@ -298,7 +298,7 @@ def _argv(text: str) -> tuple[str, ...] | None:
 
 
 def _attempt(row: tuple[Any, ...]) -> AttemptRecord:
-    run, attempt, reserved, started, finished, outcome, exit_code, signal, error, worker, child, *usage = row
+    run, attempt, reserved, started, finished, outcome, exit_code, signal, error, worker, child, snapshot, *usage = row
     return AttemptRecord(
         run=run,
         attempt=attempt,
@@ -312,6 +312,7 @@ def _attempt(row: tuple[Any, ...]) -> AttemptRecord:
         worker_pid=worker,
         pid=child,
         usage=None if usage[0] is None else _usage(*usage),
+        snapshot=tuple(Seen(*values) for values in json.loads(snapshot)) if snapshot else (),
     )
 
 

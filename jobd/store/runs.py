@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from datetime import datetime, timedelta
 from operator import itemgetter
 from typing import Any
@@ -423,6 +423,7 @@ def close_attempt(tx: Transaction, key: AttemptKey, ending: Ending) -> None:
             "stderr_bytes": usage.stderr_bytes,
             "output_cut": int(usage.output_cut),
             "leftovers": usage.leftovers,
+            "snapshot": json.dumps([astuple(seen) for seen in ending.snapshot]) if ending.snapshot else None,
         },
     )
 

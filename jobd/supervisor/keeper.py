@@ -129,10 +129,13 @@ class Keeper:
         return self._secrets.of(self.history.definition(run))
 
     def report(self, finished: Finished) -> None:
-        """Take in how an attempt ended; what its error tells of secrets is kept nowhere."""
-        if finished.ending.error:
-            error = self.masker(finished.key.run).text(finished.ending.error)
-            finished = replace(finished, ending=replace(finished.ending, error=error))
+        """Take in how an attempt ended; what its error and its command lines tell of secrets is kept nowhere."""
+        ending = finished.ending
+        if ending.error or ending.snapshot:
+            masker = self.masker(finished.key.run)
+            error = ending.error and masker.text(ending.error)
+            seen = tuple(replace(one, command=masker.text(one.command)) for one in ending.snapshot)
+            finished = replace(finished, ending=replace(ending, error=error, snapshot=seen))
         self.engine.inbox.report(finished)
 
     def degrade(self, reason: str, detail: str) -> None:

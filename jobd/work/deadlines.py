@@ -6,7 +6,9 @@ import asyncio
 import signal
 from collections.abc import Callable, Iterable
 
+from jobd.core.model import Seen
 from jobd.core.states import Outcome
+from jobd.work import tree
 from jobd.work.member import Member, Task
 
 _MARGIN_SECONDS = 0.5
@@ -67,6 +69,13 @@ class Deadlines:
                 continue
             # What the worker could not end in time ends with the worker: the forkserver then clears up below it.
             task.stop, task.deadline = task.stop or Outcome.TIMEOUT, None
+            task.snapshot = _snapshot(member)
             member.signal(signal.SIGKILL)
         if awaited:
             self._plan(min(awaited))
+
+
+def _snapshot(member: Member) -> tuple[Seen, ...]:
+    if member.identity is None:
+        return ()
+    return tree.snapshot([member.identity, *tree.descendants(member.identity.pid)])

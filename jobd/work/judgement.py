@@ -31,6 +31,7 @@ def of_dead_worker(task: Task, error: str, *, was_running: bool) -> Finished:
         exit_code=124 if outcome is Outcome.TIMEOUT else None,
         error=error,
         spent=outcome is not Outcome.INTERRUPTED,
+        snapshot=task.snapshot if was_running else (),
     )
     return Finished(task.key, ending)
 

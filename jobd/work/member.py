@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
-from jobd.core.model import AttemptKey, ProcessIdentity
+from jobd.core.model import AttemptKey, ProcessIdentity, Seen
 from jobd.core.states import Outcome
 from jobd.work.channel import Channel
 from jobd.work.identity import open_pidfd
@@ -32,6 +32,9 @@ class Task:
     """It waits behind a long attempt, and is to be given back unless it has begun meanwhile."""
     deadline: float | None = None
     """Instant of the monotonic clock at which the pool itself ends it."""
+
+    snapshot: tuple[Seen, ...] = ()
+    """The worker and what was below it when the pool ended it."""
 
     @property
     def kill_after_seconds(self) -> float:

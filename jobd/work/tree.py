@@ -7,6 +7,7 @@ parent still hangs below one of them. Signals go through pidfds whose identity w
 from __future__ import annotations
 
 import ctypes
+import itertools
 import os
 import resource
 import signal
@@ -14,13 +15,14 @@ import time
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 
-from jobd.core.model import AttemptKey, ProcessIdentity
+from jobd.core.model import AttemptKey, ProcessIdentity, Seen
 from jobd.work import cgroup
 from jobd.work.identity import boot_id, of, open_pidfd, stat_fields
 
 _SET_NAME, _SET_CHILD_SUBREAPER = 15, 36
 _PAUSE_SECONDS = 0.005
 _STOPPING_SECONDS = 0.5
+_MOST_SEEN, _LONGEST_COMMAND = 50, 300
 _HIDDEN_SIGNALS = (32, 33)
 _KERNEL_SIGNALS = 64
 _RT_SIGACTION = {"x86_64": 13, "aarch64": 134, "riscv64": 134, "armv7l": 174, "ppc64le": 173, "s390x": 174}
@@ -173,6 +175,22 @@ def describe(process: ProcessIdentity) -> str:
     fields = stat_fields(process.pid)
     state = fields[0].decode() if fields else "gone"
     return f"{process.pid} {_text(process.pid, 'comm')} ({state} {_text(process.pid, 'wchan')})"
+
+
+def snapshot(processes: Iterable[ProcessIdentity]) -> tuple[Seen, ...]:
+    """What /proc tells of these processes now, of the first fifty of them."""
+    with ahead_of_the_crowd():
+        seen = map(_seen, itertools.islice(processes, _MOST_SEEN))
+        return tuple(one for one in seen if one is not None)
+
+
+def _seen(process: ProcessIdentity) -> Seen | None:
+    fields = stat_fields(process.pid)
+    if fields is None or int(fields[19]) != process.start_ticks:
+        return None
+    command = _text(process.pid, "cmdline").rstrip("\0").replace("\0", " ")[:_LONGEST_COMMAND]
+    name, wchan = _text(process.pid, "comm"), _text(process.pid, "wchan")
+    return Seen(process.pid, int(fields[1]), name, fields[0].decode(), "-" if wchan == "0" else wchan, command)
 
 
 def _text(pid: int, name: str) -> str:

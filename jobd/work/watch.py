@@ -13,7 +13,7 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from jobd.core.model import ProcessIdentity
+from jobd.core.model import ProcessIdentity, Seen
 from jobd.core.states import Outcome
 from jobd.work import cgroup, tree
 from jobd.work.alarm import Alarm
@@ -44,6 +44,8 @@ class Ended:
     leftovers: int = 0
     is_stuck: bool = False
     """Something of it could not be ended."""
+    snapshot: tuple[Seen, ...] = ()
+    """Its processes when SIGKILL was due."""
     background: list[ProcessIdentity] = field(default_factory=list)
     """What was allowed to live on."""
 
@@ -168,6 +170,7 @@ class Watch:
 
     def _note_survivors(self) -> None:
         alive = tree.descendants(os.getpid())
+        self._ended.snapshot = tree.snapshot(alive)
         if self._ended.forced is not None and alive:
             shown = ", ".join(tree.describe(process) for process in alive[:5])
             self._ended.error = (

@@ -27,6 +27,7 @@ from jobd.core.model import (
     ProcessIdentity,
     Python,
     Sandbox,
+    Seen,
     Shell,
     Usage,
 )
@@ -410,6 +411,7 @@ _WRITERS: dict[type[Any], Any] = {
     Sandbox: _plain,
     Finished: _finished,
     Directive: lambda directive: [directive.kind, directive.delay_seconds, directive.reason],
+    Seen: lambda seen: [seen.pid, seen.parent, seen.name, seen.state, seen.wchan, seen.command],
     tuple: _sequence,
 }
 _READERS: dict[str, Any] = {
@@ -433,6 +435,7 @@ _READERS: dict[str, Any] = {
     "orders": lambda value: tuple(_build(Order, item) for item in value),
     "keys": lambda value: tuple(_read_key(item) for item in value),
     "left": tuple,
+    "snapshot": lambda value: tuple(Seen(*item) for item in value),
     "env": lambda value: tuple((name, text) for name, text in value),
     "secrets": lambda value: tuple((name, source) for name, source in value),
     "success_exit_status": tuple,

@@ -236,6 +236,7 @@ def _ending(order: Order, ended: Ended, begun: Start) -> Ending:
         error=error,
         spent=outcome is not Outcome.INTERRUPTED,
         usage=Usage(ended.user_seconds, ended.system_seconds, ended.peak_memory_bytes, leftovers=ended.leftovers),
+        snapshot=ended.snapshot,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -42,6 +43,21 @@ def test_imported_lines_run_as_cron_ran_them(served: Host, tmp_path: Path) -> No
         "/usr/bin:/bin /bin/sh",
     ]
     assert served.output(second) == b"plain words\n"
+
+
+def test_what_hung_at_the_moment_of_sigkill_is_kept_with_the_attempt(served: Host) -> None:
+    program = served.script("hung", "#!/bin/sh\ntrap '' TERM\nsh -c 'sleep 44.5; :' x password=hunter2\nsleep 44.5\n")
+    served.define("hung", f"jobs: {{hung: {{command: [{program}], timeout: 1s, kill_after: 300ms}}}}\n")
+    with served.client() as client:
+        until(lambda: "hung" in {job["name"] for job in client.jobs()})
+        run = client.submit("hung", max_attempts=1)
+        assert served.ended(run)["outcome"] == "timeout"
+        (attempt,) = client.attempts(run)
+    assert any(one["command"] == "sleep 44.5" and one["name"] == "sleep" for one in attempt["snapshot"])
+    assert "hunter2" not in json.dumps(attempt)
+    for verb in ("show", "attempts"):
+        said = ctl(served, verb, str(run)).stdout
+        assert "when SIGKILL was due in attempt 1:" in said and "sleep 44.5" in said
 
 
 def test_a_job_of_the_daemon_is_exported(served: Host) -> None:

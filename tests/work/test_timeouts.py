@@ -71,6 +71,23 @@ def test_what_had_to_be_killed_is_named(tmp_path: Path) -> None:
     asyncio.run(scenario())
 
 
+def test_the_tree_is_kept_as_it_was_when_sigkill_was_due(tmp_path: Path) -> None:
+    mark = str(int(token(), 16))
+
+    async def scenario() -> None:
+        async with floor(tmp_path) as hall:
+            text = f"trap '' TERM; sleep 30.{mark}; :"
+            heeds = shell(2, "exec sleep 30", timeout_seconds=0.2)
+            hangs, ended = await hall.run(shell(1, text, timeout_seconds=0.5, kill_after_seconds=0.3), heeds)
+            assert ended.snapshot == (), "SIGKILL never was due"
+            seen = {one.command.split()[0]: one for one in hangs.snapshot}
+            assert seen["sleep"].command == f"sleep 30.{mark}"
+            assert seen["sleep"].parent == seen["/bin/sh"].pid
+            assert (seen["sleep"].name, seen["sleep"].state) == ("sleep", "S")
+
+    asyncio.run(scenario())
+
+
 @pytest.mark.parametrize("isolate", [False, True])
 def test_a_python_job_is_broken_off(tmp_path: Path, callables: str, isolate: bool) -> None:
     async def scenario() -> None:
@@ -92,6 +109,7 @@ def test_a_python_job_that_swallows_the_alarm_ends_with_its_worker(tmp_path: Pat
             ending, behind = await hall.run(deaf, shell(2, "echo never"))
             assert time.monotonic() - since < 0.2 + 0.2 + 1.5
             assert (ending.outcome, ending.exit_code, ending.spent) == (Outcome.TIMEOUT, 124, True)
+            assert ending.snapshot[0].name.startswith("jobd:worker"), "the pool kept what it ended"
             assert (behind.outcome, behind.spent, behind.started_at) == (Outcome.INTERRUPTED, False, None)
             (again,) = await hall.run(shell(3, "true"))
             assert again.outcome is Outcome.SUCCEEDED

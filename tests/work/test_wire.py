@@ -22,6 +22,7 @@ from jobd.core.model import (
     ProcessIdentity,
     Python,
     Sandbox,
+    Seen,
     Shell,
     Usage,
 )
@@ -57,6 +58,7 @@ NOW = datetime(2026, 3, 8, 7, 0, 0, 123456, UTC)
 FULL = Ending(
     Outcome.FAILED, NOW, NOW + timedelta(seconds=1), 3, 9, "why", False, False, Directive("retry", 3.0, "r"),
     {"a": [1, None]}, Usage(0.5, 0.25, 4096, 10, 20, True, 2),
+    (Seen(5, 4, "sh", "S", "do_wait", "sh -c x"), Seen(6, 5, "a b", "D", "-", "")),
 )  # fmt: skip
 ORDER = Order(
     KEY, "job", Command(("a", "b c")), "q", Trigger.SCHEDULE, NOW, 5, '{"x": 1}', 1.5, 2.5, (0, 3), "u", "g", "/c",

@@ -7,7 +7,7 @@ import shlex
 import click
 
 from jobd.cli.exits import Exit
-from jobd.cli.render import ending, span, when, word
+from jobd.cli.render import ending, snapshot_lines, span, when, word
 from jobd.cli.session import Session, columns, verb
 from jobd.cli.table import Cell
 from jobd.cli.times import lasted, since
@@ -93,6 +93,8 @@ def attempts(session: Session, run: int) -> Exit:
         )
     titles = "TRY OUTCOME CODE STARTED TOOK CPU MEMORY ERROR"
     session.table(columns(titles, right=("TRY", "CODE", "CPU", "MEMORY"), elastic=("ERROR",)), rows)
+    for line in (line for attempt in found for line in snapshot_lines(attempt)):
+        session.say(line)
     return Exit.OK
 
 

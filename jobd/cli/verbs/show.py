@@ -7,10 +7,12 @@ from typing import Any
 import click
 
 from jobd.cli.exits import Exit
-from jobd.cli.render import run_lines
+from jobd.cli.render import run_lines, snapshot_lines
 from jobd.cli.session import Session, verb
 from jobd.cli.verbs.status import job_lines
 from jobd.core.errors import NotPermitted
+
+_ENDED_BY_JOBD = ("timeout", "cancelled", "interrupted", "killed")
 
 
 @verb(
@@ -29,9 +31,16 @@ def show(session: Session, what: str, wants_tree: bool, drawing: str | None) -> 
     if session.wants_json:
         session.emit(found)
         return Exit.OK
-    for line in run_lines(found, session.now) if what.isdecimal() else job_lines(session, found):
+    for line in _run(session, found) if what.isdecimal() else job_lines(session, found):
         session.say(line)
     return Exit.OK
+
+
+def _run(session: Session, run: dict[str, Any]) -> list[str]:
+    lines = run_lines(run, session.now)
+    if run.get("outcome") in _ENDED_BY_JOBD:
+        lines += snapshot_lines(session.get(f"/v1/runs/{run['id']}/attempts")["items"][-1])
+    return lines
 
 
 def _show_tree(session: Session, run: str, drawing: str) -> Exit:
