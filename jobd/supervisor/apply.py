@@ -22,7 +22,6 @@ from jobd.core.intents import (
     Submit,
 )
 from jobd.core.model import RunRequest
-from jobd.core.roles import Role
 from jobd.core.states import RunState
 from jobd.store import holds, runs
 from jobd.store.connection import Transaction
@@ -31,6 +30,7 @@ from jobd.supervisor.accept import Families, accept, accept_family, brings_other
 from jobd.supervisor.aftermath import Aftermath
 from jobd.supervisor.cancel import cancel_run, cancel_running, cancel_waiting
 from jobd.supervisor.catalogs import InForce
+from jobd.supervisor.together import Bound
 from jobd.supervisor.twice import twice
 
 MOST_CANCELLED = 1000
@@ -50,9 +50,7 @@ def submit(
     check_jobs(intent.requests, in_force)
     families = Families(in_force)
     total = _total(intent.requests, families)
-    owner = intent.actor.user
-    if intent.actor.role < Role.ADMIN and runs.queued_by(tx, owner) + total > most_queued:
-        raise TooLarge(f"{owner} may have {most_queued} runs waiting at most; wait for some to finish or cancel them")
+    Bound(tx, most_queued).take(intent, total)
     check_dependencies(tx, [one for one in intent.requests if one.depends_on and not _is_held(tx, one)])
     if any(request.unique is not None for request in intent.requests):
         with tx.part():

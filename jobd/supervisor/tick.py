@@ -6,16 +6,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from jobd.core.intents import Submit
 from jobd.store import audit, holds, runs, versions
 from jobd.store.connection import Transaction
-from jobd.supervisor import apply, audited, catalogs
+from jobd.supervisor import apply, audited, catalogs, together
 from jobd.supervisor.aftermath import Aftermath
 from jobd.supervisor.catalogs import AdoptCatalog, Host, InForce
 from jobd.supervisor.expire import expire, give_up
 from jobd.supervisor.finalize import finalize
 from jobd.supervisor.follow import follow
 from jobd.supervisor.hold import release, try_again
-from jobd.supervisor.inbox import Batch
+from jobd.supervisor.inbox import Asked, Batch
 from jobd.supervisor.plan import carry, plan, stirred
 from jobd.supervisor.reserve import Places, Reservation
 from jobd.supervisor.specs import Specs
@@ -94,16 +95,26 @@ def tick(tx: Transaction, rules: Rules, batch: Batch, moment: Moment) -> Afterma
 def answer(tx: Transaction, rules: Rules, batch: Batch, after: Aftermath) -> None:
     """Apply every intent in the order it came, and keep in the audit trail what came of it."""
     asked: list[audited.Asked] = []
-    for question in batch.questions:
-        match question.intent:
-            case AdoptCatalog(catalog, releases):
-                anew = releases is not None
-                after.change = catalogs.adopt(tx, catalog, rules.in_force, rules.host, anew=anew)
-                if releases is not None:
-                    versions.note(tx, releases)
-                after.answers.append((question, after.change))
-            case intent:
-                said = apply.answer(tx, intent, rules.in_force, rules.most_queued_per_user, after)
-                after.answers.append((question, said))
-                asked.append((intent, said))
+    for questions in together.neighbours(batch.questions):
+        said = _said(tx, rules, [question.intent for question in questions], after)
+        after.answers += zip(questions, said, strict=True)
+        for question, one in zip(questions, said, strict=True):
+            if not isinstance(question.intent, AdoptCatalog):
+                asked.append((question.intent, one))
     audit.append(tx, audited.entries(asked, tx.now))
+
+
+def _said(tx: Transaction, rules: Rules, intents: Sequence[Asked], after: Aftermath) -> Sequence[object]:
+    """The answers to one intent, or to plain submits that came one after the other."""
+    most = rules.most_queued_per_user
+    match intents[0]:
+        case AdoptCatalog(catalog, releases):
+            after.change = catalogs.adopt(tx, catalog, rules.in_force, rules.host, anew=releases is not None)
+            if releases is not None:
+                versions.note(tx, releases)
+            return [after.change]
+        case intent if len(intents) == 1:
+            return [apply.answer(tx, intent, rules.in_force, most, after)]
+        case _:
+            submits = [intent for intent in intents if isinstance(intent, Submit)]
+            return together.submit(tx, submits, rules.in_force, most, after)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -188,6 +188,14 @@ class Stage:
         task = self.loop.create_task(self.engine.ask(intent))
         self.loop.run_until_complete(self._settle())
         return task
+
+    def ask_together(self, intents: Sequence[Intent]) -> list[Any]:
+        """Ask for several things in one tick; the answers, errors among them."""
+
+        async def asked() -> list[Any]:
+            return await asyncio.gather(*map(self.engine.ask, intents), return_exceptions=True)
+
+        return self.loop.run_until_complete(asked())
 
     def adopt(self, *definitions: Job) -> Change:
         """Put these jobs in force and no others."""

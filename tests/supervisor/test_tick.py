@@ -185,6 +185,33 @@ def test_no_one_may_have_more_waiting_than_allowed(engine: Stage) -> None:
     assert len(engine.submit(work, 2)) == 2, "two run, three wait"
 
 
+def test_submits_that_come_together_are_answered_each_with_its_own(engine: Stage) -> None:
+    work, gone = job(), job("gone")
+    engine.adopt(work, gone)
+    of_gone = engine.request(gone)
+    engine.adopt(work)
+    engine.engine.rules.most_queued_per_user = 6
+    asked = [
+        Submit(ANN, (engine.request(work),) * 2),
+        Submit(ANN, (of_gone,)),
+        Submit(ANN, (engine.request(work, key="k"),)),
+        Submit(ANN, (engine.request(work),) * 5),
+        Submit(ANN, (engine.request(work), engine.request(work, run_at=NOON + timedelta(hours=1)))),
+        CancelRun(ANN, 1),
+        Submit(ANN, (engine.request(work, key="k"),)),
+    ]
+    said = engine.ask_together(asked)
+    assert [one.id for one in said[0]] == [1, 2]
+    assert isinstance(said[1], NotFound)
+    assert [one.id for one in said[2]] == [3]
+    assert isinstance(said[3], TooLarge), "three wait, and five are more than six"
+    assert [(one.id, one.state) for one in said[4]] == [(4, RunState.QUEUED), (5, RunState.SCHEDULED)]
+    assert said[5] is RunState.CANCELLED
+    assert [(one.id, one.duplicate) for one in said[6]] == [(3, True)]
+    accepted = [one.run for one in engine.events if isinstance(one, events.RunAccepted)]
+    assert accepted == [1, 2, 3, 4, 5]
+
+
 # Ends
 
 
