@@ -240,6 +240,8 @@ class Job:
     """JSON Schema (2020-12) that payloads must satisfy; None is any payload."""
     output_max_bytes: int = 1024 * 1024
     output_on_limit: Literal["truncate", "kill"] = "truncate"
+    output_journal: bool = False
+    """What it writes goes to the journal too."""
     workflow: Workflow = field(default_factory=Workflow)
 
     @property

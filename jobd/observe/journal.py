@@ -16,6 +16,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Protocol
 
+from jobd.core.escapes import visible
 from jobd.core.events import Event
 from jobd.observe.sentences import Entry, Priority, entries
 
@@ -31,9 +32,6 @@ _MOST_WAITING = 10_000
 _LONGEST_MESSAGE = 32 * 1024
 _LONGEST_LINE = 4096
 """What a pipe takes at once when it says it is writable."""
-
-_HIDDEN = [*range(0x20), *range(0x7F, 0xA0), 0x2028, 0x2029, *range(0x202A, 0x202F), *range(0x2066, 0x206A)]
-_ESCAPES = {code: f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" for code in _HIDDEN}
 
 
 class Destination(Protocol):
@@ -212,7 +210,7 @@ class Records(logging.Handler):
 
 def safe(text: str) -> str:
     """Text on one line with every character that moves a terminal, or hides text on it, as a visible escape."""
-    return text[:_LONGEST_MESSAGE].translate(_ESCAPES)
+    return visible(text[:_LONGEST_MESSAGE])
 
 
 def open_journal(level: Priority = Priority.INFO) -> Journal:

@@ -94,7 +94,7 @@ class Settings:
     @property
     def for_executors(self) -> dict[str, Json]:
         """What of this executors are told in the workers."""
-        return {"http_deny": list(self.http_deny)}
+        return {"http_deny": list(self.http_deny), "mask": list(self.mask)}
 
     def template(self) -> Job:
         """A job with the defaults and nothing else, from which ad-hoc runs are made."""

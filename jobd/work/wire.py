@@ -78,6 +78,7 @@ class Order:
     limits: Limits = NO_LIMITS
     sandbox: Sandbox = NO_SANDBOX
     secrets: tuple[tuple[str, str], ...] = ()
+    output_journal: bool = False
     traceparent: str = ""
     """Empty where the run belongs to no trace."""
     tracestate: str = ""
@@ -261,6 +262,7 @@ def order_of(
         output_max_bytes=job.output_max_bytes,
         output_on_limit=job.output_on_limit,
         secrets=credentials.located(job.secrets),
+        output_journal=job.output_journal,
         traceparent=trace.parent if trace else "",
         tracestate=trace.state if trace else "",
     )

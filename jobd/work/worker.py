@@ -108,6 +108,10 @@ class Worker:
     def _captures(self, order: Order) -> tuple[Capture, Capture]:
         run, attempt = order.key.run, order.key.attempt
         directory, most = self._place.output_dir, order.output_max_bytes
+        if order.output_journal:
+            from jobd.work import forward  # few jobs want it, and masking takes memory
+
+            return forward.captures(order, directory, self._place.settings.get("mask"))
         return (
             Capture(path_of(directory, run, attempt, "stdout"), most),
             Capture(path_of(directory, run, attempt, "stderr"), most),

@@ -147,3 +147,12 @@ def test_a_python_job_finds_its_secrets_too(served: Host) -> None:
     with served.client() as client:
         run = client.submit("job")
     assert served.ended(run)["result"] == len(VALUE)
+
+
+def test_a_job_that_writes_to_the_journal_too_keeps_its_output_where_there_is_none(served: Host) -> None:
+    served.define("told", "jobs:\n  told: {shell: echo out; echo err >&2, output: {journal: true}}\n")
+    with served.client() as client:
+        client.request("POST", "/v1/reload")
+        run = client.submit("told")
+    assert served.ended(run)["state"] == "succeeded"
+    assert output(served, run) == "out\n"

@@ -209,6 +209,7 @@ class Execution(Words):
 class Output(Words):
     max: Size = 1024 * 1024
     on_limit: Literal["truncate", "kill"] = "truncate"
+    journal: bool = Field(default=False, description="Each line also becomes a record of the journal, masked.")
 
 
 class Data(Words):

@@ -65,6 +65,7 @@ class JobWords(Flow, Data, Enclosed, Bounded, Execution, Retrying, Queueing, Whe
             payload_schema=self.payload_schema,
             output_max_bytes=self.output.max,
             output_on_limit=self.output.on_limit,
+            output_journal=self.output.journal,
             workflow=self.workflow(),
         )
 
