@@ -8,7 +8,7 @@ QUICK := not slow and not systemd
 PYTEST := $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-all check oracle golden machine soak planted bench clean
+.PHONY: help setup run test test-all check oracle golden machine soak planted bench tools man deb clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -19,10 +19,10 @@ setup: ## make or refresh .venv (the others do it by themselves)
 run: setup ## run jobd in the foreground with the jobs of examples/jobs.d
 	@exec packaging/run-local
 
-test: setup ## run the quick tests; with CI=true all of them
+test: setup $(if $(filter true,$(CI)),tools) ## run the quick tests; with CI=true all of them
 	$(PYTEST) $(if $(filter true,$(CI)),,-m "$(QUICK)") $(ARGS)
 
-test-all: setup ## run all tests, slow ones and those in a real systemd too
+test-all: setup tools ## run all tests, slow ones and those in a real systemd too
 	$(PYTEST) $(ARGS)
 
 check: setup ## look at the code: ruff, mypy strict, layers
@@ -49,6 +49,15 @@ planted: setup ## plant bugs in a copy of jobd, one at a time: the tests have to
 bench: setup ## measure; see bench/
 	@test -x bench/run || { echo "bench: bench/run is not there" >&2; exit 1; }
 	bench/run $(ARGS)
+
+tools:
+	@packaging/setup-tools
+
+man: setup ## write man/ anew from the help, the schemas and the routes
+	$(BIN)/python packaging/man/write.py
+
+deb: setup ## build a Debian package with everything inside, in dist/
+	packaging/build-deb
 
 clean: ## remove .venv, the state of `make run`, and caches
 	rm -rf .venv .jobd build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -26,7 +26,7 @@ def main() -> NoReturn:
 
 def run(arguments: list[str]) -> int:
     """What `jobd ARGUMENTS` does; its exit code."""
-    words = _parser().parse_args(arguments)
+    words = parser().parse_args(arguments)
     from jobd.core.errors import JobdError
     from jobd.definitions.problems import Malformed
     from jobd.supervisor.settings import load
@@ -45,17 +45,17 @@ def run(arguments: list[str]) -> int:
         return _code(error)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def parser() -> argparse.ArgumentParser:
+    made = argparse.ArgumentParser(
         prog="jobd",
         description="The job scheduler and durable queue of this host. Stays in the foreground.",
         epilog="See also: jobd-ctl, which talks to a running jobd.",
     )
-    parser.add_argument("--config", metavar="FILE", help="the settings [env: JOBD_CONFIG; /etc/jobd/jobd.yaml]")
-    parser.add_argument("--user", action="store_true", help="run for this user alone, with its XDG directories")
-    parser.add_argument("--check", action="store_true", help="say what is wrong with settings and definitions, and end")
-    parser.add_argument("--version", action="version", version=f"jobd {__version__}")
-    return parser
+    made.add_argument("--config", metavar="FILE", help="the settings [env: JOBD_CONFIG; /etc/jobd/jobd.yaml]")
+    made.add_argument("--user", action="store_true", help="run for this user alone, with its XDG directories")
+    made.add_argument("--check", action="store_true", help="say what is wrong with settings and definitions, and end")
+    made.add_argument("--version", action="version", version=f"jobd {__version__}")
+    return made
 
 
 def _check(settings: Settings) -> int:

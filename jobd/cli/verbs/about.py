@@ -28,7 +28,7 @@ def version(session: Session) -> Exit:
 @verb(example='eval "$(jobd-ctl completion bash)"\njobd-ctl completion fish > ~/.config/fish/completions/jobd-ctl.fish')
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 def completion(session: Session, shell: str) -> Exit:
-    """Shell code that completes the verbs and options of jobd-ctl."""
+    """Shell code that completes verbs and options of jobd-ctl, and what a running jobd knows: jobs, queues and runs."""
     from click.shell_completion import get_completion_class
 
     from jobd.cli.ctl import group

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from jobd.cli import completing
 from jobd.cli.exits import Exit
 from jobd.cli.session import Session, verb
 from jobd.cli.terminal import complain
@@ -12,8 +13,10 @@ from jobd.core.names import counted
 
 
 @verb(example="jobd-ctl cancel 42 43\njobd-ctl cancel --job import-feed")
-@click.argument("runs", metavar="[RUN]...", nargs=-1, type=click.IntRange(1))
-@click.option("--job", metavar="JOB", help="Every run of this job, defined any more or not.")
+@click.argument("runs", metavar="[RUN]...", nargs=-1, type=click.IntRange(1), shell_complete=completing.runs)
+@click.option(
+    "--job", metavar="JOB", help="Every run of this job, defined any more or not.", shell_complete=completing.jobs
+)
 def cancel(session: Session, runs: tuple[int, ...], job: str | None) -> Exit:
     """End runs: at once if they wait, by ending their processes if they run."""
     if bool(runs) == (job is not None):
@@ -24,7 +27,9 @@ def cancel(session: Session, runs: tuple[int, ...], job: str | None) -> Exit:
 
 
 @verb(example="jobd-ctl retry 42")
-@click.argument("runs", metavar="RUN...", nargs=-1, required=True, type=click.IntRange(1))
+@click.argument(
+    "runs", metavar="RUN...", nargs=-1, required=True, type=click.IntRange(1), shell_complete=completing.runs
+)
 def retry(session: Session, runs: tuple[int, ...]) -> Exit:
     """Queue failed or cancelled runs again; their attempts are counted on."""
     return _each(session, runs, "retry", {})

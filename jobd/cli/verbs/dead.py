@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
+from jobd.cli import completing
 from jobd.cli.exits import Exit
 from jobd.cli.render import compact, ending, fields, when
 from jobd.cli.session import Session, columns, verb
@@ -58,7 +59,7 @@ def list_(session: Session, job: str | None, queue: str | None, count: int) -> E
 
 
 @verb(example="jobd-ctl dead show 42")
-@click.argument("run", type=click.IntRange(1))
+@click.argument("run", type=click.IntRange(1), shell_complete=completing.runs)
 def show(session: Session, run: int) -> Exit:
     """What one dead letter carried, why it died, each time it did, and what was done about it."""
     found = session.get(f"/v1/runs/{run}")
@@ -88,7 +89,7 @@ def show(session: Session, run: int) -> Exit:
 
 
 @verb(example="jobd-ctl dead retry 42 43\njobd-ctl dead retry --queue email --dry-run")
-@click.argument("runs", metavar="[RUN]...", nargs=-1, type=click.IntRange(1))
+@click.argument("runs", metavar="[RUN]...", nargs=-1, type=click.IntRange(1), shell_complete=completing.runs)
 @_narrowing
 @click.option("--all", "is_all", is_flag=True, help="Every dead letter there is.")
 @click.option("--payload", metavar="JSON", help="Run them with this payload instead of their own.")
@@ -113,7 +114,7 @@ def retry(
 
 
 @verb(example="jobd-ctl dead drop 42\njobd-ctl dead drop --job import-feed")
-@click.argument("runs", metavar="[RUN]...", nargs=-1, type=click.IntRange(1))
+@click.argument("runs", metavar="[RUN]...", nargs=-1, type=click.IntRange(1), shell_complete=completing.runs)
 @_narrowing
 @click.option("--all", "is_all", is_flag=True, help="Every dead letter there is.")
 def drop(session: Session, runs: tuple[int, ...], job: str | None, queue: str | None, is_all: bool) -> Exit:

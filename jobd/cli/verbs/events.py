@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from jobd.cli import completing
 from jobd.cli.exits import Exit
 from jobd.cli.session import Session, verb
 from jobd.cli.terminal import Tone
@@ -24,9 +25,9 @@ _SPANS = frozenset({"waited_seconds", "duration", "lag_seconds"})
     "jobd-ctl --json events -f --kind run_finished | jq -r 'select(.state == \"failed\") | .job'"
 )
 @click.option("-f", "--follow", "follows", is_flag=True, help="Go on with what happens, until interrupted.")
-@click.option("--job", metavar="J", help="Only events of this job.")
+@click.option("--job", metavar="J", help="Only events of this job.", shell_complete=completing.jobs)
 @click.option("--run", metavar="R", type=click.IntRange(1), help="Only events of this run.")
-@click.option("--queue", metavar="Q", help="Only events of this queue.")
+@click.option("--queue", metavar="Q", help="Only events of this queue.", shell_complete=completing.queues)
 @click.option("--kind", metavar="K[,K]", help="Only these kinds, such as run_finished.")
 @click.option("--since", metavar="ID", type=click.IntRange(0), help="Only events behind this one.")
 def events(

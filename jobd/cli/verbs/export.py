@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from jobd.cli import completing
 from jobd.cli.exits import Exit
 from jobd.cli.session import Session, verb
 from jobd.cli.terminal import complain
@@ -25,7 +26,7 @@ def export() -> None:
     example="jobd-ctl export systemd nightly-backup\njobd-ctl export systemd backup --write /etc/systemd/system",
     name="systemd",
 )
-@click.argument("job")
+@click.argument("job", shell_complete=completing.jobs)
 @click.option("--write", "directory", metavar="DIR", help="Write the units there instead of printing them.")
 @click.option("--force", is_flag=True, help="Let --write replace files that are there.")
 @click.option("--config", metavar="FILE", envvar="JOBD_CONFIG", help="Read the definitions of this jobd.yaml.")

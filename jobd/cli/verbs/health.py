@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from jobd.cli import completing
 from jobd.cli.exits import Exit
 from jobd.cli.render import compact
 from jobd.cli.session import Session, columns, verb
@@ -15,7 +16,7 @@ from jobd.cli.times import lasted
 
 
 @verb(example="jobd-ctl health\njobd-ctl health --queue email --json")
-@click.option("--queue", metavar="QUEUE", help="Only this queue.")
+@click.option("--queue", metavar="QUEUE", help="Only this queue.", shell_complete=completing.queues)
 def health(session: Session, queue: str | None) -> Exit:
     """Settings, queues and their last 24 hours; exits with 1 when jobd is degraded."""
     report = session.get("/v1/health", queue=queue)

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from jobd.cli import completing
 from jobd.cli.exits import Exit
 from jobd.cli.session import Session, verb
 from jobd.cli.terminal import complain
@@ -20,8 +21,15 @@ _WHAT = "name JOBs, or give --queue, or --all: one of these"
     example='jobd-ctl pause nightly-backup --until 2h --note "disk swap"\n'
     "jobd-ctl pause --queue email\njobd-ctl pause --all --until 2026-12-27T06:00"
 )
-@click.argument("jobs", metavar="[JOB]...", nargs=-1)
-@click.option("--queue", "queues", metavar="QUEUE", multiple=True, help="This queue; may be repeated.")
+@click.argument("jobs", metavar="[JOB]...", nargs=-1, shell_complete=completing.jobs)
+@click.option(
+    "--queue",
+    "queues",
+    metavar="QUEUE",
+    multiple=True,
+    help="This queue; may be repeated.",
+    shell_complete=completing.queues,
+)
 @click.option("--all", "is_all", is_flag=True, help="Everything: every queue and the slots of every job.")
 @click.option("--until", metavar="T|D", help="Resume by itself then (2h, 2026-12-24T18:00).")
 @click.option("--note", metavar="TEXT", default="", help="Why, for whoever looks.")
@@ -34,8 +42,15 @@ def pause(
 
 
 @verb(example="jobd-ctl resume nightly-backup\njobd-ctl resume --queue email\njobd-ctl resume --all")
-@click.argument("jobs", metavar="[JOB]...", nargs=-1)
-@click.option("--queue", "queues", metavar="QUEUE", multiple=True, help="This queue; may be repeated.")
+@click.argument("jobs", metavar="[JOB]...", nargs=-1, shell_complete=completing.jobs)
+@click.option(
+    "--queue",
+    "queues",
+    metavar="QUEUE",
+    multiple=True,
+    help="This queue; may be repeated.",
+    shell_complete=completing.queues,
+)
 @click.option("--all", "is_all", is_flag=True, help="Everything; what is paused for itself stays so.")
 def resume(session: Session, jobs: tuple[str, ...], queues: tuple[str, ...], is_all: bool) -> Exit:
     """End the pause of jobs or queues; a job's circuit is closed too."""
@@ -43,7 +58,7 @@ def resume(session: Session, jobs: tuple[str, ...], queues: tuple[str, ...], is_
 
 
 @verb(example="jobd-ctl skip-next nightly-backup\njobd-ctl skip-next nightly-backup --undo", name="skip-next")
-@click.argument("job")
+@click.argument("job", shell_complete=completing.jobs)
 @click.option("--undo", is_flag=True, help="Take back every slot that is to be skipped.")
 def skip_next(session: Session, job: str, undo: bool) -> Exit:
     """Skip the next slot of a job; said again, the one after it too."""

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 
 import click
 
+from jobd.cli import completing
 from jobd.cli.exits import Exit
 from jobd.cli.follow import Sink, copy, follow
 from jobd.cli.session import Session, verb
@@ -17,7 +18,7 @@ _LOOK_BACK = 50
 
 
 @verb(example="jobd-ctl logs nightly-backup\njobd-ctl logs -f 42\njobd-ctl logs --stderr -n 20 42")
-@click.argument("what", metavar="RUN|JOB")
+@click.argument("what", metavar="RUN|JOB", shell_complete=completing.jobs_and_runs)
 @click.option("-f", "--follow", "follows", is_flag=True, help="Go on showing what is written until the run is over.")
 @click.option("-n", "count", type=click.IntRange(0), help="Only the last N lines of each stream.")
 @click.option("--stdout", "wanted", flag_value="stdout", help="Only stdout.")

@@ -6,6 +6,7 @@ import shlex
 
 import click
 
+from jobd.cli import completing
 from jobd.cli.exits import Exit
 from jobd.cli.render import ending, snapshot_lines, span, when, word
 from jobd.cli.session import Session, columns, verb
@@ -18,9 +19,9 @@ PAGE = 500
 
 
 @verb(example="jobd-ctl runs --state failed --since 1d\njobd-ctl --json runs --job backup -n 5")
-@click.option("--job", metavar="JOB", help="Only runs of this job.")
+@click.option("--job", metavar="JOB", help="Only runs of this job.", shell_complete=completing.jobs)
 @click.option("--state", "states", metavar="STATE", multiple=True, help="Only runs in this state; may be repeated.")
-@click.option("--queue", metavar="QUEUE", help="Only runs in this queue.")
+@click.option("--queue", metavar="QUEUE", help="Only runs in this queue.", shell_complete=completing.queues)
 @click.option("--since", "back_to", metavar="D|T", help="Only runs made since then (2h, 2026-11-01).")
 @click.option("-n", "count", type=click.IntRange(1, 100_000), default=20, help="At most so many (20).")
 def runs(
@@ -67,7 +68,7 @@ def _since(text: str | None, session: Session) -> str | None:
 
 
 @verb(example="jobd-ctl attempts 42")
-@click.argument("run", type=click.IntRange(1))
+@click.argument("run", type=click.IntRange(1), shell_complete=completing.runs)
 def attempts(session: Session, run: int) -> Exit:
     """The attempts of a run: how each one ended and what it used."""
     found = session.get(f"/v1/runs/{run}/attempts")["items"]

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from jobd.cli import completing
 from jobd.cli.exits import Exit
 from jobd.cli.render import run_lines, snapshot_lines
 from jobd.cli.session import Session, verb
@@ -19,7 +20,7 @@ _ENDED_BY_JOBD = ("timeout", "cancelled", "interrupted", "killed")
     example="jobd-ctl show nightly-backup\njobd-ctl show 42\njobd-ctl show 42 --tree\n"
     "jobd-ctl show 42 --format dot | dot -Tsvg > 42.svg"
 )
-@click.argument("what", metavar="JOB|RUN")
+@click.argument("what", metavar="JOB|RUN", shell_complete=completing.jobs_and_runs)
 @click.option("--tree", "wants_tree", is_flag=True, help="The runs that hang together with this one.")
 @click.option("--format", "drawing", type=click.Choice(["tree", "dot", "mermaid"]), help="How to draw them.")
 def show(session: Session, what: str, wants_tree: bool, drawing: str | None) -> Exit:
@@ -58,7 +59,7 @@ def _show_tree(session: Session, run: str, drawing: str) -> Exit:
 
 
 @verb(example="jobd-ctl cat nightly-backup")
-@click.argument("job")
+@click.argument("job", shell_complete=completing.jobs)
 def cat(session: Session, job: str) -> Exit:
     """The effective definition of a job; each value with the file and line it comes from."""
     found = session.get(f"/v1/jobs/{session.path(job)}")

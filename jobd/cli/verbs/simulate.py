@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from jobd.cli import completing
 from jobd.cli.exits import Exit
 from jobd.cli.session import Session, columns, verb
 from jobd.cli.table import Cell, filled
@@ -30,7 +31,7 @@ _SHOWN = 20
     example="jobd-ctl simulate --to 7d\njobd-ctl simulate nightly-backup --from 2027-03-28 --to 2027-03-29 --p95\n"
     "jobd-ctl simulate --file jobs.d --default 5m"
 )
-@click.argument("jobs", metavar="[JOB]...", nargs=-1)
+@click.argument("jobs", metavar="[JOB]...", nargs=-1, shell_complete=completing.jobs)
 @click.option("--from", "start", metavar="T", help="After this instant instead of now.")
 @click.option("--to", "end", metavar="D|T", help="Up to this instant, or so long after the first (1d).")
 @click.option("--file", "file", metavar="PATH", help="Of these definitions instead of the daemon's; needs no daemon.")

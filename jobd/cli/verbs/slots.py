@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from jobd.cli import completing
 from jobd.cli.exits import Exit
 from jobd.cli.render import ending, word
 from jobd.cli.session import Session, columns, verb
@@ -22,7 +23,7 @@ from jobd.core.states import Disposition
     "jobd-ctl slots --from 2026-11-01 --to 2026-11-02 --disposition missed\n"
     "jobd-ctl --json slots --from 1d | jq '.items[] | select(.state == \"failed\")'"
 )
-@click.argument("job", required=False)
+@click.argument("job", required=False, shell_complete=completing.jobs)
 @click.option("--from", "start", metavar="D|T", help="Back to then (2h, 2026-11-01), that instant included.")
 @click.option("--to", "end", metavar="D|T", help="Only slots before then.")
 @click.option("-n", "count", type=click.IntRange(1, 100_000), default=20, help="At most so many (20).")

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from jobd.cli import completing
 from jobd.cli.exits import Exit
 from jobd.cli.render import compact, ending, fields, held, when, word
 from jobd.cli.session import Session, columns, verb
@@ -17,7 +18,7 @@ from jobd.core.names import counted
 
 
 @verb(example="jobd-ctl status\njobd-ctl status nightly-backup && echo 'the last backup is good'")
-@click.argument("job", required=False)
+@click.argument("job", required=False, shell_complete=completing.jobs)
 def status(session: Session, job: str | None) -> Exit:
     """The daemon and every job at a glance.
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from jobd.cli import completing
 from jobd.cli.exits import Exit
 from jobd.cli.follow import Sink, follow
 from jobd.cli.session import Session, verb
@@ -142,7 +143,7 @@ def _with_options(function: Callable[..., Any]) -> Callable[..., Any]:
     example="jobd-ctl run backup --wait\njobd-ctl run import -p file=/srv/in.csv --in 15m\n"
     "id=$(jobd-ctl -q run report --key report-2026-11)"
 )
-@click.argument("job")
+@click.argument("job", shell_complete=completing.jobs)
 @_with_options
 def run(session: Session, job: str, **options: Any) -> int:
     """Submit a run of a job; prints its id."""

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from jobd.cli import completing
 from jobd.cli.exits import Exit
 from jobd.cli.session import Session, columns, verb
 from jobd.cli.table import Cell, filled
@@ -21,7 +22,7 @@ _MOST = 1000
     example='jobd-ctl next nightly-backup -n 10\njobd-ctl next --expr "30 2 * * *" --tz Europe/Oslo --from 2027-03-27',
     name="next",
 )
-@click.argument("job", required=False)
+@click.argument("job", required=False, shell_complete=completing.jobs)
 @click.option("-n", "count", type=click.IntRange(1, _MOST), default=10, help="So many slots (10).")
 @click.option("--from", "start", metavar="T", help="After this instant instead of now.")
 @click.option("--to", "end", metavar="T", help="Up to this instant.")

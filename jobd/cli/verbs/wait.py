@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from jobd.cli import completing
 from jobd.cli.exits import Exit
 from jobd.cli.render import ending, span
 from jobd.cli.session import Session, verb
@@ -17,7 +18,9 @@ _ONE_QUESTION_SECONDS = 30.0
 
 
 @verb(example="jobd-ctl wait 42 && echo done\njobd-ctl wait --timeout 10m 42 43")
-@click.argument("runs", metavar="RUN...", nargs=-1, required=True, type=click.IntRange(1))
+@click.argument(
+    "runs", metavar="RUN...", nargs=-1, required=True, type=click.IntRange(1), shell_complete=completing.runs
+)
 @click.option("--timeout", metavar="D", help="Give up after so long, with exit code 124; the runs go on.")
 def wait(session: Session, runs: tuple[int, ...], timeout: str | None) -> int:
     """Wait until all RUNs are over.

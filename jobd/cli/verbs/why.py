@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from jobd.cli import completing
 from jobd.cli.exits import Exit
 from jobd.cli.session import Session, verb
 from jobd.cli.terminal import Tone, safe_line
@@ -16,7 +17,7 @@ _SHOWN = 20
     example="jobd-ctl why nightly-backup\njobd-ctl why nightly-backup --at 02:30\n"
     "jobd-ctl why nightly-backup --at 2026-03-29T02:30\njobd-ctl why 42"
 )
-@click.argument("what", metavar="JOB|RUN")
+@click.argument("what", metavar="JOB|RUN", shell_complete=completing.jobs_and_runs)
 @click.option(
     "--at", "at", metavar="T", help="What became of the slot at T; a local time is one of the job's own zone."
 )

@@ -86,7 +86,9 @@ def file_schema(kinds: dict[str, dict[str, Any]]) -> dict[str, Any]:
     definitions = words.pop("$defs", {})
     words["properties"] |= kinds
     one_action = [{"required": [kind]} for kind in kinds]
-    return {
+    from jobd.definitions.schema.texts import described
+
+    whole = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "jobd job definitions",
         "type": "object",
@@ -101,3 +103,4 @@ def file_schema(kinds: dict[str, dict[str, Any]]) -> dict[str, Any]:
         },
         "$defs": {**definitions, "Defaults": words, "Job": {**words, "title": "Job", "oneOf": one_action}},
     }
+    return described(whole)
