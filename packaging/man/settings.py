@@ -37,6 +37,7 @@ TEXTS = {
     "roles": "Who may do what: admin, operator, submitter and viewer, each with users and groups; * is everybody.",
     "channels": "Where notifications go, by name.",
     "calendars": "Days by name, on which jobs rest that exclude them.",
+    "sinks": "Event sinks of other packages by name, with what each is told; see docs/extending.md.",
     "logging.level": "debug, info, warning or error.",
     "logging.mask": "Keys whose values are masked where text is shown.",
 }

@@ -49,6 +49,8 @@ TEXTS = {
     "Job.on_shutdown": "What becomes of its attempt when jobd ends: wait for it, stop it, requeue it, or detach it.",
     "Job.nice": "Its CPU priority, -20 (most) to 19.",
     "Job.limits": "Limits of its processes; what cannot be applied refuses the attempt.",
+    "Job.sandbox": "What its processes are kept from; what cannot be applied refuses the attempt.",
+    "Sandbox.read_write_paths": "With read_only_root: directories and files that stay writable.",
     "Job.payload": "The payload of runs that bring none.",
     "Job.output": "How much of its output is kept.",
 }
