@@ -129,13 +129,14 @@ class Keeper:
         return self._secrets.of(self.history.definition(run))
 
     def report(self, finished: Finished) -> None:
-        """Take in how an attempt ended; what its error and its command lines tell of secrets is kept nowhere."""
+        """Take in how an attempt ended; what its words and its command lines tell of secrets is kept nowhere."""
         ending = finished.ending
-        if ending.error or ending.snapshot:
+        if ending.error or ending.snapshot or (ending.directive and ending.directive.reason):
             masker = self.masker(finished.key.run)
             error = ending.error and masker.text(ending.error)
             seen = tuple(replace(one, command=masker.text(one.command)) for one in ending.snapshot)
-            finished = replace(finished, ending=replace(ending, error=error, snapshot=seen))
+            said = ending.directive and replace(ending.directive, reason=masker.text(ending.directive.reason))
+            finished = replace(finished, ending=replace(ending, error=error, snapshot=seen, directive=said))
         self.engine.inbox.report(finished)
 
     def degrade(self, reason: str, detail: str) -> None:
