@@ -117,9 +117,11 @@ class Reception:
         return free > (0 if uid == 0 else limits.kept_for_root)
 
     def _drop_silent(self, uid: int) -> bool:
-        silent = next((c for c in self._open if c.actor.uid == uid and not c.busy), None)
-        if silent is None:
+        idle = [c for c in self._open if c.actor.uid == uid and not c.busy]
+        if not idle:
             return False
+        # Not just any: one that asks again and again would lose a question that is on its way.
+        silent = min(idle, key=lambda c: (c.request_since is not None, c.waiting_since))
         self._forget(silent)
         silent.abort()
         return True

@@ -133,6 +133,22 @@ def test_a_users_silent_connection_makes_room_for_its_next_one(tmp_path: Path) -
     served(tmp_path, check)
 
 
+def test_a_connection_that_asks_again_and_again_stays_and_the_longest_silent_one_goes(tmp_path: Path) -> None:
+    async def check(it: Served) -> None:
+        talks = [await it.open() for _ in range(64)]
+        await settled(it, 64)
+        for _ in range(3):
+            talks[0].ask("GET", "/v1/version")
+            assert (await talks[0].answer()).status == 200
+            assert (await it.ask("GET", "/v1/version")).status == 200
+            await it.open()
+        assert await talks[1].ended(5)
+        talks[0].ask("GET", "/v1/version")
+        assert (await talks[0].answer()).status == 200
+
+    served(tmp_path, check)
+
+
 async def settled(it: Served, connections: int) -> None:
     async with asyncio.timeout(5):
         while it.reception.connections != connections:  # noqa: ASYNC110 - the server has no event for a connect

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -82,3 +86,152 @@ def test_jobd_ctl_submits_under_the_trace_it_runs_in(traced: Host) -> None:
     lines = f'{{"job": "tr-next"}}\n{{"job": "tr-next", "traceparent": "{OTHER}"}}\n'
     ids = ctl(traced, "submit", "--batch", "-", env={"TRACEPARENT": PARENT}, given=lines).split()
     assert [traced.ended(int(run))["result"] for run in ids] == [PARENT, OTHER]
+
+
+# Each client below is given the socket and a count, submits so many runs, and prints what came of them:
+# {id: [result, output]}.
+SYNC = """
+import json, sys
+from jobd.client import Client
+with Client(sys.argv[1], timeout_seconds=30) as jobd:
+    work = [{"job": "cl-work", "payload": {"client": "sync", "n": n}} for n in range(int(sys.argv[2]))]
+    half = len(work) // 2
+    ids = [jobd.submit(**one) for one in work[:half]] + jobd.submit_many(work[half:])
+    told = {}
+    for run in ids:
+        assert jobd.wait(run)["state"] == "succeeded"
+        told[run] = [jobd.result(run), b"".join(jobd.output(run, "stdout")).decode()]
+print(json.dumps(told))
+"""
+ASYNC = """
+import asyncio, json, sys
+from jobd.client import AsyncClient
+
+async def newest(jobd):
+    return max([event["id"] async for event in jobd.events(follow=False)], default=0)
+
+async def all_ended(jobd, since, ids):
+    left = set(map(int, ids))
+    async for event in jobd.events(since=since, job="cl-work", kind="run_finished"):
+        left.discard(event.get("run"))
+        if not left:
+            return
+
+async def main(path, count):
+    async with AsyncClient(path, timeout_seconds=30) as jobd:
+        work = [{"job": "cl-work", "payload": {"client": "async", "n": n}} for n in range(count)]
+        half = count // 2
+        since = await newest(jobd)
+        ids = list(await asyncio.gather(*(jobd.submit(**one) for one in work[:half])))
+        ids += await jobd.submit_many(work[half:])
+        await asyncio.wait_for(all_ended(jobd, since, ids), 100)
+        few = asyncio.Semaphore(8)  # each output takes a connection of its own, and a user has 64
+        async def told(run):
+            async with few:
+                text = b"".join([piece async for piece in jobd.output(run, "stdout")]).decode()
+            return await jobd.result(run), text
+        return dict(zip(ids, await asyncio.gather(*map(told, ids)), strict=True))
+
+print(json.dumps(asyncio.run(main(sys.argv[1], int(sys.argv[2])))))
+"""
+SHELL = """
+set -eu
+ctl() { "$PYTHON" -m jobd.cli.ctl --socket "$1" "${@:2}"; }
+third=$(($2 / 3))
+ids=$(for n in $(seq 0 $((third - 1))); do ctl "$1" -q run cl-work -p client=shell -p n:=$n; done)
+item() { echo '{"job": "cl-work", "payload": {"client": "shell", "n": '$1'}}'; }
+ids="$ids $(for n in $(seq $third $(($2 - 1))); do item $n; done | ctl "$1" submit --batch -)"
+ctl "$1" wait $ids > /dev/null
+sep='{'
+for id in $ids; do
+  result=$(ctl "$1" show $id --json | "$PYTHON" -c 'import json, sys; print(json.load(sys.stdin)["result"])')
+  output=$(ctl "$1" logs $id --stdout | "$PYTHON" -c 'import json, sys; print(json.dumps(sys.stdin.read()))')
+  printf '%s"%s": [%s, %s]' "$sep" $id "$result" "$output"
+  sep=', '
+done
+echo '}'
+"""
+CURL = """
+set -eu
+api() { curl -sSf --max-time 60 --unix-socket "$socket" "http://jobd/v1/$@"; }
+pick() { "$PYTHON" -c 'import json, sys; found = json.load(sys.stdin); print(*found.get("ids") or [found["id"]])'; }
+socket=$1 third=$(($2 / 3))
+item() { echo '{"job": "cl-work", "payload": {"client": "curl", "n": '$1'}}'; }
+ids=$(for n in $(seq 0 $((third - 1))); do api runs -d "$(item $n)" | pick; done)
+array=$(for n in $(seq $third $((2 * third - 1))); do item $n; done | paste -sd,)
+ids="$ids $(api runs -d "[$array]" | pick)"
+ids="$ids $(for n in $(seq $((2 * third)) $(($2 - 1))); do item $n; done |
+  api runs -H 'Content-Type: application/x-ndjson' --data-binary @- | pick)"
+sep='{'
+for id in $ids; do
+  result=$(api "runs/$id/wait?timeout=50" | "$PYTHON" -c 'import json, sys; print(json.load(sys.stdin)["result"])')
+  output=$(api "runs/$id/output?stream=stdout" | "$PYTHON" -c 'import json, sys; print(json.dumps(sys.stdin.read()))')
+  printf '%s"%s": [%s, %s]' "$sep" $id "$result" "$output"
+  sep=', '
+done
+echo '}'
+"""
+CLIENTS = {
+    "curl": (["bash", "-c", CURL, "curl"], 12),
+    "sync": ([sys.executable, "-c", SYNC], 100),
+    "async": ([sys.executable, "-c", ASYNC], 100),
+    "shell": (["bash", "-c", SHELL, "shell"], 6),
+    "node": (["node", str(Path(__file__).with_name("client.mjs"))], 60),
+}
+
+
+@pytest.fixture(scope="module")
+def working(served: Host) -> Host:
+    """A job that writes what it was given into books of its own, prints it, and gives it back."""
+    books = served.directory / "books"
+    served.define("clients", "jobs:\n  cl-work: {python: 'cl_work:work'}\n")
+    served.script(
+        "cl_work.py",
+        f"""
+        import os
+
+        def work(payload, context):
+            line = f"{{payload['client']}} {{payload['n']}}"
+            books = os.open({str(books)!r}, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+            os.write(books, (line + chr(10)).encode())
+            os.close(books)
+            print(line)
+            return payload["n"] * payload["n"]
+        """,
+    )
+    in_force(served, "cl-work")
+    return served
+
+
+def absent(client: str) -> str | None:
+    """Why a client cannot take part on this machine."""
+    program = {"curl": "curl", "node": "node"}.get(client, "bash")
+    return None if shutil.which(program) else f"the {client} client needs {program}, which is not installed"
+
+
+@pytest.mark.parametrize("client", ["curl", "node"])
+def test_the_clients_of_other_languages_are_there(client: str) -> None:
+    if reason := absent(client):
+        pytest.skip(reason)
+
+
+def test_five_kinds_of_client_use_one_daemon_at_once_and_every_run_is_executed_once(working: Host) -> None:
+    taking_part = {name: client for name, client in CLIENTS.items() if absent(name) is None}
+    environment = os.environ | {"PYTHON": sys.executable}
+    started = {
+        name: subprocess.Popen(
+            [*words, working.socket, str(count)], cwd=ROOT, env=environment, stdout=-1, stderr=-1, text=True
+        )
+        for name, (words, count) in taking_part.items()
+    }
+    told: dict[str, dict[str, Any]] = {}
+    for name, process in started.items():
+        said, wrong = process.communicate(timeout=120)
+        assert process.returncode == 0, f"{name}: {wrong[-2000:]}\n{working.log()[-2000:]}"
+        told[name] = json.loads(said)
+    for name, (_, count) in taking_part.items():
+        assert sorted(result for result, _ in told[name].values()) == [n * n for n in range(count)]
+        assert {text for _, text in told[name].values()} == {f"{name} {n}\n" for n in range(count)}
+    assert sum(len(runs) for runs in told.values()) == len({run for runs in told.values() for run in runs})
+    lines = Counter((working.directory / "books").read_text().splitlines())
+    assert lines == Counter(f"{name} {n}" for name, (_, count) in taking_part.items() for n in range(count))
