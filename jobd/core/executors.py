@@ -24,6 +24,7 @@ BUILT_IN = {
     "http": "jobd.work.executors.http:executor",
     "webhook": "jobd.work.executors.webhook:executor",
     "sql": "jobd.work.executors.sql:executor",
+    "email": "jobd.work.executors.email:executor",
 }
 
 Fault = tuple[list[str | int], str]
@@ -111,8 +112,12 @@ class Executor:
         """What is wrong with the payload of a run that somebody submits, each with the steps to its place."""
         return ()
 
-    def prepare(self) -> None:
-        """Import what `run` needs. Called in the worker before it is done in a fork, as a user who may see less."""
+    def prepare(self, settings: Mapping[str, Json]) -> Mapping[str, Json]:
+        """Import what `run` needs, and return the settings it will see.
+
+        Called in the worker before the work is done in a fork, as a user who may see less. Raises Failed.
+        """
+        return settings
 
     def run(self, work: Work) -> Json:
         """Do it, in a worker. Returns the result of the run; raises Failed, a verdict, or anything, which is a failure.

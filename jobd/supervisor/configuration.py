@@ -5,9 +5,9 @@ from __future__ import annotations
 import ipaddress
 import re
 from datetime import timedelta
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from jobd.core import calendars
 from jobd.core.model import Days
@@ -15,7 +15,7 @@ from jobd.core.retention import Retention
 from jobd.core.roles import Role
 from jobd.core.shown import shown
 from jobd.definitions.schema.how import RateLimit
-from jobd.definitions.schema.kinds import Duration, Name, Read, Size, Words, whole
+from jobd.definitions.schema.kinds import Duration, Name, Read, Size, Words, text_like, whole
 
 _MODE = re.compile(r"(?:0o)?([0-7]{3,4})", re.ASCII)
 _HTTP_DENY = ("169.254.0.0/16", "fe80::/10", "fd00:ec2::254/128")
@@ -113,6 +113,31 @@ class Policies(Words):
     http_deny: list[Annotated[str, Read(_network, {"type": "string"})]] = Field(default_factory=lambda: [*_HTTP_DENY])
 
 
+class Smtp(Words):
+    """The server that email jobs hand their mail to."""
+
+    host: Annotated[str, text_like(r"[A-Za-z0-9.:_-]+", "a host name or an address")] = "localhost"
+    port: Annotated[int, whole(1, 65535)] = 25
+    tls: Literal["off", "starttls", "tls"] = "off"
+    user: str | None = None
+    password_file: str | None = None
+    sender: Annotated[str, text_like(r"[^\s<>,;:@]+@[^\s<>,;:@]+", "an address (write jobd@example.org)")] = Field(
+        default="jobd@localhost", alias="from"
+    )
+
+    @model_validator(mode="after")
+    def _keeps_its_password(self) -> Self:
+        if (self.user is None) != (self.password_file is None):
+            raise ValueError("user and password_file go together (give both, or none)")
+        if self.user is not None and self.tls == "off" and not _is_loopback(self.host):
+            raise ValueError("a password would go out in clear (set tls: starttls or tls: tls)")
+        return self
+
+
+def _is_loopback(host: str) -> bool:
+    return host in ("localhost", "::1") or host.startswith("127.")
+
+
 class Logging(Words):
     level: Literal["debug", "info", "warning", "error"] = "info"
     mask: list[str] = Field(default_factory=lambda: ["password", "token", "secret"])
@@ -162,7 +187,7 @@ class Configuration(Words):
     python_path: list[str] = Field(default_factory=list)
     sinks: dict[Name, Any] = Field(default_factory=dict)
     logging: Logging = Logging()
-    smtp: Annotated[None, _not_yet("smtp", "send mail from a command")] = None
+    smtp: Smtp = Smtp()
     resources: dict[Name, Annotated[int, whole(1, 1_000_000)]] = Field(default_factory=dict)
     shell_allowlist: Annotated[None, _not_yet("shell_allowlist", "set policy.allow_shell: false")] = None
     roles: RolesWords | None = None

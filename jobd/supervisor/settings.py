@@ -67,6 +67,8 @@ class Settings:
     python_path: tuple[str, ...]
     http_deny: tuple[str, ...]
     """Networks that http and webhook jobs may not connect to."""
+    smtp: Mapping[str, Json]
+    """The server for mail: host, port, tls, user, password_file (absolute), from."""
     sinks: Mapping[str, Json]
     """Event sinks by the names of their entry points, with the options of each."""
     log_level: Literal["debug", "info", "warning", "error"]
@@ -94,7 +96,7 @@ class Settings:
     @property
     def for_executors(self) -> dict[str, Json]:
         """What of this executors are told in the workers."""
-        return {"http_deny": list(self.http_deny), "mask": list(self.mask)}
+        return {"http_deny": list(self.http_deny), "mask": list(self.mask), "smtp": dict(self.smtp)}
 
     def template(self) -> Job:
         """A job with the defaults and nothing else, from which ad-hoc runs are made."""
@@ -132,6 +134,8 @@ class _Resolved:
         self.runtime_dir = at(words.runtime_dir) if words.runtime_dir else usual.runtime_dir
         self.socket = at(words.control.socket) if words.control.socket else os.path.join(self.runtime_dir, "jobd.sock")
         self.python_path = tuple(map(at, words.python_path))
+        smtp = words.smtp.model_dump(by_alias=True)
+        self.smtp = smtp | {"password_file": smtp["password_file"] and at(smtp["password_file"])}
 
 
 def _settings(
@@ -173,6 +177,7 @@ def _settings(
         strict_queues=policy.strict_queues,
         python_path=own.python_path,
         http_deny=tuple(policy.http_deny),
+        smtp=own.smtp,
         sinks=dict(words.sinks),
         log_level=words.logging.level,
         mask=tuple(words.logging.mask),

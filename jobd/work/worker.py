@@ -173,10 +173,10 @@ class Worker:
 
     def _isolated(self, order: Order, launch: Launch, captures: tuple[Capture, Capture], leaf: str | None) -> Ending:
         """Call it in a fork of its own; its answer comes back by a memory file."""
-        isolated.prepare(order)
+        settings = isolated.prepare(order, self._place.settings)
         answer = os.memfd_create("answer", os.MFD_CLOEXEC)
         try:
-            child = fork(launch, isolated.body(order, launch.env, answer, self._place.settings), keep=answer)
+            child = fork(launch, isolated.body(order, launch.env, answer, settings), keep=answer)
             ending = self._watch(order, child, captures, leaf)
             return isolated.completed(ending, answer)
         finally:

@@ -221,7 +221,7 @@ GOLDEN: list[tuple[str, str]] = [
     ("timezone: Mars/Base", 'f.yaml:4:15: jobs.a.timezone: "Mars/Base" is not a time zone (use an IANA name'),
     (
         "email: {to: x}",
-        "f.yaml:4:5: jobs.a.email: this version of jobd cannot run email jobs yet (use command: with",
+        "f.yaml:2:3: jobs.a: gives command and email, and can have only one (null takes one away)",
     ),
     ("env_file: shop.env", 'f.yaml:4:15: jobs.a.env_file: "shop.env" is not an absolute path (start it with /'),
     (

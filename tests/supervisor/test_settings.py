@@ -61,6 +61,14 @@ def test_without_a_file_everything_is_default() -> None:
         strict_queues=False,
         python_path=(),
         http_deny=("169.254.0.0/16", "fe80::/10", "fd00:ec2::254/128"),
+        smtp={
+            "host": "localhost",
+            "port": 25,
+            "tls": "off",
+            "user": None,
+            "password_file": None,
+            "from": "jobd@localhost",
+        },
         sinks={},
         log_level="info",
         mask=("password", "token", "secret"),
@@ -200,9 +208,20 @@ GOLDEN = [
         "defaults: {timeout: soon, email: {}}\ndrain_timeout: never\n",
         [
             'jobd.yaml:1:21: defaults.timeout: "soon" is not a duration (try 30s or 5m)',
-            "jobd.yaml:1:27: defaults.email: this version of jobd cannot run email jobs yet "
-            "(use command: with sendmail)",
+            "jobd.yaml:1:27: defaults.email: lacks subject",
+            "jobd.yaml:1:27: defaults.email: lacks to",
             'jobd.yaml:2:16: drain_timeout: "never" is not a duration (try 30s or 5m)',
+        ],
+    ),
+    (
+        "smtp: {host: mail.example.org, user: jobs, password_file: mail.pass}\n",
+        ["jobd.yaml:1:1: smtp: a password would go out in clear (set tls: starttls or tls: tls)"],
+    ),
+    (
+        "smtp: {port: 0, from: nobody}\n",
+        [
+            "jobd.yaml:1:14: smtp.port: 0 is out of range (1 to 65535)",
+            'jobd.yaml:1:23: smtp.from: "nobody" is not an address (write jobd@example.org)',
         ],
     ),
     (
@@ -234,7 +253,6 @@ def test_what_is_wrong_is_refused_with_its_place(tmp_path: Path, text: str, said
 @pytest.mark.parametrize(
     "text",
     [
-        "smtp: {host: localhost}",
         "shell_allowlist: [/bin/ls]",
         "channels: {ops: {}}",
         "policy: {max_submits_per_second: 5}",

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-_EXECUTORS = {
-    "email": "use command: with sendmail",
-}
 _WORDS = {
     "watchdog": "use timeout",
     "notify": "watch the metrics instead",
@@ -14,11 +11,9 @@ _WORDS = {
 
 def refusal(key: str) -> str | None:
     """Why a known key is refused, and what to do instead; None for a key that is built or unknown."""
-    if key in _EXECUTORS:
-        return f"this version of jobd cannot run {key} jobs yet ({_EXECUTORS[key]})"
     if key in _WORDS:
         return f"this version of jobd does not have {key} yet ({_WORDS[key]})"
     return None
 
 
-WORDS = frozenset(_EXECUTORS) | frozenset(_WORDS)
+WORDS = frozenset(_WORDS)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from jobd.core import options, places
@@ -79,9 +79,10 @@ class HttpExecutor(Executor):
             return misread.faults
         return ()
 
-    def prepare(self) -> None:
+    def prepare(self, settings: Mapping[str, Json]) -> Mapping[str, Json]:
         importlib.import_module("jobd.work.web.answers")
         importlib.import_module("encodings.idna")  # by which every host name goes
+        return settings
 
     def run(self, work: Work) -> Json:
         from jobd.work.web import answers, connect

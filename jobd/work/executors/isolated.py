@@ -22,13 +22,16 @@ _ENDS = {outcome.value: outcome for outcome in (Outcome.SUCCEEDED, Outcome.FAILE
 _ANSWER_MAX_BYTES = 2 * 1024 * 1024
 
 
-def prepare(order: Order) -> None:
-    """Load what is going to be called, with the worker's rights. Raises Refused where it cannot be loaded."""
-    if isinstance(order.action, Call):
-        try:
-            executors.find(order.action.kind).prepare()
-        except Unusable as error:
-            raise Refused(str(error)) from None
+def prepare(order: Order, settings: Mapping[str, Json]) -> Mapping[str, Json]:
+    """Load what is going to be called, with the worker's rights; the settings for it. Raises Refused."""
+    if not isinstance(order.action, Call):
+        return settings
+    try:
+        return executors.find(order.action.kind).prepare(settings)
+    except Unusable as error:
+        raise Refused(str(error)) from None
+    except executors.Failed as failed:
+        raise Refused(str(failed), failed.exit_code, retryable=failed.retryable) from None
 
 
 def body(order: Order, env: dict[str, str], answer: int, settings: Mapping[str, Json]) -> Callable[[], int]:

@@ -7,7 +7,7 @@ import importlib
 import json
 import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime, time, timedelta
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
@@ -89,8 +89,9 @@ class SqlExecutor(Executor):
         nested = [one for one in _values(filled) if isinstance(one, list | dict)]
         return [([], f"gives {shown(nested[0])} for a value, and only single values can be bound")] if nested else ()
 
-    def prepare(self) -> None:
+    def prepare(self, settings: Mapping[str, Json]) -> Mapping[str, Json]:
         importlib.import_module("jobd.work.databases.sqlite")
+        return settings
 
     def run(self, work: Work) -> Json:
         given = work.options

@@ -11,7 +11,7 @@ import hashlib
 import hmac
 import importlib
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from jobd.core import options, places
@@ -61,9 +61,10 @@ class WebhookExecutor(Executor):
             return misread.faults
         return ()
 
-    def prepare(self) -> None:
+    def prepare(self, settings: Mapping[str, Json]) -> Mapping[str, Json]:
         importlib.import_module("jobd.work.web.answers")
         importlib.import_module("encodings.idna")
+        return settings
 
     def run(self, work: Work) -> Json:
         from jobd.work.web import answers, connect
