@@ -46,7 +46,7 @@ def test_every_key_of_the_settings_has_its_sentence() -> None:
     text = (ROOT / "man" / "jobd.yaml.5").read_text().replace("\\-", "-")
     for key, field in Configuration.model_fields.items():
         inner = getattr(type(field.default), "model_fields", None)
-        for name in [f"{key}.{one}" for one in inner] if inner else [key]:
+        for name in [f"{key}.{words.alias or one}" for one, words in inner.items()] if inner else [key]:
             assert f"\\fB{name}\\fR" in text, f"packaging/man/settings.py lacks {name}"
 
 
