@@ -302,7 +302,11 @@ class Pool:
     def _may_hire(self) -> int:
         if self._is_closing or not self._recruiter.takes_requests:
             return 0
-        return max(self._settings.max_workers - len(self._members), 0)
+        return max(self._settings.max_workers - len(self._members) - self._adopted(), 0)
+
+    def _adopted(self) -> int:
+        """How many workers of an earlier supervisor are still at work: they are workers of this host as any other."""
+        return self._adoption.count() + sum(member.is_adopted for member in self._holders.values())
 
     def _member_for_next(self) -> Member | None:
         while self._idle:
