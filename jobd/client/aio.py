@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from contextlib import aclosing
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from jobd.client import calls, wire
 from jobd.client.calls import ABSENT, Call, SubmittedRun
@@ -131,8 +131,9 @@ class AsyncClient:
         """End the pause of a job, a queue or everything."""
         return await self._ask(calls.resume(job, queue))
 
-    async def status(self) -> dict[str, Any]:
-        return await self._ask(calls.get("/v1/status"))
+    async def status(self, *, jobs: int | Literal["all"] | None = None) -> dict[str, Any]:
+        """The daemon at a glance, with the first so many of its jobs (a hundred) or all of them."""
+        return await self._ask(calls.get("/v1/status", jobs=jobs))
 
     async def health(self, queue: str | None = None) -> dict[str, Any]:
         return await self._ask(calls.get("/v1/health", queue=queue))

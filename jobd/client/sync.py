@@ -6,7 +6,7 @@ import select
 import socket
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from jobd.client import calls, wire
 from jobd.client.calls import ABSENT, Call, SubmittedRun
@@ -127,8 +127,9 @@ class Client:
         """End the pause of a job, a queue or everything."""
         return self._ask(calls.resume(job, queue))
 
-    def status(self) -> dict[str, Any]:
-        return self._ask(calls.get("/v1/status"))
+    def status(self, *, jobs: int | Literal["all"] | None = None) -> dict[str, Any]:
+        """The daemon at a glance, with the first so many of its jobs (a hundred) or all of them."""
+        return self._ask(calls.get("/v1/status", jobs=jobs))
 
     def health(self, queue: str | None = None) -> dict[str, Any]:
         return self._ask(calls.get("/v1/health", queue=queue))

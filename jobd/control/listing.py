@@ -9,6 +9,7 @@ import asyncio
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from heapq import nsmallest
 from typing import Any
 
 from aiohttp import web
@@ -46,6 +47,14 @@ class Listing:
                 until = time.monotonic() + _TURN_SECONDS
         self._keep(now)
         return b"[" + b",".join([text for _, _, text in now.values()]) + b"]"
+
+    async def first(self, desk: Desk, most: int | None) -> bytes:
+        """A JSON array of the first so many jobs by name, or of all."""
+        defined = desk.jobs()
+        if most is None or len(defined) <= most:
+            return await self.jobs(desk)
+        chosen = nsmallest(most, defined)
+        return shapes.encode([shapes.job(defined[name], desk.reads.standing(name)) for name in chosen])
 
     def _keep(self, jobs: Mapping[str, tuple[DefinedJob, JobStanding | None, bytes]]) -> None:
         self._kept = jobs

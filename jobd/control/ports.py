@@ -20,6 +20,7 @@ from jobd.core.records import (
     DeadFilter,
     DeadLetter,
     Death,
+    JobCounts,
     JobStanding,
     Kinship,
     QueueFigures,
@@ -133,6 +134,10 @@ class Reads(Protocol):
         ...
 
     def standing(self, job: str) -> JobStanding | None: ...
+    def job_counts(self) -> JobCounts:
+        """How many of the jobs in force stand in a way that somebody should look at."""
+        ...
+
     def queues(self, now: datetime) -> dict[str, QueueFigures]: ...
     def paused_queues(self) -> Mapping[str, Pause]:
         """The pauses of queues, in force or over; `*` stands for all queues and all slots."""

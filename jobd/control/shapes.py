@@ -16,6 +16,7 @@ from jobd.core.records import (
     DeadFigures,
     DeadLetter,
     Death,
+    JobCounts,
     JobStanding,
     QueueFigures,
     RunRecord,
@@ -306,6 +307,11 @@ def reloaded(change: Reloaded) -> dict[str, Any]:
         "problems": list(change.problems),
         "dry_run": change.dry_run,
     }
+
+
+def job_counts(counts: JobCounts, total: int) -> dict[str, int]:
+    """How many jobs are in force, and how many of them need somebody to look."""
+    return {"total": total, "failed": counts.failed, "paused": counts.paused, "circuit_open": counts.circuit_open}
 
 
 def overview(seen: Overview) -> dict[str, Any]:

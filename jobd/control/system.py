@@ -9,20 +9,26 @@ from jobd.control import bodies, shapes
 from jobd.control.authorise import Deed
 from jobd.control.connections import actor_of
 from jobd.control.listing import LISTING, with_jobs
-from jobd.control.routes import DESK, Route, answer, check_query, flag
+from jobd.control.routes import DESK, Route, answer, check_query, flag, number
 from jobd.core.errors import NotFound
 from jobd.core.holds import EVERYTHING
 from jobd.core.intents import Noted
 from jobd.core.names import is_name
 
+JOBS_SHOWN = 100
+"""Jobs that the status lists where nobody says how many: with ten thousand of them it would be 6 MB."""
+MOST_JOBS = 1_000_000
+
 
 async def status(request: web.Request) -> web.Response:
     """The daemon, its jobs and its queues at a glance."""
-    check_query(request, ())
+    query = check_query(request, ("jobs",))
     desk = request.app[DESK]
+    most = None if query.get("jobs") == "all" else number(query, "jobs", JOBS_SHOWN, 0, MOST_JOBS)
+    jobs = await request.app[LISTING].first(desk, most)
     seen = desk.overview()
-    jobs = await request.app[LISTING].jobs(desk)
     shown = shapes.overview(seen)
+    shown["job_counts"] = shapes.job_counts(desk.reads.job_counts(), len(desk.jobs()))
     held = desk.reads.paused_queues()
     shown["paused"] = shapes.pause(held.get(EVERYTHING))
     shown["queues"] = shapes.queues(desk.queue_limits(), desk.reads.queues(seen.now), held, seen.now)
@@ -65,7 +71,7 @@ async def prune(request: web.Request) -> web.Response:
 
 
 ROUTES = (
-    Route("GET", "/v1/status", status, "The daemon at a glance"),
+    Route("GET", "/v1/status", status, "The daemon at a glance, with jobs=N jobs or all", query=("jobs",)),
     Route("GET", "/v1/health", health, "The health report", query=("queue",)),
     Route("GET", "/v1/version", version, "The version of daemon and API"),
     Route("POST", "/v1/prune", prune, "Forget old history now", Deed.PRUNE),

@@ -99,6 +99,15 @@ class JobStanding:
 
 
 @dataclass(frozen=True, slots=True)
+class JobCounts:
+    """How many of the jobs in force failed last, are paused, are kept back by their circuit."""
+
+    failed: int
+    paused: int
+    circuit_open: int
+
+
+@dataclass(frozen=True, slots=True)
 class Remembered:
     """How far the slots of a job are decided, and since when it is out of force where it is."""
 

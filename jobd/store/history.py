@@ -18,6 +18,7 @@ from jobd.core.records import (
     DeadFilter,
     DeadLetter,
     Death,
+    JobCounts,
     JobStanding,
     Kinship,
     QueueFigures,
@@ -119,6 +120,10 @@ class History:
         """What is remembered of one job; None where it is not in force."""
         rows = self._rows("standing", {"name": job})
         return _standing((*rows[0], *self._rows("active_count", {"job": rows[0][0]})[0])) if rows else None
+
+    def job_counts(self) -> JobCounts:
+        """How many of the jobs in force failed last, are paused, are kept back by their circuit."""
+        return JobCounts(*self._rows("job_counts")[0])
 
     def queues(self, now: datetime) -> dict[str, QueueFigures]:
         """The figures of every queue that ever held a run."""

@@ -646,6 +646,11 @@ SELECT id, name, first_seen_at, watermark, last_slot, last_run, last_state, last
        paused, paused_at, paused_until, paused_by, paused_note, failures, circuit_until, trial
 FROM job WHERE name = :name AND removed_at IS NULL AND id > 0;
 
+-- name: job_counts
+-- How many of the jobs in force failed last, are paused, are kept back by their circuit.
+SELECT coalesce(sum(last_state = 'failed'), 0), coalesce(sum(paused), 0), count(circuit_until)
+FROM job WHERE removed_at IS NULL AND id > 0;
+
 -- name: active_count
 -- How many runs one job has waiting and running.
 SELECT coalesce(sum(iif(state <> 'running', runs, 0)), 0), coalesce(sum(iif(state = 'running', runs, 0)), 0) FROM tally

@@ -27,6 +27,7 @@ from jobd.core.records import (
     DeadFilter,
     DeadLetter,
     Death,
+    JobCounts,
     JobStanding,
     Kinship,
     QueueFigures,
@@ -154,6 +155,9 @@ class MemoryReads:
 
     def standing(self, job: str) -> JobStanding | None:
         return None
+
+    def job_counts(self) -> JobCounts:
+        return JobCounts(failed=1, paused=0, circuit_open=0)
 
     def queues(self, now: datetime) -> dict[str, QueueFigures]:
         counts: dict[str, dict[RunState, int]] = {}

@@ -32,6 +32,21 @@ def test_status_shows_the_daemon_its_jobs_and_queues(tmp_path: Path) -> None:
     served(tmp_path, check)
 
 
+def test_status_lists_a_hundred_jobs_and_more_only_when_asked(tmp_path: Path) -> None:
+    async def check(it: Served) -> None:
+        it.desk.defined.update((f"many-{n:03}", job(f"many-{n:03}")) for n in range(150))
+        every = (await it.get("/v1/jobs"))["items"]
+        seen = await it.get("/v1/status")
+        assert seen["jobs"] == every[:100]
+        assert seen["job_counts"] == {"total": 154, "failed": 1, "paused": 0, "circuit_open": 0}
+        assert (await it.get("/v1/status?jobs=all"))["jobs"] == every
+        assert (await it.get("/v1/status?jobs=2"))["jobs"] == every[:2]
+        assert (await it.get("/v1/status?jobs=0"))["jobs"] == []
+        assert (await it.ask("GET", "/v1/status?jobs=some")).status == 422
+
+    served(tmp_path, check)
+
+
 def test_lists_of_jobs_show_each_change_and_keep_the_rest(tmp_path: Path) -> None:
     async def check(it: Served) -> None:
         first = (await it.get("/v1/jobs"))["items"]

@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 
 from jobd.core.model import Calendar, Schedule
-from jobd.core.states import Disposition
+from jobd.core.records import JobCounts
+from jobd.core.states import Disposition, Outcome
 from jobd.store import jobs
 from tests.store.builders import NOW, SECOND, Store, job, scheduled
 
@@ -123,6 +124,18 @@ def test_a_standing_is_the_same_object_until_something_of_its_job_changes(store:
     now = store.history.standings()
     assert now["still"] is before["still"]
     assert (now["hourly"].waiting, now["hourly"].last_slot) == (1, NOW)
+
+
+def test_jobs_that_failed_last_are_counted_while_they_are_in_force(store: Store) -> None:
+    store.adopt(scheduled("still"))
+    assert store.history.job_counts() == JobCounts(failed=0, paused=0, circuit_open=0)
+    store.submit(scheduled())
+    (got,) = store.reserve()
+    store.end(got.key, Outcome.FAILED)
+    assert store.history.job_counts() == JobCounts(failed=1, paused=0, circuit_open=0)
+    with store.transaction() as tx:
+        jobs.remove(tx, "hourly")
+    assert store.history.job_counts() == JobCounts(failed=0, paused=0, circuit_open=0)
 
 
 def test_one_job_stands_as_it_does_in_the_list_of_all(store: Store) -> None:

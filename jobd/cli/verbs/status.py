@@ -27,7 +27,7 @@ def status(session: Session, job: str | None) -> Exit:
     """
     if job is not None:
         return _one(session, job)
-    seen = session.get("/v1/status")
+    seen = session.get("/v1/status", jobs="all")
     if session.wants_json:
         session.emit(seen)
     else:
