@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from jobd.core.model import Calendar, Schedule
+from jobd.core.model import Calendar, Ending, Schedule
 from jobd.core.records import JobCounts
-from jobd.core.states import Disposition, Outcome
-from jobd.store import jobs
+from jobd.core.states import Disposition, Outcome, RunState
+from jobd.store import jobs, runs
 from tests.store.builders import NOW, SECOND, Store, job, scheduled
 
 
@@ -129,9 +129,9 @@ def test_a_standing_is_the_same_object_until_something_of_its_job_changes(store:
 def test_jobs_that_failed_last_are_counted_while_they_are_in_force(store: Store) -> None:
     store.adopt(scheduled("still"))
     assert store.history.job_counts() == JobCounts(failed=0, paused=0, circuit_open=0)
-    store.submit(scheduled())
-    (got,) = store.reserve()
-    store.end(got.key, Outcome.FAILED)
+    ref = store.adopt(scheduled())
+    with store.transaction() as tx:
+        runs.note_last(tx, ref.job, 1, RunState.FAILED, Ending(Outcome.FAILED, NOW, NOW))
     assert store.history.job_counts() == JobCounts(failed=1, paused=0, circuit_open=0)
     with store.transaction() as tx:
         jobs.remove(tx, "hourly")
