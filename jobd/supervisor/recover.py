@@ -68,6 +68,7 @@ def judge(left: Left, pool: Pool, now: datetime) -> Judged:
             how = "lost"
         made.told.append(events.AttemptRescued(attempt.key, attempt.job_name, now, how))
     _forget_others(reports, left, pool)
+    pool.sweep_others(attempt.key for attempt, _ in left.attempts if pool.is_alive(attempt.worker))
     return made
 
 

@@ -277,6 +277,10 @@ class Pool:
         scratch.remove(self._settings.runtime_dir, key)
         return left
 
+    def sweep_others(self, keep: Iterable[AttemptKey]) -> None:
+        """Remove what is left on disk of every attempt but these, while no other can be under way."""
+        scratch.remove_others(self._settings.runtime_dir, keep)
+
     def busy(self) -> int:
         """How many attempts are under way here, adopted ones included, or reported and not acknowledged yet."""
         return len(self._holders) + len(self._unacknowledged) + self._adoption.count()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import stat
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 
 from jobd.core.model import AttemptKey, Directive, Json
@@ -123,6 +123,14 @@ def prepare(runtime_dir: str) -> None:
 def remove(runtime_dir: str, key: AttemptKey) -> None:
     """Remove the directory of an attempt whose worker could not."""
     _remove_tree(f"{runtime_dir}/attempts", str(key))
+
+
+def remove_others(runtime_dir: str, keep: Iterable[AttemptKey]) -> None:
+    """Remove the directory of every attempt but these: secrets may be in them, and nobody else comes to remove them."""
+    kept = set(map(str, keep))
+    for name in os.listdir(f"{runtime_dir}/attempts"):
+        if name not in kept:
+            _remove_tree(f"{runtime_dir}/attempts", name)
 
 
 def is_too_deep(value: Json) -> bool:
