@@ -140,6 +140,14 @@ class Limits:
     """Seconds of CPU time of one process."""
     best_effort: bool = False
     """Run without what cannot be applied, instead of not at all."""
+    memory: int | None = None
+    """Bytes of memory of all processes together, without any swap."""
+    cpu: float | None = None
+    """CPUs that all processes have together: 0.5 is half of one."""
+    tasks: int | None = None
+    """Processes and threads at once."""
+    io: int | None = None
+    """The weight of their I/O beside that of others, 1 to 10000; 100 is usual."""
 
 
 NO_LIMITS = Limits()

@@ -19,7 +19,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 from jobd.core.model import ProcessIdentity
-from jobd.work import background, cgroup, identity, tree, worker
+from jobd.work import background, cgroup, groups, identity, tree, worker
 from jobd.work.launch import default_signals
 from jobd.work.wire import Gone, Hire, Hired, Message, NotHired, Ready, from_bytes, to_bytes
 
@@ -119,6 +119,7 @@ class Forkserver:
             return None
         group = cgroup.make(f"{self._group}/worker-{number}")
         cgroup.make(f"{group}/self")
+        groups.hand_down(group)
         return group
 
     def _become_worker(self, number: int, sock: socket.socket, tally: int, group: str | None) -> None:
@@ -213,6 +214,7 @@ def _take_delegation() -> str | None:
         return None
     try:
         cgroup.enter(cgroup.make(f"{path}/forkserver"))
+        groups.hand_down(path)
     except OSError as problem:
         sys.stderr.write(f"jobd: the cgroup {path} cannot be divided ({problem}); attempts are reached by descent\n")
         return None

@@ -18,7 +18,7 @@ from typing import Any
 from jobd.core import parents
 from jobd.core.model import AttemptKey, Call, Ending, Finished, Json, Python, Usage
 from jobd.core.states import Outcome
-from jobd.work import background, cgroup, credentials, tree
+from jobd.work import background, cgroup, credentials, groups, tree
 from jobd.work.accounts import Account, Refused, account_of
 from jobd.work.alarm import Alarm
 from jobd.work.bounds import Bounds, said_by_signal
@@ -127,6 +127,7 @@ class Worker:
         scratch = self._scratch(order, account)
         leaf = cgroup.make(f"{self._place.group}/run-{order.key}") if self._place.group else None
         try:
+            unmet = groups.limit(leaf, order.limits)
             launch = Launch(
                 argv=argv_of(order),
                 env=variables(order, account, self._place.runtime_dir, scratch),
@@ -141,8 +142,10 @@ class Worker:
                 closes_others=self._has_called,
             )
             if launch.argv:
-                return self._see_through(order, start(launch), captures, scratch, leaf)
-            return self._isolated(order, launch, captures, leaf)
+                ending = self._see_through(order, start(launch), captures, scratch, leaf)
+            else:
+                ending = self._isolated(order, launch, captures, leaf)
+            return _with_unmet(ending, unmet)
         finally:
             scratch.remove()
             if leaf is not None:
@@ -190,7 +193,7 @@ class Worker:
             self._let_live(order.key, ended)
         if ended.is_stuck:
             self._leave("the worker is replaced after a job that could not be ended altogether")
-        return _with_unmet(_ending(order, ended, begun), child.unmet)
+        return _with_unmet(_as_group(_ending(order, ended, begun), leaf, order), child.unmet)
 
     def _let_live(self, key: AttemptKey, ended: Ended) -> None:
         """Note what may live on, and leave: it then hangs below the forkserver, which reads the notes."""
@@ -247,6 +250,16 @@ def _ending(order: Order, ended: Ended, begun: Start) -> Ending:
 def _ended_by(number: int, order: Order) -> str:
     limit = said_by_signal(number, order.limits)
     return f"ended by signal {number}" + (f": {limit}" if limit else "")
+
+
+def _as_group(ending: Ending, leaf: str | None, order: Order) -> Ending:
+    """The ending with what the kernel says of the whole group: that memory ran out, and how much there was at most."""
+    if peak := groups.peak_memory(leaf):
+        ending = replace(ending, usage=replace(ending.usage, peak_memory_bytes=peak))
+    why = groups.out_of_memory(leaf, order.limits)
+    if why is None or ending.outcome not in (Outcome.FAILED, Outcome.KILLED):
+        return ending
+    return replace(ending, outcome=Outcome.OOM, error=why)
 
 
 def _with_unmet(ending: Ending, unmet: tuple[str, ...]) -> Ending:

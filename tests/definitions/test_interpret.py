@@ -53,7 +53,8 @@ jobs:
     nice: 10
     ionice: best-effort
     oom_score_adjust: 500
-    limits: {files: 64, file_size: 1GiB, core: 0, cpu_time: 10m, best_effort: true}
+    limits: {memory: 512MiB, cpu: 150%, tasks: 64, io: 50, files: 64, file_size: 1GiB, core: 0, cpu_time: 10m,
+             best_effort: true}
     sandbox:
       no_new_privileges: true
       private_tmp: true
@@ -117,7 +118,7 @@ def test_every_key_arrives_in_the_job() -> None:
         nice=10,
         ionice="best-effort:4",
         oom_score_adjust=500,
-        limits=Limits(64, 1 << 30, 0, 600.0, best_effort=True),
+        limits=Limits(64, 1 << 30, 0, 600.0, True, 512 << 20, 1.5, 64, 50),
         sandbox=Sandbox(
             no_new_privileges=True,
             private_tmp=True,
@@ -229,6 +230,9 @@ GOLDEN: list[tuple[str, str]] = [
         'f.yaml:4:13: jobs.a.ionice: "fast" is not an I/O class (idle, best-effort or realtime with :0 to :7 after it',
     ),
     ("limits: {files: 2}", "f.yaml:4:21: jobs.a.limits.files: 2 is out of range (8 to"),
+    ("limits: {cpu: 2}", "f.yaml:4:19: jobs.a.limits.cpu: 2 is not a share of the CPU (try 50%, or 200% for two CPUs"),
+    ("limits: {memory: 4K}", 'f.yaml:4:22: jobs.a.limits.memory: "4K" is too little memory for any program'),
+    ("limits: {tasks: 0}", "f.yaml:4:21: jobs.a.limits.tasks: 0 is out of range (1 to"),
     ("limits: {core: big}", 'f.yaml:4:20: jobs.a.limits.core: "big" is not a size (try 512KiB or 1GiB)'),
     ("limits: {file: 1}", 'f.yaml:4:14: jobs.a.limits.file: unknown key, did you mean "files"?'),
     ("oom_score_adjust: 1001", "f.yaml:4:23: jobs.a.oom_score_adjust: 1001 is out of range (-1000 to 1000)"),

@@ -64,7 +64,7 @@ ORDER = Order(
     KEY, "job", Command(("a", "b c")), "q", Trigger.SCHEDULE, NOW, 5, '{"x": 1}', 1.5, 2.5, (0, 3), "u", "g", "/c",
     (("A", "b"), ("C", "d\n")), 0o77, -5, "in", True, True, 99, "kill",
     ionice="idle", oom_score_adjust=5, env_files=("/a", "-/b"), total_seconds=7.5,
-    limits=Limits(files=9, cpu_time=1.5, best_effort=True),
+    limits=Limits(files=9, cpu_time=1.5, best_effort=True, memory=4096, cpu=0.5),
     sandbox=Sandbox(read_only_root=True, read_write_paths=("/srv",), drop_capabilities=("chown",)),
 )  # fmt: skip
 

@@ -15,6 +15,7 @@ LIMITS = {
     "file_size": "LimitFSIZE",
     "core": "LimitCORE",
     "cpu_time": "LimitCPU",
+    "io": "IOWeight",
 }
 
 

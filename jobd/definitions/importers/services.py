@@ -25,6 +25,7 @@ _LIMITS = {
     "MemoryLimit": "memory",
     "CPUQuota": "cpu",
     "TasksMax": "tasks",
+    "IOWeight": "io",
     "LimitNOFILE": "files",
     "LimitFSIZE": "file_size",
     "LimitCORE": "core",

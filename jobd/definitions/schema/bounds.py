@@ -7,12 +7,14 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from jobd.core import model
+from jobd.core import model, spans
 from jobd.core.shown import shown
 from jobd.definitions.schema.kinds import Read, Size, Words, duration, whole
 
 _IONICE = re.compile(r"idle|(best-effort|realtime)(?::([0-7]))?", re.ASCII)
+_PERCENT = re.compile(r"(\d+(?:\.\d+)?)%", re.ASCII)
 _MIDDLE = 4
+_LEAST_MEMORY = 1024 * 1024
 
 
 def _ionice(value: Any) -> str:
@@ -40,7 +42,38 @@ Ionice = Annotated[
 ]
 
 
+def _share(value: Any) -> float:
+    match = _PERCENT.fullmatch(value) if isinstance(value, str) else None
+    if match is None or not 1 <= float(match[1]) <= 100_000:
+        raise ValueError(f"{shown(value)} is not a share of the CPU (try 50%, or 200% for two CPUs; at least 1%)")
+    return float(match[1]) / 100
+
+
+def _memory(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        raise ValueError(f"{shown(value)} is not a size (try 512MiB or 1GiB)")
+    if (most := spans.size(value)) < _LEAST_MEMORY:
+        raise ValueError(f"{shown(value)} is too little memory for any program (at least 1MiB)")
+    return most
+
+
+CpuShare = Annotated[float, Read(_share, {"type": "string", "pattern": f"^{_PERCENT.pattern}$"})]
+Memory = Annotated[
+    int, Read(_memory, {"type": ["string", "integer"], "description": "A size in bytes: 512MiB, 1GiB; at least 1MiB."})
+]
+
+
 class Limits(Words):
+    memory: Memory | None = Field(
+        default=None, description="Memory of all its processes together, without swap; beyond it they are ended."
+    )
+    cpu: CpuShare | None = Field(default=None, description="CPU time of all its processes per time: 50%, 200%.")
+    tasks: Annotated[int, whole(1, 4_194_304)] | None = Field(
+        default=None, description="Processes and threads at once; 512 where it can be had and nothing is said."
+    )
+    io: Annotated[int, whole(1, 10_000)] | None = Field(
+        default=None, description="The weight of its I/O beside that of others; 100 is usual."
+    )
     files: Annotated[int, whole(8, 1_073_741_816)] | None = Field(
         default=None, description="Descriptors that a process may have open (RLIMIT_NOFILE)."
     )
@@ -55,6 +88,10 @@ class Limits(Words):
 
     def limits(self) -> model.Limits:
         return model.Limits(
+            memory=self.memory,
+            cpu=self.cpu,
+            tasks=self.tasks,
+            io=self.io,
             files=self.files,
             file_size=self.file_size,
             core=self.core,
