@@ -126,7 +126,8 @@ def _filter(query: Mapping[str, str]) -> DeadFilter:
 
 
 def _handled(handled: Handled) -> dict[str, Any]:
-    return {"runs": list(handled.runs), "is_partial": handled.is_partial}
+    told = {"runs": list(handled.runs), "is_partial": handled.is_partial}
+    return told | {"held": list(handled.held)} if handled.held else told
 
 
 ROUTES = (

@@ -131,6 +131,8 @@ class Handled:
 
     runs: tuple[int, ...]
     is_partial: bool = False
+    held: tuple[int, ...] = ()
+    """Those that stay, because other runs hold their unique keys; told with the last part."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator
+from contextvars import ContextVar
+from dataclasses import dataclass
 from functools import cache, lru_cache
 from itertools import islice
 from typing import Any
@@ -18,6 +20,11 @@ from jobd.core.model import Job
 MOST_BYTES = 64 * 1024
 MOST_FAULTS = 100
 _LONGEST_MESSAGE = 300
+_MOST_STEPS = 100_000
+"""Of one check: some hundred thousandths of a second each. A schema whose parts name each other can double them with
+every line, so that no bound on its length is one on its time."""
+_STEPS_OF_A_FAULT = 20
+"""A fault is put into words that quote the payload, also where another alternative holds in the end."""
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _NAMED = frozenset({"properties", "$defs", "dependentSchemas"})
 _LITERAL = frozenset({"const", "enum", "default", "examples"})
@@ -27,6 +34,25 @@ _REFUSED = {
     "$id": "take it out",
     "$vocabulary": "take it out",
 }
+
+
+class TooLong(Exception):
+    """A check would take more steps than one may."""
+
+
+@dataclass(slots=True)
+class _Steps:
+    """How many steps a check still has."""
+
+    left: int = _MOST_STEPS
+
+    def take(self, count: int) -> None:
+        self.left -= count
+        if self.left < 0:
+            raise TooLong
+
+
+_steps: ContextVar[_Steps] = ContextVar("steps")
 
 
 def schema_fault(schema: Any) -> str | None:
@@ -61,12 +87,15 @@ def faults(schema: Any, payload: Any) -> list[Fault]:
     from jsonschema.exceptions import ValidationError
     from referencing.exceptions import Unresolvable
 
+    _steps.set(_Steps())
     try:
         found: Iterable[ValidationError] = _compiled(_text(schema)).iter_errors(payload)
         told = [(list(one.absolute_path), _short(one.message)) for one in islice(found, MOST_FAULTS)]
         return sorted(told, key=lambda fault: ([*map(str, fault[0])], fault[1]))
     except RecursionError:
         return [([], "cannot be checked: its payload_schema goes round in a circle")]
+    except TooLong:
+        return [([], "cannot be checked: its payload_schema takes too many steps over it (make one of them simpler)")]
     except Unresolvable as error:
         return [([], f"cannot be checked: its payload_schema names what is not there ({_short(str(error))})")]
 
@@ -133,7 +162,22 @@ def _compiled(text: str) -> Any:
 def _validator_class() -> Any:
     from jsonschema import Draft202012Validator, validators
 
-    return validators.extend(Draft202012Validator, {"pattern": _check_pattern, "uniqueItems": _check_items})  # type: ignore[no-untyped-call, unused-ignore]
+    words = dict(Draft202012Validator.VALIDATORS) | {"pattern": _check_pattern, "uniqueItems": _check_items}
+    counted = {word: _counted(check) for word, check in words.items()}
+    return validators.extend(Draft202012Validator, counted)  # type: ignore[no-untyped-call, unused-ignore]
+
+
+def _counted(check: Callable[..., Iterable[Any] | None]) -> Callable[..., Iterator[Any]]:
+    """The check of one keyword, which takes its steps before it begins and for every fault."""
+
+    def checked(validator: Any, wanted: Any, value: Any, schema: Any) -> Iterator[Any]:
+        steps = _steps.get()
+        steps.take(1 + len(wanted) // 8 if isinstance(wanted, list | dict) else 1)
+        for fault in check(validator, wanted, value, schema) or ():
+            steps.take(_STEPS_OF_A_FAULT)
+            yield fault
+
+    return checked
 
 
 def _check_pattern(_validator: Any, pattern: str, value: Any, _schema: Any) -> Iterator[Any]:

@@ -28,6 +28,11 @@ def choose(tx: Transaction, which: DeadFilter, most: int) -> list[int]:
     return [row[0] for row in tx.rows("choose_dead", bindings(which) | {"most": most})]
 
 
+def choose_retriable(tx: Transaction, which: DeadFilter, most: int) -> list[int]:
+    """The same, without those whose unique key another run holds by now."""
+    return [row[0] for row in tx.rows("choose_retriable", bindings(which) | {"most": most})]
+
+
 def bindings(which: DeadFilter) -> dict[str, object]:
     """A filter as the statements take it."""
     return {

@@ -785,6 +785,19 @@ WHERE dead.acted_at IS NULL
   AND (:owner IS NULL OR run.owner = :owner)
 ORDER BY dead.id LIMIT :most;
 
+-- name: choose_retriable
+-- The same of runs that can be tried again: no other run holds the unique key that they had.
+SELECT dead.run FROM dead_letter AS dead INDEXED BY dead_letter_open JOIN run ON run.id = dead.run
+WHERE dead.acted_at IS NULL AND run.state = 'failed'
+  AND (:runs IS NULL OR dead.run IN (SELECT value FROM json_each(:runs)))
+  AND (:job IS NULL OR dead.job = (SELECT id FROM job WHERE name = :job))
+  AND (:queue IS NULL OR dead.queue = :queue)
+  AND (:owner IS NULL OR run.owner = :owner)
+  AND NOT EXISTS (
+    SELECT 1 FROM run AS other INDEXED BY run_unique WHERE other.unique_key = run.unique_key AND other.id <> run.id
+      AND (other.unique_until IS NOT NULL OR other.state IN ('blocked', 'scheduled', 'queued', 'running', 'retrying')))
+ORDER BY dead.id LIMIT :most;
+
 -- name: list_dead
 -- Open dead letters, the latest run first below a cursor, narrowed by whatever is not null.
 SELECT dead.run, job.name, dead.queue, dead.reason, dead.died_at, dead.attempts, run.outcome, run.exit_code, run.owner

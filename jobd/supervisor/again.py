@@ -47,25 +47,29 @@ def _run_again(tx: Transaction, run: int, intent: RetryRun | RetryDead) -> RunSt
 
 
 def retry_dead(tx: Transaction, intent: RetryDead) -> Handled:
-    """Queue the runs of dead letters again, at most `MOST_DEAD` in one transaction."""
-    return _handled(tx, intent, [run for run in _chosen(tx, intent) if _run_again(tx, run, intent)])
+    """Queue the runs of dead letters again, at most `MOST_DEAD` in one transaction.
+
+    One whose unique key another run holds stays as it is, and in nobody's way. Raises NotFound for a named run that is
+    no open dead letter.
+    """
+    _check_named(tx, intent)
+    done = [run for run in dead.choose_retriable(tx, intent.which, MOST_DEAD) if _run_again(tx, run, intent)]
+    is_partial = bool(done) and bool(dead.choose_retriable(tx, intent.which, 1))
+    held = () if is_partial else dead.choose(tx, intent.which, MOST_DEAD)
+    return Handled(tuple(done), is_partial=is_partial, held=tuple(held))
 
 
 def drop_dead(tx: Transaction, intent: DropDead) -> Handled:
     """Put dead letters away, at most `MOST_DEAD` in one transaction."""
-    return _handled(
-        tx, intent, [run for run in _chosen(tx, intent) if dead.settle(tx, run, "dropped", intent.actor.user)]
-    )
+    chosen = _check_named(tx, intent)
+    done = [run for run in chosen if dead.settle(tx, run, "dropped", intent.actor.user)]
+    return Handled(tuple(done), is_partial=bool(done) and bool(dead.choose(tx, intent.which, 1)))
 
 
-def _chosen(tx: Transaction, intent: RetryDead | DropDead) -> list[int]:
-    """The runs to act on. Raises NotFound where a run was named that is no open dead letter."""
+def _check_named(tx: Transaction, intent: RetryDead | DropDead) -> list[int]:
+    """The runs that are meant. Raises NotFound where a run was named that is no open dead letter."""
     chosen = dead.choose(tx, intent.which, MOST_DEAD)
     missing = sorted(set(intent.which.runs) - set(chosen))
     if missing and len(chosen) < MOST_DEAD:
         raise NotFound(f"run {missing[0]} is no dead letter (jobd-ctl dead list shows those there are)")
     return chosen
-
-
-def _handled(tx: Transaction, intent: RetryDead | DropDead, runs_: list[int]) -> Handled:
-    return Handled(tuple(runs_), is_partial=bool(runs_) and bool(dead.choose(tx, intent.which, 1)))

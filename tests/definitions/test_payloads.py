@@ -60,6 +60,32 @@ def test_no_payload_makes_a_check_take_for_ever() -> None:
     assert payloads.faults({"$ref": "#/$defs/gone"}, 1) != []
 
 
+def doubling(word: str) -> dict[str, Any]:
+    """A schema of a few lines that asks the same question 2^40 times."""
+    parts = {f"a{n}": {word: [{"$ref": f"#/$defs/a{n + 1}"}] * 2} for n in range(40)}
+    return {"$defs": parts | {"a40": {"type": "string"}}, "$ref": "#/$defs/a0"}
+
+
+@pytest.mark.parametrize("word", ["allOf", "anyOf", "oneOf"])
+@pytest.mark.parametrize("payload", [5, "text"])
+def test_a_schema_whose_parts_double_each_other_ends_its_check_with_a_reason(word: str, payload: Any) -> None:
+    schema = doubling(word)
+    assert payloads.schema_fault(schema) is None
+    found = payloads.faults(schema, payload)
+    assert (found == [] and word == "anyOf") or "too many steps" in found[0][1]
+
+
+def test_neither_do_many_items_under_many_alternatives_or_unevaluated_ones() -> None:
+    many = {"items": {"anyOf": [{"const": n} for n in range(1_000)]}}
+    assert "too many steps" in payloads.faults(many, [-1] * 20_000)[0][1]
+    assert payloads.faults({**doubling("allOf"), "unevaluatedProperties": False}, {"a": 1}) != []
+
+
+def test_a_long_payload_of_simple_parts_has_steps_enough() -> None:
+    row = {"type": "object", "required": ["n"], "properties": {"n": {"type": "integer", "minimum": 0}}}
+    assert payloads.faults({"type": "array", "items": row}, [{"n": n} for n in range(6_000)]) == []
+
+
 def test_the_schema_and_the_default_payload_are_checked_at_load() -> None:
     def read(schema: str, more: str = "") -> Any:
         node = parse(f"jobs:\n  a:\n    command: [a]\n    payload_schema: {schema}\n{more}".encode(), "a.yaml")

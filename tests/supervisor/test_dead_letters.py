@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from jobd.core.errors import NotFound
-from jobd.core.intents import DropDead, RetryDead
-from jobd.core.model import AttemptKey, Directive, RetryPolicy
+from jobd.core.intents import DropDead, Handled, RetryDead
+from jobd.core.model import AttemptKey, Directive, RetryPolicy, Unique
 from jobd.core.records import DeadFilter
 from jobd.core.states import Outcome, RunState
 from tests.supervisor.stage import ANN, Stage, job, stage
@@ -95,6 +95,35 @@ def test_a_run_that_dies_again_at_once_goes_behind_those_whose_turn_has_not_come
     assert (handled.runs, handled.is_partial) == ((first, second), True)
     play.report(AttemptKey(first, 2), Outcome.FAILED, exit_code=3)
     assert play.ask(RetryDead(ANN, DeadFilter(job="work"))).result().runs == (third, first)
+
+
+def test_letters_whose_unique_key_is_taken_stay_and_stand_in_nobodys_way(
+    play: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work = job(retry=ONCE)
+    play.adopt(work)
+
+    def dead(text: str) -> int:
+        (run,) = play.submit(work, unique=Unique(text=text))
+        play.report(AttemptKey(run, 1), Outcome.FAILED, exit_code=3)
+        return run
+
+    taken = [dead("a"), dead("b")]
+    twice = [dead("c"), dead("c")]  # the first that comes again takes the key from the other
+    free = [dead(text) for text in "def"]
+    for text in "ab":
+        play.submit(work, unique=Unique(text=text))
+    monkeypatch.setattr("jobd.supervisor.again.MOST_DEAD", 2)
+    asked = RetryDead(ANN, DeadFilter(job="work"))
+    answers = [play.ask(asked).result()]
+    while answers[-1].is_partial:
+        answers.append(play.ask(asked).result())
+    assert [run for one in answers for run in one.runs] == [twice[0], *free]
+    assert [one.held for one in answers] == [(), (), (taken[0], taken[1])]
+    assert twice[1] in {one.run for one in play.history.dead_letters(DeadFilter())[0]}
+    assert play.ask(asked).result() == Handled((), held=(taken[0], taken[1]))
+    named = play.ask(RetryDead(ANN, DeadFilter(runs=(taken[0],)))).result()
+    assert (named.runs, named.held) == ((), (taken[0],))
 
 
 def test_a_named_run_that_is_no_dead_letter_is_refused_and_nothing_is_done(play: Stage) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import click
@@ -110,7 +110,17 @@ def retry(
     if dry_run:
         answer = session.post("/v1/dead-letters/retry", body | {"dry_run": True})
         return _told(session, answer["runs"], "would be queued again", is_partial=answer["is_partial"])
-    return _told(session, _repeated(lambda: session.post("/v1/dead-letters/retry", body)), "queued again")
+    held: list[int] = []
+
+    def ask() -> dict[str, Any]:
+        answer: dict[str, Any] = session.post("/v1/dead-letters/retry", body)
+        held[:] = answer.get("held", [])
+        return answer
+
+    done = _repeated(ask)
+    for run in held:
+        session.remark(f"run {run} stays: another run holds its unique key (retry it once that has ended, or drop it)")
+    return _told(session, done, "queued again", held=held)
 
 
 @verb(example="jobd-ctl dead drop 42\njobd-ctl dead drop --job import-feed")
@@ -174,15 +184,15 @@ def _repeated(ask: Callable[[], Any]) -> list[int]:
             return [*done]
 
 
-def _told(session: Session, runs: list[int], what: str, *, is_partial: bool = False) -> Exit:
+def _told(session: Session, runs: list[int], what: str, *, is_partial: bool = False, held: Sequence[int] = ()) -> Exit:
     if session.wants_json:
-        session.emit({"runs": runs, "is_partial": is_partial})
+        session.emit({"runs": runs, "is_partial": is_partial} | ({"held": held} if held else {}))
         return Exit.OK
     for run in runs:
         session.say(f"run {run} {what}")
     if is_partial:
         session.remark("and more: these are the first")
-    if not runs:
+    if not runs and not held:
         session.remark("there is no such dead letter")
     return Exit.OK
 
