@@ -167,6 +167,10 @@ def output(run: int, stream: str, attempt: int | None, follow: bool, offset: int
     return Call("GET", f"/v1/runs/{run:d}/output", _same, query=query)
 
 
+def backup() -> Call[Any]:
+    return Call("POST", "/v1/backup", _same)
+
+
 def events(since: int | None, follow: bool, filters: Mapping[str, Any]) -> Call[Any]:
     kinds = filters.get("kind")
     listed = kinds if kinds is None or isinstance(kinds, str) else ",".join(kinds)

@@ -208,6 +208,10 @@ class Client:
         for piece in self._stream(calls.events(since, follow, filters), max(self._timeout, _LEAST_SILENCE_SECONDS)):
             yield from told.feed(piece)
 
+    def backup(self) -> Iterator[bytes]:
+        """A copy of the database, piece by piece, over a connection of its own; for administrators."""
+        return self._stream(calls.backup(), None)
+
     def _listed(self, path: str, limit: int, filters: Mapping[str, Any]) -> list[dict[str, Any]]:
         """The first `limit` items of a list, over as many pages as it takes."""
         found: list[dict[str, Any]] = []

@@ -10,8 +10,6 @@ from jobd.control.routes import Route
 _PATHS = (
     ("POST", "/v1/runs/{id}/kill", "sending signals to a run (cancel ends it)"),
     ("PATCH", "/v1/queues/{name}", "changing limits of queues at run time (jobd.yaml sets them)"),
-    ("POST", "/v1/drain", "draining over the API (SIGTERM drains)"),
-    ("POST", "/v1/backup", "backups over the API"),
 )
 
 

@@ -14,6 +14,7 @@ from jobd.control import (
     holds,
     jobs,
     openapi,
+    operations,
     output,
     problems,
     queues,
@@ -48,7 +49,23 @@ def build(desk: Desk) -> web.Application:
 
 def routes() -> tuple[Route, ...]:
     """Everything the API has, in the order of its description."""
-    nouns = (system, jobs, slots, runs, tree, output, queues, holds, dead, why, workload, events, audit, absent)
+    nouns = (
+        system,
+        jobs,
+        slots,
+        runs,
+        tree,
+        output,
+        queues,
+        holds,
+        dead,
+        why,
+        workload,
+        events,
+        audit,
+        operations,
+        absent,
+    )
     served = tuple(route for noun in nouns for route in noun.ROUTES)
 
     async def describe(_request: web.Request) -> web.StreamResponse:

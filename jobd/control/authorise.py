@@ -24,6 +24,8 @@ class Deed(StrEnum):
     RELOAD = "reload the definitions"
     PRUNE = "prune the history"
     AUDIT = "read the audit trail"
+    BACK_UP = "back up the database"
+    DRAIN = "drain jobd"
 
 
 _LEAST: dict[Deed, tuple[Role, Role]] = {
@@ -39,6 +41,8 @@ _LEAST: dict[Deed, tuple[Role, Role]] = {
     Deed.RELOAD: (Role.ADMIN, Role.ADMIN),
     Deed.PRUNE: (Role.ADMIN, Role.ADMIN),
     Deed.AUDIT: (Role.ADMIN, Role.ADMIN),
+    Deed.BACK_UP: (Role.ADMIN, Role.ADMIN),
+    Deed.DRAIN: (Role.ADMIN, Role.ADMIN),
 }
 """Deed → the least role for anybody's thing, and the least role for one's own."""
 
@@ -91,7 +95,7 @@ def _hint(deed: Deed) -> str:
             return "its submitter, the owner of its job and operators may"
         case Deed.VIEW:
             return "roles in jobd.yaml gives you no role"
-        case Deed.RELOAD | Deed.PRUNE | Deed.AUDIT:
+        case Deed.RELOAD | Deed.PRUNE | Deed.AUDIT | Deed.BACK_UP | Deed.DRAIN:
             return "administrators may: root, the user jobd runs as, and whom roles in jobd.yaml names"
         case _:
             return "operators may, and the owner of a job with it"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
@@ -210,6 +211,14 @@ class Desk(Protocol):
         ...
 
     async def reload(self, *, dry_run: bool) -> Reloaded: ...
+    def backup(self) -> AbstractAsyncContextManager[int]:
+        """A descriptor to read a sound copy of the database from. Raises Unavailable where none can be made."""
+        ...
+
+    def drain(self) -> None:
+        """Begin to end, as at SIGTERM."""
+        ...
+
     async def prune(self) -> Pruned:
         """Let the history forget what its retention says, now. Raises Unavailable where it cannot be written."""
         ...

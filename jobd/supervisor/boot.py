@@ -172,6 +172,7 @@ async def _work(keeper: Keeper, zone_watch: ZoneWatch) -> None:
     """Serve until the drain is over."""
     drain = Drain(keeper)
     drain.listen()
+    keeper.drain = drain.end
     background = [asyncio.create_task(one) for one in (keeper.watch(), zone_watch.follow(), _upkeep(keeper))]
     keeper.systemd.ready(keeper.status_line())
     where = f", metrics on http://{keeper.metrics_address}/metrics" if keeper.metrics_address else ""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -30,6 +31,7 @@ from jobd.definitions.catalog import diff
 from jobd.observe import health
 from jobd.observe.figures import Figures, JobFigures, Lane
 from jobd.observe.recent import Recent
+from jobd.store import backup
 from jobd.store.history import History
 from jobd.supervisor import upcoming
 from jobd.supervisor.keeper import Keeper
@@ -58,6 +60,7 @@ class Desk:
 
     def __init__(self, keeper: Keeper) -> None:
         self._keeper = keeper
+        self._backing_up = asyncio.Lock()
         self.outputs = Outputs(keeper)
         self._reasons = Reasons(keeper)
         self._shown = Shown(keeper)
@@ -104,6 +107,23 @@ class Desk:
             return Reloaded(change.added, change.changed, change.removed, problems, dry_run=True)
         made = await keeper.reload()
         return Reloaded(made.added, made.changed, made.removed, tuple(map(str, made.catalog.problems)))
+
+    @asynccontextmanager
+    async def backup(self) -> AsyncIterator[int]:
+        database, copy = self._keeper.settings.database, os.path.join(self._keeper.settings.state_dir, "backup.db")
+        async with self._backing_up:
+            with suppress(FileNotFoundError):
+                os.unlink(copy)  # of a jobd that was killed meanwhile
+            await asyncio.to_thread(backup.copy, database, copy)
+            descriptor = os.open(copy, os.O_RDONLY | os.O_CLOEXEC)
+            os.unlink(copy)
+        try:
+            yield descriptor
+        finally:
+            os.close(descriptor)
+
+    def drain(self) -> None:
+        self._keeper.drain()
 
     async def prune(self) -> Pruned:
         return await self._keeper.prune_now()

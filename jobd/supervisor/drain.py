@@ -38,10 +38,11 @@ class Drain:
         """Take SIGTERM and SIGINT as the wish to end, SIGHUP as the wish to reload."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._end)
+            loop.add_signal_handler(number, self.end)
         loop.add_signal_handler(signal.SIGHUP, self._reload)
 
-    def _end(self) -> None:
+    def end(self) -> None:
+        """Begin to end, the second time at once."""
         if self._asked.is_set():
             self._at_once.set()
         self._asked.set()

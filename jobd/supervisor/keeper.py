@@ -6,7 +6,7 @@ import asyncio
 import grp
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -57,6 +57,8 @@ class Keeper:
     pool: Pool
     library: Library
     metrics: Metrics
+    drain: Callable[[], None]
+    """Begin to end, as at SIGTERM."""
     outlets: Outlets | None = None
 
     def __init__(self, settings: Settings, writer: Writer, history: History, journal: Journal) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import tempfile
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -245,6 +246,7 @@ class MemoryDesk:
     ended: Wakes = field(default_factory=Wakes)
     moved: Wakes = field(default_factory=Wakes)
     remember: bool = True
+    drained: bool = False
     masking: Masker = field(default_factory=lambda: Masker(["password"]))
     denials: list[tuple[str, str]] = field(default_factory=list)
     recent: Recent = field(default_factory=lambda: Recent(NOW))
@@ -256,6 +258,16 @@ class MemoryDesk:
             "stubborn": job("stubborn", retry=RetryPolicy(max_attempts=7)),
             "off": job("off", enabled=False),
         }
+
+    @asynccontextmanager
+    async def backup(self) -> AsyncIterator[int]:
+        with tempfile.TemporaryFile() as file:
+            file.write(b"database")
+            file.flush()
+            yield file.fileno()
+
+    def drain(self) -> None:
+        self.drained = True
 
     def denied(self, who: Actor, what: str, why: str) -> None:
         self.denials.append((who.user, what))

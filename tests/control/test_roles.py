@@ -79,7 +79,7 @@ TABLE = [
     *(row(f"POST /v1/{verb}", OPERATOR) for verb in ("pause", "resume")),
     row("POST /v1/dead-letters/retry", SUBMITTER, SUBMITTER, VIEWER, body={"filter": {"job": "JOB"}}),
     row("DELETE /v1/dead-letters", SUBMITTER, SUBMITTER, VIEWER, query="job=JOB"),
-    *(row(f"POST /v1/{verb}", ADMIN) for verb in ("reload", "prune")),
+    *(row(f"POST /v1/{verb}", ADMIN) for verb in ("reload", "prune", "backup", "drain")),
     *(row(f"GET /v1/{path}", ADMIN) for path in ("audit", "audit/verify")),
 ]
 """A submitter's part in dead letters is bounded to what they submitted (tests/control/test_dead.py)."""
