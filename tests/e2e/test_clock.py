@@ -34,6 +34,7 @@ def metric(host: Host, name: str) -> float:
     return float(found[1])
 
 
+@pytest.mark.slow
 def test_a_job_that_runs_every_second_goes_on_when_the_clock_is_set_back_by_an_hour(make_host: MakeHost) -> None:
     host = make_host(SETTINGS)
     clock = host.with_own_clock()

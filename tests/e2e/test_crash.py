@@ -190,6 +190,7 @@ def _seed() -> int:
     return seed
 
 
+@pytest.mark.slow
 def test_a_few_kills_break_nothing(make_host: MakeHost) -> None:
     nothing_is_broken(kill_under_load(make_host(SETTINGS), 4, _seed()))
 

@@ -34,6 +34,7 @@ def submit(host: Host, job: str, **more: Any) -> int:
         return int(client.submit(job, **more))
 
 
+@pytest.mark.slow
 def test_a_pause_outlives_a_restart_and_its_time_owes_nothing(make_host: MakeHost) -> None:
     host = make_host()
     host.define("tick", "jobs: {tick: {command: ['true'], schedule: '* * * * * *', catch_up: all, overlap: allow}}\n")
@@ -54,6 +55,7 @@ def test_a_pause_outlives_a_restart_and_its_time_owes_nothing(make_host: MakeHos
     assert all(reason.startswith("paused: disk swap (by ") for word, reason in slots(host, "tick") if word == "skipped")
 
 
+@pytest.mark.slow
 def test_a_pause_that_ended_while_jobd_was_down_owes_nothing_either(make_host: MakeHost) -> None:
     host = make_host()
     host.define("tick", "jobs: {tick: {command: ['true'], schedule: '* * * * * *', catch_up: all, overlap: allow}}\n")
@@ -97,6 +99,7 @@ def _defined(host: Host, job: str) -> bool:
         return any(one["name"] == job for one in client.request("GET", "/v1/jobs")["items"])
 
 
+@pytest.mark.slow
 def test_a_circuit_opens_tries_and_closes(make_host: MakeHost, tmp_path: Path) -> None:
     host = make_host()
     works = tmp_path / "works"

@@ -87,6 +87,7 @@ def sink_events(host: Host, result: str) -> float:
     return sum(float(line.split()[-1]) for line in found if line.startswith("jobd_sink_events_total"))
 
 
+@pytest.mark.slow
 def test_the_example_extends_jobd_in_each_of_its_ways(make_host: MakeHost, tmp_path: Path) -> None:
     host = make_host()
     install(tmp_path, host.scripts)
@@ -137,6 +138,7 @@ class Fatal:
 """
 
 
+@pytest.mark.slow
 def test_no_sink_slows_or_breaks_the_daemon(make_host: MakeHost) -> None:
     host = make_host("sinks: {broken: null, asleep: {}, fatal: {}, missing: {}}\n")
     (host.scripts / "sinks.py").write_text(SINKS)

@@ -33,6 +33,7 @@ def instant(text: str) -> datetime:
     return datetime.fromisoformat(text)
 
 
+@pytest.mark.slow
 def test_a_job_at_boot_runs_once_after_the_host_was_started_and_not_after_the_daemon_was(make_host: MakeHost) -> None:
     host = make_host()
     host.define("hello", "jobs: {hello: {command: [echo, up], schedule: '@boot'}}\n")
@@ -51,6 +52,7 @@ def test_a_job_at_boot_runs_once_after_the_host_was_started_and_not_after_the_da
     assert len(slots(host, "hello")) == 1
 
 
+@pytest.mark.slow
 def test_after_fires_again_and_again_each_time_after_the_end(daemon: Host) -> None:
     daemon.define("pause", "jobs: {pause: {command: [sleep, '0.4'], schedule: after 1s}}\n")
     found = until(lambda: runs if len(runs := slots(daemon, "pause")) > 2 else None, 15.0, "three runs")
@@ -80,6 +82,7 @@ def is_defined(host: Host, job: str) -> bool:
         return any(one["name"] == job for one in client.request("GET", "/v1/jobs")["items"])
 
 
+@pytest.mark.slow
 def test_a_slot_on_an_excluded_day_is_kept_back_and_shown(make_host: MakeHost) -> None:
     today = datetime.now(UTC).date()
     host = make_host(f"calendars: {{rest: {{dates: [{today}/{today + timedelta(days=2)}]}}}}\n").start()
