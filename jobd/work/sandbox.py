@@ -94,6 +94,8 @@ def _leave_namespaces(step: Namespaces) -> None:
 
 def _rearrange(mounts: Mounts) -> None:
     """Copies of what is kept are taken first and put back last: in between, everything else changes."""
+    # Directories on the way to what is kept are for everybody to pass, whatever the daemon's own files are.
+    os.umask(0o022)
     # Something mounted on the host later would come in writable.
     kernel.set_propagation(is_shared=not mounts.read_only)
     links = {one.path: os.readlink(one.path) for one in mounts.kept if os.path.islink(one.path)}

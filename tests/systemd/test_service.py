@@ -182,6 +182,26 @@ def test_attempts_are_contained_by_cgroups_so_that_no_escape_outlives_a_timeout(
     assert service.box.ask("pgrep", "-af", "^sleep 9876").out == ""
 
 
+@pytest.mark.parametrize("user", ["root", "nobody"])
+def test_a_sandbox_holds_and_the_job_still_finds_the_journal_and_its_files(service: Service, user: str) -> None:
+    sandbox = {"private_tmp": True, "read_only_root": True, "no_network": True, "no_new_privileges": True}
+    ways = (
+        "logger -t sandboxed said || echo no journal; echo '{\"n\": 1}' > $JOBD_RESULT_FILE;"
+        "touch /tmp/mine && echo tmp;"
+        "touch /escaped /etc/escaped /run/escaped /sys/fs/cgroup/escaped; mkdir /sys/fs/cgroup/escaped;"
+        "mount -o remount,rw /; unshare -Urm mount -o remount,rw,bind /; nsenter -t 1 -m touch /escaped;"
+        "echo 0 > /proc/sys/kernel/printk; tail -n +3 /proc/net/dev | cut -d: -f1"
+    )
+    job = {"shell": f"exec 2>/dev/null; {ways}", "user": user, "cwd": "/", "sandbox": sandbox}
+    service.define("boxed", json.dumps({"jobs": {"boxed": job}}))
+    run = service.run("boxed")
+    ended = service.ends(run)
+    assert (ended["state"], ended["result"], ended["error"]) == ("succeeded", {"n": 1}, None)
+    assert [line.strip() for line in service.output(run)] == ["tmp", "lo"]
+    service.box.sh("! ls -d /escaped /etc/escaped /run/escaped /sys/fs/cgroup/escaped /tmp/mine 2>/dev/null")
+    service.box.until("journalctl -t sandboxed | grep -q said")
+
+
 def test_a_daemon_that_hangs_is_started_again_and_one_that_idles_is_not(service: Service) -> None:
     service.override("watchdog", "WatchdogSec=2", "TimeoutAbortSec=1")
     service.define("long", waiting("long"))
