@@ -38,6 +38,30 @@ HELD_OUT = [
     ('jwt_secret = "keyboardcat99"', "keyboardcat99"),
     ("Digest username=bob, response=6629fae49393a05397450978507c4ef1", "6629fae49393a05397450978507c4ef1"),
 ]
+_HOSTILE = [
+    *(
+        b"curl ",
+        b"password=",
+        b"password=${",
+        b"sk-",
+        b"eyeyey.",
+        b"ey",
+        b"-ey",
+        b"cookie: a",
+        b"authorization: digest ",
+    ),
+    *(
+        b"://a:",
+        b"bearer a",
+        b"token='",
+        b'token=\\"',
+        b"basic a",
+        b"<token>",
+        b"-----BEGIN PRIVATE KEY-----",
+        b"--token ",
+    ),
+    *(b"mysql -", b"A1b", b"secret: {", b"x.ghp_", b"identified by '"),
+]
 _LOG = (
     b"2026-03-01 12:00:00 INFO worker 3 finished the table orders: 12345 rows in 0.42 s, next at 12:05 on host db-1\n"
 )
@@ -60,7 +84,19 @@ def measure() -> list[Line]:
     for size, data in (("one line of a log", _LOG), ("4 KB of a log", _LOG * 36)):
         found.append(_cost(f"masking {size}", masker, data))
         found.append(_cost(f"masking {size}, 3 secrets known", masker.knowing(_values()), data))
+    worst = max(_seconds(masker, _repeated(piece)) for piece in _HOSTILE)
+    found.append(Line("masking 64 KiB made to be slow", f"{worst * 1e3:.0f} ms", "the worst of its kind"))
     return found
+
+
+def _seconds(masker: Masker, data: bytes) -> float:
+    start = time.perf_counter()
+    masker.mask(data)
+    return time.perf_counter() - start
+
+
+def _repeated(piece: bytes) -> bytes:
+    return piece * (64 * 1024 // len(piece))
 
 
 def _values() -> list[bytes]:

@@ -11,11 +11,15 @@ from urllib.parse import quote, quote_plus
 SHORTEST = 6
 """Shorter values are not looked for: they would be found in every other word."""
 _SHORTEST_LINE = 8
+_LONGEST = 16 * 1024
+"""Longer ones are files rather than words that turn up in text."""
 
 
 def forms(value: bytes) -> set[bytes]:
     """Every form of the value of a secret, and of each longer line of one that has several."""
     found: set[bytes] = set()
+    if len(value) > _LONGEST:
+        return found
     for part in _parts(value):
         found.update(form for form in _written(part) if len(form) >= SHORTEST)
     return found

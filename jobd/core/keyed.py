@@ -112,5 +112,6 @@ def _value(word: bytes, match: re.Match[bytes]) -> Iterator[Span]:
     if word == b"pwd" and value[:1] == b"/":
         return
     if value.lower() in _NO_VALUE or _VARIABLE.fullmatch(value):
+        yield end, end  # looked at, and nothing to hide
         return
     yield start, end

@@ -22,7 +22,9 @@ _LATER_PART = re.compile(rb"(?<=[.-])(?=([A-Za-z0-9]{2}))")
 _BY_HEAD: dict[bytes, list[tuple[bytes, re.Pattern[bytes]]]] = {}
 for _prefix, _rest in KEYS.items():
     _BY_HEAD.setdefault(_prefix[:2], []).append((_prefix, _rest))
-_JWT = re.compile(rb"(e[yw][A-Za-z0-9_-]{6,})\.([A-Za-z0-9_-]*)\.([A-Za-z0-9_-]*)((?:\.[A-Za-z0-9_-]*){0,2})")
+_JWT = re.compile(
+    rb"(?<![A-Za-z0-9_-])(e[yw][A-Za-z0-9_-]{6,4000})\.([A-Za-z0-9_-]*)\.([A-Za-z0-9_-]*)((?:\.[A-Za-z0-9_-]*){0,2})"
+)
 _RANDOM = re.compile(rb"[A-Za-z0-9]{32,63}")
 _TURNS = re.compile(rb"[0-9](?=[A-Za-z])|[A-Za-z](?=[0-9])")
 _DIGEST_BEFORE = re.compile(rb"(?:sha\d+|sha|md5|blake\w*|digest|etag|checksum|integrity)\W{0,3}$", re.I)
@@ -56,7 +58,8 @@ def _of_word(text: bytes, start: int, end: int) -> list[Span]:
     found = _service_keys(text, start, word[:2])
     if b"-" in word or b"." in word:
         for part in _LATER_PART.finditer(word):
-            found += _service_keys(text, start + part.start(), part[1])
+            if not found or start + part.start() >= found[-1][1]:
+                found += _service_keys(text, start + part.start(), part[1])
         if b"ey" in word or b"ew" in word:
             found += _jwts(start, word)
     elif len(word) >= 32 and word.lower() != word != word.upper():

@@ -33,7 +33,7 @@ class Masker:
         self._exact = re.compile(_alternatives(self._forms)) if found else None
         self._heads: dict[bytes, list[bytes]] = {}
         for form in self._forms:
-            self._heads.setdefault(form[:1], []).append(form)
+            self._heads.setdefault(form[:2], []).append(form)
 
     def knowing(self, values: Iterable[bytes]) -> Masker:
         """A masker that also takes out these values."""
@@ -72,7 +72,7 @@ class Masker:
     def open_from(self, data: bytes) -> int:
         """Where the first known value begins that may go on behind the end of `data`; its length where none does."""
         for at in range(max(len(data) - self._longest + 1, 0), len(data)):
-            candidates = self._heads.get(data[at : at + 1])
+            candidates = self._heads.get(data[at : at + 2]) or (self._forms if at == len(data) - 1 else None)
             if candidates is not None:
                 tail = data[at:]
                 if any(len(form) > len(tail) and form.startswith(tail) for form in candidates):

@@ -23,22 +23,22 @@ _BASIC = re.compile(rb"basic[ \t]{1,8}[\"']?([A-Za-z0-9+/]{6,}={0,2})", re.I)
 _AUTHORIZATION = re.compile(
     rb"authorization[\"']?[ \t]{0,8}[:=][ \t]{0,8}[\"']?"
     rb"(?:(?:basic|bearer|token|apikey|api-key|negotiate|ntlm)[ \t]{1,8}([^\s\"',;]{3,})"
-    rb"|(?:digest|aws4-hmac-sha256)[ \t]([^\r\n\"]{0,40}[^\r\n]*)|([^\s\"',;]{8,}))",
+    rb"|(?:digest|aws4-hmac-sha256)[ \t]([^\r\n]{1,1000})|([^\s\"',;]{8,}))",
     re.I,
 )
-_URL = re.compile(rb"://[^\s/?#:@\"'<>]{0,256}:(?!\d{1,5}[/?#])([^\s\"'<>]{1,512})@")
-_COOKIE = re.compile(rb"cookie[\"']?:[ \t]{0,8}([^\r\n]+)", re.I)
-_PAIR = re.compile(rb"([^\s=;,\"']+)=([^;\s\"',]+)")
+_URL = re.compile(rb"://[^\s/?#:@\"'<>]{0,128}:(?!\d{1,5}[/?#])([^\s\"'<>]{1,256})@")
+_COOKIE = re.compile(rb"cookie[\"']?:[ \t]{0,8}([^\r\n]{1,8000})", re.I)
+_PAIR = re.compile(rb"([^\s=;,\"']{1,100})=([^;\s\"',]{1,4096})")
 _ATTRIBUTES = (b"path", b"domain", b"expires", b"max-age", b"samesite", b"priority", b"version")
 _COMMANDS = {
     b"curl ": re.compile(
-        rb"curl [^\r\n|;]{0,2000}?(?<=[ \t])(?:-u|--user|--proxy-user)[ \t=]?[\"']?[^\s:]{0,99}:([^\s\"']+)"
+        rb"curl [^\r\n|;]{0,120}?(?<=[ \t])(?:-u|--user|--proxy-user)[ \t=]?[\"']?[^\s:]{0,99}:([^\s\"']+)"
     ),
     b"sshpass": re.compile(rb"sshpass[ \t]+-p[ \t]?[\"']?([^\s\"']+)"),
-    b"mysql": re.compile(rb"mysql[a-z]{0,10}[ \t][^\r\n|;]{0,2000}?(?<=[ \t])-p([^\s\"']+)"),
-    b"redis-cli": re.compile(rb"redis-cli[ \t][^\r\n|;]{0,2000}?(?<=[ \t])-a[ \t]+([^\s]+)"),
-    b"ldap": re.compile(rb"ldap[a-z]{3,10}[ \t][^\r\n|;]{0,2000}?(?<=[ \t])-w[ \t]*([^\s]+)"),
-    b"docker login": re.compile(rb"docker login[ \t][^\r\n|;]{0,2000}?(?<=[ \t])-p[ \t]*([^\s]+)"),
+    b"mysql": re.compile(rb"mysql[a-z]{0,10}[ \t][^\r\n|;]{0,120}?(?<=[ \t])-p([^\s\"']+)"),
+    b"redis-cli": re.compile(rb"redis-cli[ \t][^\r\n|;]{0,120}?(?<=[ \t])-a[ \t]+([^\s]+)"),
+    b"ldap": re.compile(rb"ldap[a-z]{3,10}[ \t][^\r\n|;]{0,120}?(?<=[ \t])-w[ \t]*([^\s]+)"),
+    b"docker login": re.compile(rb"docker login[ \t][^\r\n|;]{0,120}?(?<=[ \t])-p[ \t]*([^\s]+)"),
     b"pass:": re.compile(rb"(?<=[ \t])pass:([^\s\"']+)"),
     b"hooks.slack.com/": re.compile(rb"hooks.slack.com/services/(T[A-Za-z0-9_]+/B[A-Za-z0-9_]+/[A-Za-z0-9]+)"),
     b"identified by": re.compile(rb"identified by[ \t]+(?:password[ \t]+)?'([^'\r\n]+)'", re.I),
@@ -69,8 +69,10 @@ class Tells:
                 for word, find in finds:
                     at = low.find(word, max(first - len(word), 0))
                     while at >= 0:
-                        found += find(text, at)
-                        at = low.find(word, at + len(word))
+                        spans = list(find(text, at))
+                        found += spans
+                        # Behind what was looked at, so that a hostile line costs no more than its length.
+                        at = low.find(word, max([at + len(word), *(end for _, end in spans)]))
         return found
 
     def first(self, line: bytes) -> int:
@@ -119,6 +121,7 @@ def _cookie(text: bytes, at: int) -> Iterator[Span]:
     for pair in _PAIR.finditer(text, *match.span(1)):
         if pair[1].lower() not in _ATTRIBUTES:
             yield pair.span(2)
+    yield match.end(), match.end()  # all of it was looked at
 
 
 def _grouped(pattern: re.Pattern[bytes]) -> _Find:

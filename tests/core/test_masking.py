@@ -185,3 +185,9 @@ def test_a_masked_text_is_masked_as_it_is() -> None:
 def test_text_that_is_no_utf8_is_otherwise_left_as_it_is() -> None:
     data = bytes(range(256)) * 3 + b" password=abc1234 " + b"\xff\xfe\x80"
     assert MASKER.mask(data) == data.replace(b"abc1234", MASK)
+
+
+@pytest.mark.parametrize("piece", [b"curl ", b"cookie: a", b"sk-", b"ey", b"-ey", b"://a:", b"password=${", b"token='"])
+def test_a_line_made_to_be_slow_is_masked_before_anybody_gives_up(piece: bytes) -> None:
+    data = piece * (128 * 1024 // len(piece)) + b"\npassword=hunter22\n"
+    assert MASKER.mask(data).endswith(b"\npassword=***\n")
