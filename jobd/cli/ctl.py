@@ -34,6 +34,7 @@ VERBS = {
     "logs": ("logs", "logs", "The output of a run, or of a job's latest run."),
     "wait": ("wait", "wait", "Wait until runs are over; exits with the job's own code."),
     "cancel": ("act", "cancel", "End runs: at once if they wait, by ending their processes if they run."),
+    "kill": ("act", "kill", "Send a signal to the processes of a running run."),
     "retry": ("act", "retry", "Queue failed or cancelled runs again."),
     "pause": ("hold", "pause", "Let nothing of jobs, queues or everything start, until resumed or until a time."),
     "resume": ("hold", "resume", "End a pause; closes the circuit of a job."),

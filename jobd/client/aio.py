@@ -95,6 +95,10 @@ class AsyncClient:
         """End a run; the state it has now."""
         return await self._ask(calls.cancel(run))
 
+    async def kill(self, run: int, signal: str | int = "TERM") -> dict[str, Any]:
+        """Send a signal to every process of a running run: `{id, attempt, signal, number, pids}`."""
+        return await self._ask(calls.kill(run, signal))
+
     async def retry(self, run: int, payload: Any = ABSENT) -> str:
         """Queue a failed or cancelled run again, with another payload if one is given; the state it has now."""
         return await self._ask(calls.retry(run, payload))

@@ -116,6 +116,10 @@ def cancel(run: int) -> Call[str]:
     return Call("POST", f"/v1/runs/{run:d}/cancel", _state)
 
 
+def kill(run: int, signal: str | int) -> Call[dict[str, Any]]:
+    return Call("POST", f"/v1/runs/{run:d}/kill", dict, body={"signal": signal})
+
+
 def retry(run: int, payload: Any) -> Call[str]:
     body = None if payload is ABSENT else {"payload": payload}
     return Call("POST", f"/v1/runs/{run:d}/retry", _state, body=body)

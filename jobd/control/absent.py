@@ -8,7 +8,6 @@ from jobd.control.problems import NotBuilt
 from jobd.control.routes import Route
 
 _PATHS = (
-    ("POST", "/v1/runs/{id}/kill", "sending signals to a run (cancel ends it)"),
     ("PATCH", "/v1/queues/{name}", "changing limits of queues at run time (jobd.yaml sets them)"),
 )
 

@@ -17,7 +17,7 @@ class Deed(StrEnum):
     SUBMIT_COMMAND = "submit ad-hoc commands"
     SEE_CONTENTS = "see payload, result and output of this run"
     SEE_UNMASKED = "see the output of this run unmasked"
-    ACT_ON_RUN = "cancel or retry this run"
+    ACT_ON_RUN = "cancel, signal or retry this run"
     SEE_DEFINITION = "see definitions in full"
     HOLD_JOB = "pause, resume or skip slots of this job, or cancel all its runs"
     HOLD_QUEUE = "pause or resume queues"

@@ -259,6 +259,10 @@ class Desk(Protocol):
         """The health report, of one queue or of all (observe/health.py). Raises NotFound for an unknown queue."""
         ...
 
+    def signal(self, run: int, number: int) -> tuple[int, list[int]]:
+        """Signal the processes of the run's attempt: its number, and the pids reached. Raises Conflict."""
+        ...
+
     def finished(self, run: int) -> asyncio.Future[None]:
         """Done as soon as the run may have become final: look again then.
 

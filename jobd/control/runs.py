@@ -207,7 +207,7 @@ def _timeout(text: str | None) -> float:
 
 async def cancel(request: web.Request) -> web.Response:
     check_query(request, ())
-    desk, who, record = _acted_on(request)
+    desk, who, record = acted_on(request)
     await bodies.optional_object(request, frozenset())
     state = await desk.ask(CancelRun(who, record.id))
     return answer({"id": record.id, "state": state})
@@ -216,7 +216,7 @@ async def cancel(request: web.Request) -> web.Response:
 async def retry(request: web.Request) -> web.Response:
     """Queue a failed or cancelled run again, with another payload if the body has one."""
     check_query(request, ())
-    desk, who, record = _acted_on(request)
+    desk, who, record = acted_on(request)
     changes = await bodies.optional_object(request, frozenset({"payload"}))
     payload = bodies.payload_of(changes, desk.policy.max_payload_bytes)
     if "payload" in changes:
@@ -225,7 +225,8 @@ async def retry(request: web.Request) -> web.Response:
     return answer({"id": record.id, "state": await desk.ask(intent)})
 
 
-def _acted_on(request: web.Request) -> tuple[Desk, Actor, RunRecord]:
+def acted_on(request: web.Request) -> tuple[Desk, Actor, RunRecord]:
+    """The run of a request by somebody who may act on it. Raises NotFound, NotPermitted."""
     desk, who = request.app[DESK], actor_of(request)
     record = find(desk, run_id(request))
     require(who, Deed.ACT_ON_RUN, record.owner, job_owner=owner_of(desk, record.job))

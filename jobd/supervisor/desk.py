@@ -20,10 +20,10 @@ from jobd.control.ports import (
     Reloaded,
     WorkerView,
 )
-from jobd.core.errors import NotFound
+from jobd.core.errors import Conflict, NotFound
 from jobd.core.intents import Actor, Intent
 from jobd.core.masking import Masker
-from jobd.core.model import Job, Json
+from jobd.core.model import AttemptKey, Job, Json
 from jobd.core.records import AttemptRecord, QueueFigures
 from jobd.core.retention import Pruned
 from jobd.definitions import payloads
@@ -90,6 +90,20 @@ class Desk:
 
     def denied(self, who: Actor, what: str, why: str) -> None:
         self._keeper.denials.take(who, what, why)
+
+    def signal(self, run: int, number: int) -> tuple[int, list[int]]:
+        keeper = self._keeper
+        attempts = keeper.history.attempts(run)
+        if not attempts or attempts[-1].outcome is not None:
+            raise Conflict(f"run {run} has no attempt under way; try again in a moment")
+        key = AttemptKey(run, attempts[-1].attempt)
+        pids = keeper.pool.signal(key, number)
+        if pids is None:
+            raise Conflict(
+                f"attempt {key.attempt} of run {run} has no process of its own now: it starts, ends, or is a callable "
+                "inside a worker (isolate: true gives it one); cancel ends it in any case"
+            )
+        return key.attempt, pids
 
     def finished(self, run: int) -> asyncio.Future[None]:
         return self._keeper.engine.finished.of(run)

@@ -21,6 +21,7 @@ from jobd.core.states import Outcome
 from jobd.work import judgement, left_behind, scratch, tree
 from jobd.work.channel import Channel
 from jobd.work.identity import open_pidfd
+from jobd.work.reach import Holder
 
 _KILL_AFTER_SECONDS = 10.0
 _SECOND_LINE_SECONDS = 1.0
@@ -71,6 +72,11 @@ class Adoption:
     def worker_of(self, key: AttemptKey) -> ProcessIdentity | None:
         watched = self._watched.get(key)
         return watched.worker if watched else None
+
+    def holder_of(self, key: AttemptKey) -> Holder | None:
+        """Who is at an attempt whose worker has not come back."""
+        watched = self._watched.get(key)
+        return Holder(watched.worker, watched.child) if watched else None
 
     def stop(self, key: AttemptKey, outcome: Outcome) -> bool:
         """End an attempt whose worker has not come back yet: TERM to its child now, KILL to everything later."""

@@ -16,12 +16,13 @@ from datetime import datetime
 
 from jobd.core.model import AttemptKey, Ending, Finished, ProcessIdentity
 from jobd.core.states import Outcome
-from jobd.work import identity, judgement, left_behind, scratch, tree
+from jobd.work import identity, judgement, left_behind, reach, scratch, tree
 from jobd.work.adoption import Adoption
 from jobd.work.channel import Channel
 from jobd.work.deadlines import Deadlines
 from jobd.work.hiring import ForkServer
 from jobd.work.member import Member, Task
+from jobd.work.reach import Holder
 from jobd.work.recruiting import Ears, Recruiter
 from jobd.work.wire import (
     NO_ROOM,
@@ -245,6 +246,17 @@ class Pool:
             # A Python job in the worker hears of it by signal; which attempt is meant stands in the message alone.
             member.signal(signal.SIGUSR1)
         return True
+
+    def signal(self, key: AttemptKey, number: int) -> list[int] | None:
+        """Signal every process of an attempt under way; their pids, None where it has no process of its own now."""
+        member = self._holders.get(key)
+        if member is None:
+            holder = self._adoption.holder_of(key)
+        elif member.running == key and member.identity is not None:
+            holder = Holder(member.identity, member.tasks[key].child)
+        else:
+            holder = None
+        return None if holder is None else reach.signal_tree(key, holder, number)
 
     def worker_of(self, key: AttemptKey) -> ProcessIdentity | None:
         """The worker that has this attempt; known once the attempt has started."""

@@ -248,6 +248,7 @@ class MemoryDesk:
     remember: bool = True
     drained: bool = False
     masking: Masker = field(default_factory=lambda: Masker(["password"]))
+    signals: list[tuple[int, int]] = field(default_factory=list)
     denials: list[tuple[str, str]] = field(default_factory=list)
     recent: Recent = field(default_factory=lambda: Recent(NOW))
 
@@ -296,6 +297,12 @@ class MemoryDesk:
 
     def masker(self, run: int) -> Masker:
         return self.masking
+
+    def signal(self, run: int, number: int) -> tuple[int, list[int]]:
+        if not self.reads.tries.get(run):
+            raise Conflict(f"run {run} has no attempt under way")
+        self.signals.append((run, number))
+        return len(self.reads.tries[run]), [4711]
 
     def payload_faults(self, job: Job, payload: Any) -> list[tuple[list[str | int], str]]:
         return [] if job.payload_schema is None else payloads.faults(job.payload_schema, payload)

@@ -70,6 +70,7 @@ TABLE = [
     row("GET /v1/runs/{id}/output", OPERATOR, SUBMITTER, VIEWER),
     row("POST /v1/runs", SUBMITTER, SUBMITTER, VIEWER, body={"job": "JOB"}),
     row("POST /v1/runs/{id}/cancel", OPERATOR, SUBMITTER, VIEWER),
+    row("POST /v1/runs/{id}/kill", OPERATOR, SUBMITTER, VIEWER),
     row("POST /v1/runs/{id}/retry", OPERATOR, SUBMITTER, VIEWER),
     *(
         row(f"POST /v1/jobs/{{name}}/{verb}", OPERATOR, OPERATOR, VIEWER)

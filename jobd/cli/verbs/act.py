@@ -1,4 +1,4 @@
-"""`cancel` and `retry`: change what becomes of runs."""
+"""`cancel`, `kill` and `retry`: change what becomes of runs."""
 
 from __future__ import annotations
 
@@ -24,6 +24,23 @@ def cancel(session: Session, runs: tuple[int, ...], job: str | None) -> Exit:
     if job is not None:
         return _all_of(session, job)
     return _each(session, runs, "cancel", {"running": "is being ended"})
+
+
+@verb(example="jobd-ctl kill 42\njobd-ctl kill 42 --signal HUP")
+@click.argument("run", metavar="RUN", type=click.IntRange(1))
+@click.option("-s", "--signal", "name", metavar="S", default="TERM", help="Its name or number (TERM).")
+def kill(session: Session, run: int, name: str) -> Exit:
+    """Send a signal to every process of a running run.
+
+    How that ends, its program decides: cancel ends a run for certain.
+    """
+    said = session.post(f"/v1/runs/{run}/kill", {"signal": name})
+    if session.wants_json:
+        session.emit(said)
+        return Exit.OK
+    pids = ", ".join(map(str, said["pids"]))
+    session.say(f"run {run}: {said['signal']} sent to pid {pids} of attempt {said['attempt']}")
+    return Exit.OK
 
 
 @verb(example="jobd-ctl retry 42")

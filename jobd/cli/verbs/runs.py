@@ -12,6 +12,7 @@ from jobd.cli.render import ending, snapshot_lines, span, when, word
 from jobd.cli.session import Session, columns, verb
 from jobd.cli.table import Cell
 from jobd.cli.times import lasted, since
+from jobd.core.signals import name_of
 from jobd.core.spans import rfc3339, show_size
 from jobd.core.states import RunState
 
@@ -89,11 +90,12 @@ def attempts(session: Session, run: int) -> Exit:
                 lasted(attempt["duration"]),
                 f"{cpu:.2f}s" if usage else "-",
                 show_size(peak) if peak else "-",
+                str(attempt.get("worker_pid") or "-"),
                 Cell(attempt.get("error") or ""),
             ]
         )
-    titles = "TRY OUTCOME CODE STARTED TOOK CPU MEMORY ERROR"
-    session.table(columns(titles, right=("TRY", "CODE", "CPU", "MEMORY"), elastic=("ERROR",)), rows)
+    titles = "TRY OUTCOME CODE STARTED TOOK CPU MEMORY WORKER ERROR"
+    session.table(columns(titles, right=("TRY", "CODE", "CPU", "MEMORY", "WORKER"), elastic=("ERROR",)), rows)
     for line in (line for attempt in found for line in snapshot_lines(attempt)):
         session.say(line)
     return Exit.OK
@@ -102,4 +104,4 @@ def attempts(session: Session, run: int) -> Exit:
 def _code(code: int | None, signal: int | None) -> str:
     if code is None:
         return "-"
-    return f"{code} (signal {signal})" if signal else str(code)
+    return f"{code} ({name_of(signal)})" if signal else str(code)
