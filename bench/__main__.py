@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import apsw
 
-from bench import besides, idle, latency, lateness, loading, masking, memory, submits, throughput
+from bench import allowlist, besides, idle, latency, lateness, loading, masking, memory, submits, throughput
 from bench.table import Line, as_json, text
 
 _MEASURES: dict[str, Callable[[int], list[Line]]] = {
@@ -23,6 +23,7 @@ _MEASURES: dict[str, Callable[[int], list[Line]]] = {
     "lateness": lambda _rounds: lateness.measure(),
     "masking": lambda _rounds: masking.measure(),
     "idle": lambda _rounds: idle.measure(),
+    "allowlist": allowlist.measure,
 }
 _ASKED_FOR: dict[str, Callable[[int], list[Line]]] = {"peers": besides.measure}
 """What installs other queues first: measured where it is named, never as part of everything."""

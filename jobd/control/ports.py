@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
+from jobd.core.allowlist import Allowlist
 from jobd.core.audit import Kept
 from jobd.core.events import Event
 from jobd.core.holds import Pause
@@ -293,6 +294,8 @@ class Policy:
     resources: Mapping[str, int] = field(default_factory=dict)
     """How much there is of what runs use up while they run."""
     strict_queues: bool = False
+    allowlist: Allowlist | None = None
+    """The programs that `shell` and `command` may run; None or an empty one is any."""
     adhoc: str = "submitter"
     """Who may submit ad-hoc commands: off, admin, operator or submitter."""
     defaults: Job | None = None

@@ -74,6 +74,8 @@ class Intake:
             self._make_unique(job, values, where)
         if "tracestate" in values and "traceparent" not in item:
             self._wrong((*where, "tracestate"), "belongs to a traceparent; give both")
+        if job is not None and self.policy.allowlist:
+            self._check_program(job, values, where)
         if job is None or len(self.errors) > before:
             return None
         return self._request(job, values)
@@ -159,6 +161,13 @@ class Intake:
         for resource, amount in uses:
             if fault := overuse(resource, amount, self.policy.resources):
                 self._wrong((*where, "uses", resource), fault)
+
+    def _check_program(self, job: Job, values: dict[str, Any], where: tuple[str | int, ...]) -> None:
+        assert self.policy.allowlist is not None
+        try:
+            self.policy.allowlist.argv(job.action)
+        except ValueError as error:
+            self._wrong((*where, "command" if "command" in values else "job"), str(error))
 
     def _measure(self, payload: Any, where: tuple[str | int, ...]) -> None:
         limit = self.policy.max_payload_bytes

@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from jobd.core import executors, names, schedule, zones
+from jobd.core.allowlist import Allowlist, loads_code
 from jobd.core.executors import Misread
 from jobd.core.ledger import overuse
 from jobd.core.model import Action, Calendar, Command, Job, Shell
@@ -30,6 +31,8 @@ class Rules:
     defaults: Node | None = None
     """Words that lie below every job; a mapping that `check_defaults` found nothing wrong with."""
     allow_shell: bool = True
+    allowlist: Allowlist | None = None
+    """The programs that `shell` and `command` may run; None or an empty one is any."""
     run_as_allowed: tuple[str, ...] = ("*",)
     max_payload_bytes: int = 64 * 1024
     queues: frozenset[str] | None = None
@@ -221,6 +224,8 @@ def _policy_problems(job: Job, node: Node, path: str, rules: Rules) -> list[Prob
     problems = []
     if isinstance(job.action, Shell) and not rules.allow_shell:
         problems.append(_at(node, path, "shell", "policy.allow_shell is false (use command:)"))
+    if rules.allowlist:
+        problems += _allowlist_problems(job, node, path, rules.allowlist)
     if job.user is not None and not {"*", job.user} & set(rules.run_as_allowed):
         allowed = ", ".join(rules.run_as_allowed) or "nobody"
         problems.append(_at(node, path, "user", f"policy.run_as_allowed does not allow {shown(job.user)} ({allowed})"))
@@ -235,6 +240,20 @@ def _policy_problems(job: Job, node: Node, path: str, rules: Rules) -> list[Prob
         if size > rules.max_payload_bytes:
             most = show_size(rules.max_payload_bytes)
             problems.append(_at(node, path, "payload", f"{show_size(size)} is more than policy.max_payload ({most})"))
+    return problems
+
+
+def _allowlist_problems(job: Job, node: Node, path: str, allowlist: Allowlist) -> list[Problem]:
+    """Where a job would run what is not on the list; what only a payload can tell is found out when it starts."""
+    problems = []
+    try:
+        argv = allowlist.argv(job.action)
+    except ValueError as error:
+        argv, problems = (), [_at(node, path, job.action.kind, str(error))]
+    if argv is not None:
+        for name in (name for name, _ in job.env if loads_code(name)):
+            message = f"{name} could have a program on shell_allowlist run any other (take it out)"
+            problems.append(_at(node, path, "env", message))
     return problems
 
 

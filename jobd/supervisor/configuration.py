@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from jobd.core import calendars
+from jobd.core import allowlist, calendars
 from jobd.core.model import Days
 from jobd.core.retention import Retention
 from jobd.core.roles import Role
@@ -48,6 +48,13 @@ def _network(value: Any) -> str:
 
 def _days(value: Any) -> Days:
     return calendars.days(value if isinstance(value, str) else shown(value))
+
+
+def _program(value: Any) -> str:
+    entry = value if isinstance(value, str) else shown(value)
+    if fault := allowlist.entry_fault(entry):
+        raise ValueError(fault)
+    return entry
 
 
 def _not_yet(key: str, instead: str) -> Read:
@@ -189,7 +196,7 @@ class Configuration(Words):
     logging: Logging = Logging()
     smtp: Smtp = Smtp()
     resources: dict[Name, Annotated[int, whole(1, 1_000_000)]] = Field(default_factory=dict)
-    shell_allowlist: Annotated[None, _not_yet("shell_allowlist", "set policy.allow_shell: false")] = None
+    shell_allowlist: list[Annotated[str, Read(_program, {"type": "string"})]] = Field(default_factory=list)
     roles: RolesWords | None = None
     channels: Annotated[None, _not_yet("channels", "watch the metrics instead")] = None
     calendars: dict[Name, Resting] = Field(default_factory=dict)

@@ -81,6 +81,7 @@ class Desk:
             max_queued_per_user=settings.max_queued_per_user,
             resources=settings.resources,
             strict_queues=settings.strict_queues,
+            allowlist=settings.allowlist,
             adhoc=settings.adhoc,
             defaults=self._keeper.template,
         )

@@ -12,6 +12,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from jobd.core import events
+from jobd.core.allowlist import LAUNCHERS
 from jobd.core.events import Event
 from jobd.core.intents import Noted
 from jobd.core.masking import Masker
@@ -79,6 +80,7 @@ class Keeper:
         self.socket_gid = self._gid(settings.socket_group, is_named=settings.socket_group_is_named)
         self.roles, unknown = roles.resolve(settings.roles, self.socket_gid)
         self.warnings += unknown
+        self.warnings += _launchers(settings.shell_allowlist)
         self.pruner = Pruner(writer, self.outputs, settings.retention, self.now, self._is_running)
         self.denials = Denials(self._note)
         self._told = Catalog()
@@ -284,3 +286,10 @@ class Keeper:
             self.degrade("checkpoint", str(error))
         else:
             self.degrade("checkpoint", "")
+
+
+def _launchers(entries: tuple[str, ...]) -> list[str]:
+    found = [entry for entry in entries if entry.rpartition("/")[2] in LAUNCHERS]
+    if not found:
+        return []
+    return [f"shell_allowlist: {', '.join(found)} can start any other program, so the list holds nothing back"]

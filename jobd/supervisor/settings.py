@@ -9,6 +9,7 @@ from typing import Literal
 
 from pydantic import ValidationError
 
+from jobd.core.allowlist import Allowlist
 from jobd.core.buckets import Rate
 from jobd.core.model import Calendar, Job, Json
 from jobd.core.retention import Retention
@@ -22,6 +23,7 @@ from jobd.definitions.schema.explain import problems_of
 from jobd.supervisor import paths, plugins
 from jobd.supervisor.configuration import Configuration
 from jobd.supervisor.paths import Paths
+from jobd.work.programs import Programs
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,8 @@ class Settings:
     """Days on which the jobs that exclude them rest, by name."""
     run_as_allowed: tuple[str, ...]
     allow_shell: bool
+    shell_allowlist: tuple[str, ...]
+    """The programs that `shell` and `command` may run; none named is any."""
     max_payload_bytes: int
     max_queued_per_user: int
     strict_queues: bool
@@ -86,6 +90,7 @@ class Settings:
         return Rules(
             defaults=self.defaults,
             allow_shell=self.allow_shell,
+            allowlist=self.allowlist,
             run_as_allowed=self.run_as_allowed,
             max_payload_bytes=self.max_payload_bytes,
             queues=frozenset(self.queues) if self.strict_queues else None,
@@ -94,9 +99,19 @@ class Settings:
         )
 
     @property
+    def allowlist(self) -> Allowlist:
+        """What of this says which programs may run."""
+        return Allowlist(self.shell_allowlist, Programs())
+
+    @property
     def for_executors(self) -> dict[str, Json]:
         """What of this executors are told in the workers."""
-        return {"http_deny": list(self.http_deny), "mask": list(self.mask), "smtp": dict(self.smtp)}
+        return {
+            "http_deny": list(self.http_deny),
+            "mask": list(self.mask),
+            "smtp": dict(self.smtp),
+            "shell_allowlist": list(self.shell_allowlist),
+        }
 
     def template(self) -> Job:
         """A job with the defaults and nothing else, from which ad-hoc runs are made."""
@@ -172,6 +187,7 @@ def _settings(
         calendars=tuple(Calendar(name, tuple(one.dates)) for name, one in words.calendars.items()),
         run_as_allowed=tuple(policy.run_as_allowed),
         allow_shell=policy.allow_shell,
+        shell_allowlist=tuple(words.shell_allowlist),
         max_payload_bytes=policy.max_payload,
         max_queued_per_user=policy.max_queued_per_user,
         strict_queues=policy.strict_queues,

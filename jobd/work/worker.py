@@ -24,7 +24,7 @@ from jobd.work.alarm import Alarm
 from jobd.work.bounds import Bounds, said_by_signal
 from jobd.work.channel import Channel
 from jobd.work.environment import directory_of, variables
-from jobd.work.executors import argv_of, isolated, warm
+from jobd.work.executors import argv_of, check_variables, isolated, warm
 from jobd.work.launch import Child, Launch, fork, start
 from jobd.work.line import Line
 from jobd.work.output import Capture, path_of
@@ -128,9 +128,11 @@ class Worker:
         leaf = cgroup.make(f"{self._place.group}/run-{order.key}") if self._place.group else None
         try:
             unmet = groups.limit(leaf, order.limits)
+            env = variables(order, account, self._place.runtime_dir, scratch)
+            check_variables(order, env, self._place.settings)
             launch = Launch(
-                argv=argv_of(order),
-                env=variables(order, account, self._place.runtime_dir, scratch),
+                argv=argv_of(order, self._place.settings),
+                env=env,
                 cwd=directory_of(order, account),
                 umask=order.umask,
                 account=account,

@@ -57,7 +57,7 @@ def test_a_killed_run_tells_the_signal_and_what_its_attempt_used(served: Host) -
     assert (ended["outcome"], ended["exit_code"]) == ("killed", 137)
     table = ctl(served, "attempts", str(run))
     assert table.returncode == 0
-    assert [word in table.stdout for word in ("killed", "137 (SIGKILL)", "WORKER", "CPU", "MEMORY")] == [True] * 5
+    assert [word in table.stdout for word in ("killed", "137 (signal 9)", "WORKER", "CPU", "MEMORY")] == [True] * 5
 
 
 def _sent(client: Any, run: int, name: str) -> bool:

@@ -56,6 +56,7 @@ def test_without_a_file_everything_is_default() -> None:
         calendars=(),
         run_as_allowed=("*",),
         allow_shell=True,
+        shell_allowlist=(),
         max_payload_bytes=65536,
         max_queued_per_user=100_000,
         strict_queues=False,
@@ -129,7 +130,7 @@ python_path: [lib]
 logging: {level: debug, mask: [pin]}
 smtp: null
 roles: {operator: {users: [ana], groups: [adm, "*"]}, viewer: {}}
-shell_allowlist: []
+shell_allowlist: [ls, /bin/echo]
 """,
     )
     assert found.jobs_dirs == (f"{tmp_path}/jobs.d", "/etc/jobd/jobs.d", str(tmp_path.parent / "more"))
@@ -142,6 +143,7 @@ shell_allowlist: []
     assert found.rules.calendars == (Calendar("holidays", days), Calendar("none"))
     assert (found.python_path, found.log_level, found.mask) == ((f"{tmp_path}/lib",), "debug", ("pin",))
     assert found.roles == {Role.OPERATOR: (("ana",), ("adm", "*")), Role.VIEWER: ((), ())}
+    assert found.allowlist.entries == found.shell_allowlist == ("ls", "/bin/echo")
     assert found.database == f"{tmp_path}/state/jobd.db"
     assert found.template().timeout_seconds == 300.0
     rules = found.rules
@@ -253,7 +255,6 @@ def test_what_is_wrong_is_refused_with_its_place(tmp_path: Path, text: str, said
 @pytest.mark.parametrize(
     "text",
     [
-        "shell_allowlist: [/bin/ls]",
         "channels: {ops: {}}",
         "policy: {max_submits_per_second: 5}",
     ],

@@ -12,7 +12,6 @@ from jobd.cli.render import ending, snapshot_lines, span, when, word
 from jobd.cli.session import Session, columns, verb
 from jobd.cli.table import Cell
 from jobd.cli.times import lasted, since
-from jobd.core.signals import name_of
 from jobd.core.spans import rfc3339, show_size
 from jobd.core.states import RunState
 
@@ -104,4 +103,4 @@ def attempts(session: Session, run: int) -> Exit:
 def _code(code: int | None, signal: int | None) -> str:
     if code is None:
         return "-"
-    return f"{code} ({name_of(signal)})" if signal else str(code)
+    return f"{code} (signal {signal})" if signal else str(code)
