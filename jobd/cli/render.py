@@ -78,6 +78,15 @@ def span(run: dict[str, Any], now: datetime) -> str:
     return "-"
 
 
+def progress(run: dict[str, Any], width: int = 20) -> str:
+    """How far a run says it is, as a bar, and what it says it does; nothing where it says nothing."""
+    fraction, text = run.get("progress"), run.get("status_text") or ""
+    if fraction is None:
+        return text
+    full = int(fraction * width)
+    return f"[{'#' * full}{'.' * (width - full)}] {fraction:4.0%} {text}".rstrip()
+
+
 def run_lines(run: dict[str, Any], now: datetime) -> list[str]:
     """Everything about one run, for `show`."""
     return fields(
@@ -96,6 +105,7 @@ def run_lines(run: dict[str, Any], now: datetime) -> list[str]:
             ("started", told(run.get("started_at"), now)),
             ("finished", told(run.get("finished_at"), now)),
             ("took", span(run, now)),
+            ("progress", progress(run)),
             ("payload", compact(run.get("payload"))),
             ("result", compact(run.get("result"))),
             ("key", run.get("key")),

@@ -86,6 +86,8 @@ _RUN: dict[str, Any] = {
         "key": _TEXT,
         "parent": {"type": ["integer", "null"]},
         "owner": _TEXT,
+        "progress": {"type": ["number", "null"], "minimum": 0, "maximum": 1},
+        "status_text": _TEXT,
         "spec_version": {"type": "string"},
         "traceparent": _TEXT,
         "tracestate": _TEXT,

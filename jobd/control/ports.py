@@ -264,6 +264,10 @@ class Desk(Protocol):
         """Signal the processes of the run's attempt: its number, and the pids reached. Raises Conflict."""
         ...
 
+    def spoken(self, run: int) -> tuple[float | None, str] | None:
+        """How far the run's attempt says it is (0 to 1) and what it does; None where it says nothing or is over."""
+        ...
+
     def finished(self, run: int) -> asyncio.Future[None]:
         """Done as soon as the run may have become final: look again then.
 

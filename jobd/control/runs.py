@@ -247,7 +247,12 @@ def sees_contents(desk: Desk, who: Actor, record: RunRecord) -> bool:
 
 
 def _shown(desk: Desk, record: RunRecord, who: Actor) -> dict[str, Any]:
-    shown = shapes.run(record, contents=sees_contents(desk, who, record))
+    contents = sees_contents(desk, who, record)
+    fraction, text = desk.spoken(record.id) or (None, "")
+    shown = shapes.run(record, contents=contents) | {
+        "progress": fraction,
+        "status_text": (text or None) if contents else None,
+    }
     if shown["command"] is not None:
         shown["command"] = desk.masker(record.id).words(shown["command"])
     return shown

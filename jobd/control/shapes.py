@@ -102,6 +102,8 @@ def attempt(record: AttemptRecord, *, contents: bool) -> dict[str, Any]:
             "output_cut": usage.output_cut,
             "leftovers": usage.leftovers,
         },
+        "progress": record.progress,
+        "status_text": (record.status_text or None) if contents else None,
         "snapshot": [_seen(one) for one in record.snapshot] if contents else None,
     }
 

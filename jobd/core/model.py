@@ -223,6 +223,8 @@ class Job:
     total_timeout_seconds: float = 0.0
     """Spans all attempts of a run, from the start of the first; 0 is no end."""
     kill_after_seconds: float = 10.0
+    watchdog_seconds: float = 0.0
+    """An attempt that gives no sign of life for so long is ended; 0 waits for none."""
     user: str | None = None
     group: str | None = None
     cwd: str | None = None
@@ -401,6 +403,10 @@ class Ending:
     usage: Usage = field(default_factory=Usage)
     snapshot: tuple[Seen, ...] = ()
     """Its processes at the moment SIGKILL was due; none where it never was."""
+    progress: float | None = None
+    """What the attempt last said of how far it is (0 to 1)."""
+    status_text: str = ""
+    """What it last said of what it does."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,6 +72,9 @@ class AttemptRecord:
     pid: int | None
     usage: Usage | None
     snapshot: tuple[Seen, ...] = ()
+    progress: float | None = None
+    """What it last said of how far it is (0 to 1)."""
+    status_text: str = ""
     """Its processes at the moment SIGKILL was due."""
 
 

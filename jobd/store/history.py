@@ -303,7 +303,8 @@ def _argv(text: str) -> tuple[str, ...] | None:
 
 
 def _attempt(row: tuple[Any, ...]) -> AttemptRecord:
-    run, attempt, reserved, started, finished, outcome, exit_code, signal, error, worker, child, snapshot, *usage = row
+    run, attempt, reserved, started, finished, outcome, exit_code, signal, error, worker, child, *more = row
+    snapshot, progress, said, *usage = more
     return AttemptRecord(
         run=run,
         attempt=attempt,
@@ -317,6 +318,8 @@ def _attempt(row: tuple[Any, ...]) -> AttemptRecord:
         worker_pid=worker,
         pid=child,
         usage=None if usage[0] is None else _usage(*usage),
+        progress=progress,
+        status_text=said or "",
         snapshot=tuple(Seen(*values) for values in json.loads(snapshot)) if snapshot else (),
     )
 

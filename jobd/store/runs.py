@@ -423,6 +423,8 @@ def close_attempt(tx: Transaction, key: AttemptKey, ending: Ending) -> None:
             "stderr_bytes": usage.stderr_bytes,
             "output_cut": int(usage.output_cut),
             "leftovers": usage.leftovers,
+            "progress": ending.progress,
+            "status_text": ending.status_text or None,
             "snapshot": json.dumps([astuple(seen) for seen in ending.snapshot]) if ending.snapshot else None,
         },
     )

@@ -110,6 +110,7 @@ def _pool(keeper: Keeper, forkserver: ForkServer) -> Pool:
         on_started=lambda *news: keeper.engine.inbox.started(*news),  # noqa: PLW0108 - the engine comes after the pool
         on_degraded=keeper.degrade,
         on_room=lambda: keeper.engine.room_made(),  # noqa: PLW0108
+        on_progress=keeper.note_progress,
     )
 
 

@@ -106,6 +106,10 @@ class Desk:
             )
         return key.attempt, pids
 
+    def spoken(self, run: int) -> tuple[float | None, str] | None:
+        said = self._keeper.spoken.get(run)
+        return said and (said[0], self._keeper.masker(run).text(said[1]) if said[1] else "")
+
     def finished(self, run: int) -> asyncio.Future[None]:
         return self._keeper.engine.finished.of(run)
 

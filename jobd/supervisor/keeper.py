@@ -16,7 +16,7 @@ from jobd.core.allowlist import LAUNCHERS
 from jobd.core.events import Event
 from jobd.core.intents import Noted
 from jobd.core.masking import Masker
-from jobd.core.model import AttemptKey, Finished, Job
+from jobd.core.model import AttemptKey, Ending, Finished, Job
 from jobd.core.names import counted
 from jobd.core.retention import Pruned
 from jobd.definitions.catalog import Catalog
@@ -77,6 +77,8 @@ class Keeper:
         self.degraded: dict[str, str] = {}
         self.metrics_address: str | None = None
         self.warnings: list[str] = []
+        self.spoken: dict[int, tuple[float | None, str]] = {}
+        """Run → how far its attempt under way says it is (0 to 1), and what it says it does."""
         self.socket_gid = self._gid(settings.socket_group, is_named=settings.socket_group_is_named)
         self.roles, unknown = roles.resolve(settings.roles, self.socket_gid)
         self.warnings += unknown
@@ -132,16 +134,27 @@ class Keeper:
         """What takes the secrets of a run, and what looks like one, out of text."""
         return self._secrets.of(self.history.definition(run))
 
+    def note_progress(self, key: AttemptKey, fraction: float | None, text: str) -> None:
+        """Keep what an attempt says of itself as long as it runs; the report of its end has the last of it."""
+        self.spoken[key.run] = (fraction, text)
+
     def report(self, finished: Finished) -> None:
         """Take in how an attempt ended; what its words and its command lines tell of secrets is kept nowhere."""
+        self.spoken.pop(finished.key.run, None)
         ending = finished.ending
-        if ending.error or ending.snapshot or (ending.directive and ending.directive.reason):
-            masker = self.masker(finished.key.run)
-            error = ending.error and masker.text(ending.error)
-            seen = tuple(replace(one, command=masker.text(one.command)) for one in ending.snapshot)
-            said = ending.directive and replace(ending.directive, reason=masker.text(ending.directive.reason))
-            finished = replace(finished, ending=replace(ending, error=error, snapshot=seen, directive=said))
+        reason = ending.directive.reason if ending.directive else ""
+        if ending.error or ending.snapshot or ending.status_text or reason:
+            finished = replace(finished, ending=self._masked(ending, self.masker(finished.key.run)))
         self.engine.inbox.report(finished)
+
+    def _masked(self, ending: Ending, masker: Masker) -> Ending:
+        return replace(
+            ending,
+            error=ending.error and masker.text(ending.error),
+            snapshot=tuple(replace(one, command=masker.text(one.command)) for one in ending.snapshot),
+            directive=ending.directive and replace(ending.directive, reason=masker.text(ending.directive.reason)),
+            status_text=masker.text(ending.status_text) if ending.status_text else "",
+        )
 
     def degrade(self, reason: str, detail: str) -> None:
         """A part of jobd is not well, or with an empty detail well again."""

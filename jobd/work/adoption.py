@@ -63,7 +63,18 @@ class Adoption:
         self._loop.add_reader(watched.pidfd, self._conclude, watched)
         if deadline is not None:
             seconds = (deadline - datetime.now(UTC)).total_seconds() + _SECOND_LINE_SECONDS
-            watched.timer = self._loop.call_later(max(seconds, 0.0), self._end, watched, Outcome.TIMEOUT)
+            # A worker comes back within half a second, and may then tell of time that its attempt has gained.
+            self._end_in(watched, max(seconds, _SECOND_LINE_SECONDS))
+
+    def extend(self, key: AttemptKey, seconds: float) -> None:
+        """The attempt has gained time: it may run for so long from now on."""
+        watched = self._watched.get(key)
+        if watched is not None and watched.timer is not None:
+            watched.timer.cancel()
+            self._end_in(watched, seconds + _KILL_AFTER_SECONDS + _SECOND_LINE_SECONDS)
+
+    def _end_in(self, watched: _Watched, seconds: float) -> None:
+        watched.timer = self._loop.call_later(seconds, self._end, watched, Outcome.TIMEOUT)
 
     def count(self) -> int:
         """How many attempts are watched whose worker has not come back."""

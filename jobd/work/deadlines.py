@@ -39,6 +39,12 @@ class Deadlines:
         if task.stop is not None:
             self.note_stop(task)
 
+    def extend(self, task: Task, seconds: float) -> None:
+        """The attempt has gained time: it may run for so long from now on."""
+        if task.order is not None and task.stop is None:
+            task.deadline = None
+            self._give(task, seconds + task.kill_after_seconds)
+
     def note_stop(self, task: Task) -> None:
         self._give(task, task.kill_after_seconds)
 

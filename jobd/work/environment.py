@@ -56,13 +56,22 @@ def variables(order: Order, account: Account, runtime_dir: str, scratch: Scratch
         env["JOBD_PARENT_JOB"] = first.job
         env["JOBD_PARENT_STATE"] = first.state
     if scratch is not None:
-        env["JOBD_PAYLOAD_FILE"] = scratch.payload_file
-        env["JOBD_RESULT_FILE"] = scratch.result_file
-        if scratch.parents_file is not None:
-            env["JOBD_PARENT_RESULT_FILE"] = scratch.parents_file
-        if scratch.credentials is not None:
-            env["CREDENTIALS_DIRECTORY"] = scratch.credentials
+        env.update(_files(scratch))
+    if order.watchdog_seconds:
+        env["WATCHDOG_USEC"] = str(int(order.watchdog_seconds * 1e6))
     return env
+
+
+def _files(scratch: Scratch) -> dict[str, str]:
+    """What is in the attempt's own directory, by the variables that say where."""
+    named = {
+        "JOBD_PAYLOAD_FILE": scratch.payload_file,
+        "JOBD_RESULT_FILE": scratch.result_file,
+        "JOBD_PARENT_RESULT_FILE": scratch.parents_file,
+        "CREDENTIALS_DIRECTORY": scratch.credentials,
+        "NOTIFY_SOCKET": scratch.ear.path if scratch.ear is not None else None,
+    }
+    return {name: path for name, path in named.items() if path is not None}
 
 
 def directory_of(order: Order, account: Account) -> str:

@@ -12,6 +12,7 @@ import struct
 import time
 from collections import deque
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from jobd.core.model import AttemptKey, Ending, Finished, ProcessIdentity
@@ -35,8 +36,23 @@ from jobd.work.wire import (
 RETRY_SECONDS = 0.5
 TALLY = struct.Struct("=qq")
 """Run and attempt, as the tally holds them."""
+_SPEAKING_SECONDS = 0.2
+"""How often at most the supervisor hears what an attempt says."""
 GATHER_SECONDS = 0.003
 """How long what happened may wait for company before it is sent, while there is more to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spoken:
+    """All that an attempt has said of itself, the latest of each."""
+
+    fraction: float | None = None
+    text: str = ""
+    deadline: float | None = None
+    """By the monotonic clock, where it has gained time."""
+
+
+_NOTHING = Spoken()
 
 
 class Line:
@@ -61,6 +77,11 @@ class Line:
         self._sent_at = 0.0
         self._stop: Outcome | None = None
         self._call_again_at = 0.0
+        self.spoken = _NOTHING
+        """What the attempt in hand has said so far."""
+        self.say_at: float | None = None
+        """When what it said is to be passed on (monotonic clock): flush then; None where nothing waits."""
+        self._said_at = 0.0
 
     @property
     def is_orphaned(self) -> bool:
@@ -96,10 +117,29 @@ class Line:
         """The child is waited for: who has not been told of its start by now needs its end alone."""
         self._pid, self._is_announced = None, True
 
-    def progress(self, key: AttemptKey, fraction: float, text: str) -> None:
-        if not self.is_orphaned:
-            self.channel.put(Progress(key, fraction, text))
-            self.flush()
+    def say(self, fraction: float | None, text: str | None, deadline: float | None = None) -> None:
+        """Pass on what the attempt says of itself: at once, or with others a little later where it says much.
+
+        None leaves what it said before; `deadline` is of the monotonic clock.
+        """
+        self.spoken = Spoken(
+            self.spoken.fraction if fraction is None else fraction,
+            self.spoken.text if text is None else text,
+            self.spoken.deadline if deadline is None else deadline,
+        )
+        if self.is_orphaned:
+            return  # whoever answers next hears all of it
+        if self.say_at is None:
+            self.say_at = max(self._said_at + _SPEAKING_SECONDS, time.monotonic())
+        self.flush()
+
+    def _speak(self, now: float) -> None:
+        if self._key is None or self.say_at is None or now < self.say_at:
+            return
+        self.say_at, self._said_at = None, now
+        deadline = self.spoken.deadline
+        left = None if deadline is None else max(deadline - now, 0.0)
+        self.channel.put(Progress(self._key, self.spoken.fraction, self.spoken.text, left))
 
     def finish(self, finished: Finished) -> None:
         """Report how an attempt ended: with the next flush, or as a file where nobody listens."""
@@ -121,11 +161,13 @@ class Line:
             self._is_announced = True
             self.channel.put(Started(self._key, self._child(), self._started_at))
         self._sent_at = time.monotonic()
+        self._speak(self._sent_at)
         self.channel.flush()
 
     def begin(self, order: Order) -> None:
         """From here on a stop for this attempt is meant for the worker, and one for any other is not."""
         self._key, self._pid, self._is_announced, self._stop = order.key, None, True, None
+        self.spoken, self.say_at, self._said_at = _NOTHING, None, 0.0
         if self._tally is not None:
             os.pwrite(self._tally, TALLY.pack(order.key.run, order.key.attempt), 0)
 
@@ -166,6 +208,7 @@ class Line:
 
     def _put_by(self) -> None:
         """Nobody will acknowledge any more: leave the reports where the next supervisor looks."""
+        self.say_at = None
         self.give_back_all("jobd ended before it was started")
         self._unreported.clear()
         while self._unacknowledged:
@@ -188,6 +231,9 @@ class Line:
         self.channel = Channel(sock)
         self.is_leaving = True
         self.channel.put(Hello(self._number, identity.own(), self._key, self._child(), self._started_at))
+        if self.spoken is not _NOTHING:
+            self.say_at = time.monotonic()
+            self._speak(self.say_at)
         self.channel.flush()
 
 

@@ -87,7 +87,7 @@ class Pool:
         on_started: Callable[[AttemptKey, ProcessIdentity, datetime], None],
         on_degraded: Callable[[str, str], None],
         on_room: Callable[[], None],
-        on_progress: Callable[[AttemptKey, float, str], None] | None = None,
+        on_progress: Callable[[AttemptKey, float | None, str], None] | None = None,
     ) -> None:
         """`on_started` gives the child, or the worker where the attempt runs inside it. An attempt that never started,
         or was over within a few milliseconds, has its report only.
@@ -423,9 +423,8 @@ class Pool:
                     self._rest(member)
             case Started():
                 self._note_start(member, message)
-            case Progress(key, fraction, text):
-                if self._on_progress is not None:
-                    self._on_progress(key, fraction, text)
+            case Progress():
+                self._note_progress(member, message)
             case Hello():
                 self._welcome(member, message)
             case _:
@@ -445,6 +444,16 @@ class Pool:
             # The stop crossed this word of the start: a Python job has not been told yet.
             member.signal(signal.SIGUSR1)
         self._on_started(started.key, started.child or member.identity, started.at)
+
+    def _note_progress(self, member: Member, said: Progress) -> None:
+        task = member.tasks.get(said.key)
+        if task is None:
+            return
+        if said.extended_seconds is not None:
+            self._deadlines.extend(task, said.extended_seconds)
+            self._adoption.extend(said.key, said.extended_seconds)
+        if self._on_progress is not None:
+            self._on_progress(said.key, said.fraction, said.text)
 
     def _pass_on(self, member: Member, finished: Finished) -> None:
         """Hand a report to the supervisor, as the end of that task."""

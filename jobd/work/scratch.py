@@ -11,10 +11,11 @@ from contextlib import suppress
 from jobd.core.model import AttemptKey, Directive, Json
 from jobd.work import credentials
 from jobd.work.accounts import Account
+from jobd.work.ear import listen
 
 RESULT_MAX_BYTES = 1024 * 1024
 RESULT_MAX_DEPTH = 32
-_PAYLOAD, _RESULT, _PARENTS = "payload.json", "result.json", "parents.json"
+_PAYLOAD, _RESULT, _PARENTS, _NOTIFY = "payload.json", "result.json", "parents.json", "notify"
 _OPEN_DIR = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _WAYS_ON = {"retry_in": "retry", "snooze_in": "snooze", "cancel": "cancel", "discard": "discard"}
 
@@ -53,6 +54,7 @@ class Scratch:
             self._write(self.parents_file, parents)
         if self.credentials is not None:
             credentials.put_down(self.credentials, list(secrets), account)
+        self.ear = listen(f"{self.path}/{_NOTIFY}", account)
         if account.differs:
             os.chown(self.path, account.uid, account.gid, follow_symlinks=False)
 
@@ -103,7 +105,11 @@ class Scratch:
 
     def remove(self) -> None:
         """Remove the directory and whatever the job put into it."""
+        if self.ear is not None:
+            self.ear.close()
         try:
+            if self.ear is not None:
+                os.unlink(self.ear.path)
             os.unlink(self.payload_file)
             if self.parents_file is not None:
                 os.unlink(self.parents_file)

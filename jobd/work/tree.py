@@ -20,6 +20,7 @@ from jobd.work import cgroup
 from jobd.work.identity import boot_id, of, open_pidfd, stat_fields
 
 _SET_NAME, _SET_CHILD_SUBREAPER = 15, 36
+_DEEPEST = 1000
 _PAUSE_SECONDS = 0.005
 _STOPPING_SECONDS = 0.5
 _MOST_SEEN, _LONGEST_COMMAND = 50, 300
@@ -93,6 +94,20 @@ def descendants(root: int, without: Collection[int] = ()) -> list[ProcessIdentit
             if not is_dead:
                 found.append(ProcessIdentity(boot_id(), pid, ticks))
     return found
+
+
+def descends(pid: int, root: int) -> bool:
+    """Whether a process is somewhere below `root` now, dead ones that nobody waited for included."""
+    for _ in range(_DEEPEST):
+        fields = stat_fields(pid)
+        if fields is None:
+            return False
+        pid = int(fields[1])
+        if pid == root:
+            return True
+        if pid <= 1:
+            return False
+    return False
 
 
 def all_pids() -> list[int]:

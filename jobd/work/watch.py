@@ -17,10 +17,12 @@ from jobd.core.model import ProcessIdentity, Seen
 from jobd.core.states import Outcome
 from jobd.work import cgroup, tree
 from jobd.work.alarm import Alarm
+from jobd.work.ear import Ear
 from jobd.work.launch import Child
 from jobd.work.line import GATHER_SECONDS, RETRY_SECONDS, Line
 from jobd.work.output import Capture
-from jobd.work.wire import Order, timed_out
+from jobd.work.voice import Voice
+from jobd.work.wire import Order
 
 _PIECE = 256 * 1024
 _LEFTOVER_GRACE_SECONDS = 1.0
@@ -51,7 +53,9 @@ class Ended:
 
 
 class Watch:
-    def __init__(self, child: Child, order: Order, captures: tuple[Capture, Capture], alarm: Alarm, line: Line) -> None:
+    def __init__(
+        self, child: Child, order: Order, captures: tuple[Capture, Capture], alarm: Alarm, line: Line, ear: Ear | None
+    ) -> None:
         self._child, self._order, self._alarm, self._line = child, order, alarm, line
         self._streams = {child.stdout: captures[0], child.stderr: captures[1]}
         self._captures = captures
@@ -59,7 +63,7 @@ class Watch:
         self._leaf: str | None = None
         self._ended = Ended()
         now = time.monotonic()
-        self._deadline = now + order.timeout_seconds if order.timeout_seconds else None
+        self._voice = Voice(order, line, ear, now)
         self._announce_at: float | None = now + GATHER_SECONDS
         self._kill_at: float | None = None
         self._killing_since: float | None = None
@@ -72,6 +76,8 @@ class Watch:
         self._leaf = leaf
         for fd in (*self._streams, self._child.pidfd, self._alarm.fd):
             self._poll.register(fd, select.POLLIN)
+        if (listened := self._voice.fileno()) >= 0:
+            self._poll.register(listened, select.POLLIN)
         try:
             while not self._is_over():
                 self._alarm.arm(self._next_instant())
@@ -104,11 +110,18 @@ class Watch:
                 self._reap_leader()
             elif fd == self._alarm.fd:
                 self._alarm.clear()
+            elif fd == self._voice.fileno():
+                self._hear(time.monotonic())
+
+    def _hear(self, now: float) -> None:
+        self._voice.hear(now)
+        if self._voice.deaf_until is not None:
+            self._poll.unregister(self._voice)
 
     def _next_instant(self) -> float | None:
-        awaited = [self._kill_at, self._drain_until, self._announce_at]
+        awaited = [self._kill_at, self._drain_until, self._announce_at, self._voice.deaf_until, self._line.say_at]
         if self._leader_lives and self._ended.forced is None:
-            awaited.append(self._deadline)
+            awaited.append(self._voice.next_at)
         if not self._leader_lives and self._tree_lives:
             awaited.append(time.monotonic() + _REPEAT_SECONDS)
         return min((at for at in awaited if at is not None), default=None)
@@ -122,6 +135,11 @@ class Watch:
         if self._announce_at is not None and now >= self._announce_at:
             self._announce_at = None
             self._line.flush()
+        if self._line.say_at is not None and now >= self._line.say_at:
+            self._line.flush()
+        if self._voice.deaf_until is not None and now >= self._voice.deaf_until:
+            self._voice.deaf_until = None
+            self._poll.register(self._voice, select.POLLIN)
         if self._leader_lives and self._ended.forced is None:
             self._judge(now)
         if self._kill_at is not None and now >= self._kill_at:
@@ -133,8 +151,8 @@ class Watch:
         asked = self._line.stop_asked()
         if asked is not None:
             self._end(asked, f"{asked.value} on request")
-        elif self._deadline is not None and now >= self._deadline:
-            self._end(Outcome.TIMEOUT, timed_out(self._order))
+        elif (fault := self._voice.fault(now)) is not None:
+            self._end(Outcome.TIMEOUT, fault)
         elif self._order.output_on_limit == "kill" and any(capture.was_cut for capture in self._captures):
             self._end(Outcome.KILLED, f"wrote more than the {self._order.output_max_bytes} bytes its output may have")
 

@@ -56,6 +56,7 @@ class Order:
     timeout_seconds: float = 0.0
     """0 is no timeout."""
     kill_after_seconds: float = 10.0
+    watchdog_seconds: float = 0.0
     success_exit_status: tuple[int, ...] = (0,)
     user: str | None = None
     group: str | None = None
@@ -179,11 +180,13 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """From a worker: what a Python job says about how far it is (0 to 1)."""
+    """From a worker: what an attempt says of how far it is (0 to 1) and what it does, and the time it has gained."""
 
     key: AttemptKey
-    fraction: float
+    fraction: float | None = None
     text: str = ""
+    extended_seconds: float | None = None
+    """How long from now on it may run; None where that is what it was from the start."""
 
 
 Message = (
@@ -244,6 +247,7 @@ def order_of(
         timeout_seconds=_sooner(job.timeout_seconds if timeout_seconds is None else timeout_seconds, total_seconds),
         total_seconds=total_seconds,
         kill_after_seconds=job.kill_after_seconds,
+        watchdog_seconds=job.watchdog_seconds,
         success_exit_status=job.success_exit_status,
         user=job.user,
         group=job.group,

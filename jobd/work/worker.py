@@ -93,7 +93,7 @@ class Worker:
             account = account_of(order.user, order.group)
             bounds = Bounds(order.nice, order.ionice, order.oom_score_adjust, order.limits)
             if isinstance(order.action, Python | Call) and not (
-                order.isolate or account.differs or bounds or order.sandbox or order.secrets
+                order.isolate or account.differs or bounds or order.sandbox or order.secrets or order.watchdog_seconds
             ):
                 ending = self._call(order, account, captures)
             else:
@@ -102,8 +102,15 @@ class Worker:
             ending = _refused(refused)
         for capture in captures:
             capture.close()
-        self._line.finish(Finished(order.key, _with_output(ending, captures)))
+        self._line.finish(Finished(order.key, self._with_words(_with_output(ending, captures))))
         self._look_at_itself()
+
+    def _with_words(self, ending: Ending) -> Ending:
+        """The ending with what the attempt last said of itself."""
+        said = self._line.spoken
+        if said.fraction is None and not said.text:
+            return ending
+        return replace(ending, progress=said.fraction, status_text=said.text)
 
     def _captures(self, order: Order) -> tuple[Capture, Capture]:
         run, attempt = order.key.run, order.key.attempt
@@ -128,6 +135,8 @@ class Worker:
         leaf = cgroup.make(f"{self._place.group}/run-{order.key}") if self._place.group else None
         try:
             unmet = groups.limit(leaf, order.limits)
+            if order.watchdog_seconds and scratch.ear is None:
+                raise Refused(f"watchdog: {scratch.path} is too long a path for a socket (shorten runtime_dir)")
             env = variables(order, account, self._place.runtime_dir, scratch)
             check_variables(order, env, self._place.settings)
             launch = Launch(
@@ -146,7 +155,7 @@ class Worker:
             if launch.argv:
                 ending = self._see_through(order, start(launch), captures, scratch, leaf)
             else:
-                ending = self._isolated(order, launch, captures, leaf)
+                ending = self._isolated(order, launch, captures, scratch, leaf)
             return _with_unmet(ending, unmet)
         finally:
             scratch.remove()
@@ -165,7 +174,7 @@ class Worker:
     def _see_through(
         self, order: Order, child: Child, captures: tuple[Capture, Capture], scratch: Scratch, leaf: str | None
     ) -> Ending:
-        ending = self._watch(order, child, captures, leaf)
+        ending = self._watch(order, child, captures, scratch, leaf)
         try:
             result, directive = scratch.read_result()
         except ValueError as problem:
@@ -176,21 +185,25 @@ class Worker:
             return ending
         return replace(ending, result=result, directive=directive)
 
-    def _isolated(self, order: Order, launch: Launch, captures: tuple[Capture, Capture], leaf: str | None) -> Ending:
+    def _isolated(
+        self, order: Order, launch: Launch, captures: tuple[Capture, Capture], scratch: Scratch, leaf: str | None
+    ) -> Ending:
         """Call it in a fork of its own; its answer comes back by a memory file."""
         settings = isolated.prepare(order, self._place.settings)
         answer = os.memfd_create("answer", os.MFD_CLOEXEC)
         try:
             child = fork(launch, isolated.body(order, launch.env, answer, settings), keep=answer)
-            ending = self._watch(order, child, captures, leaf)
+            ending = self._watch(order, child, captures, scratch, leaf)
             return isolated.completed(ending, answer)
         finally:
             os.close(answer)
 
-    def _watch(self, order: Order, child: Child, captures: tuple[Capture, Capture], leaf: str | None) -> Ending:
+    def _watch(
+        self, order: Order, child: Child, captures: tuple[Capture, Capture], scratch: Scratch, leaf: str | None
+    ) -> Ending:
         begun = Start.now()
         self._line.start(child.pid, begun.at)
-        ended = Watch(child, order, captures, self._alarm, self._line).run(leaf)
+        ended = Watch(child, order, captures, self._alarm, self._line, scratch.ear).run(leaf)
         if ended.background:
             self._let_live(order.key, ended)
         if ended.is_stuck:

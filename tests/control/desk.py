@@ -248,6 +248,7 @@ class MemoryDesk:
     remember: bool = True
     drained: bool = False
     masking: Masker = field(default_factory=lambda: Masker(["password"]))
+    said: dict[int, tuple[float | None, str]] = field(default_factory=dict)
     signals: list[tuple[int, int]] = field(default_factory=list)
     denials: list[tuple[str, str]] = field(default_factory=list)
     recent: Recent = field(default_factory=lambda: Recent(NOW))
@@ -297,6 +298,9 @@ class MemoryDesk:
 
     def masker(self, run: int) -> Masker:
         return self.masking
+
+    def spoken(self, run: int) -> tuple[float | None, str] | None:
+        return self.said.get(run)
 
     def signal(self, run: int, number: int) -> tuple[int, list[int]]:
         if not self.reads.tries.get(run):

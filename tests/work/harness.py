@@ -47,6 +47,7 @@ class Floor:
     reports: list[Finished] = field(default_factory=list)
     started: dict[AttemptKey, ProcessIdentity] = field(default_factory=dict)
     degraded: list[tuple[str, str]] = field(default_factory=list)
+    said: list[tuple[int, float | None, str]] = field(default_factory=list)
     acknowledges: bool = True
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -58,6 +59,10 @@ class Floor:
 
     def note_start(self, which: AttemptKey, child: ProcessIdentity, at: datetime) -> None:
         self.started[which] = child
+        self._changed.set()
+
+    def note_progress(self, which: AttemptKey, fraction: float | None, text: str) -> None:
+        self.said.append((which.run, fraction, text))
         self._changed.set()
 
     def note_degraded(self, reason: str, detail: str) -> None:
@@ -108,7 +113,8 @@ async def floor(
 async def attended(directory: Path, forkserver: ForkServer, **settings: Any) -> AsyncIterator[Floor]:
     made = Floor(directory, forkserver)
     values = PoolSettings(str(directory / "run"), str(directory / "out"), **{"max_workers": 4} | settings)
-    made.pool = Pool(forkserver, values, made.note_report, made.note_start, made.note_degraded, lambda: None)
+    heard = (made.note_report, made.note_start, made.note_degraded, lambda: None, made.note_progress)
+    made.pool = Pool(forkserver, values, *heard)
     made.pool.open()
     try:
         yield made

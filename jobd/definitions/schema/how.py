@@ -187,6 +187,9 @@ class Execution(Words):
     timeout: Duration = 3600.0
     total_timeout: Duration = Field(default=0.0, description="For all attempts of a run together; 0 is no end.")
     kill_after: Duration = 10.0
+    watchdog: Duration = Field(
+        default=0.0, description="End an attempt that says WATCHDOG=1 on $NOTIFY_SOCKET less often than this; 0 is off."
+    )
     user: str | None = None
     group: str | None = None
     cwd: AbsolutePath | None = None

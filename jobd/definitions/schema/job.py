@@ -45,6 +45,7 @@ class JobWords(Flow, Data, Enclosed, Bounded, Execution, Retrying, Queueing, Whe
             timeout_seconds=self.timeout,
             total_timeout_seconds=self.total_timeout,
             kill_after_seconds=self.kill_after,
+            watchdog_seconds=self.watchdog,
             user=self.user,
             group=self.group,
             cwd=self.cwd,

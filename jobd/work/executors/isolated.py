@@ -12,8 +12,10 @@ from typing import TextIO
 from jobd.core import executors, parents
 from jobd.core.brought import Unusable
 from jobd.core.model import Call, Directive, Ending, Json
+from jobd.core.notify import one_line
 from jobd.core.states import Outcome
 from jobd.work.accounts import Refused
+from jobd.work.ear import tell
 from jobd.work.executors.python import Answer, Context, call
 from jobd.work.scratch import finite, is_too_deep, refuse_constant, split_result
 from jobd.work.wire import Order
@@ -42,7 +44,7 @@ def body(order: Order, env: dict[str, str], answer: int, settings: Mapping[str, 
         os.environ.update(env)
         sys.stdout, sys.stderr = _text_on(1), _text_on(2)
         given = parents.read(order.parents)
-        context = Context(order.key.run, order.key.attempt, order.job, lambda _fraction, _text: None, given)
+        context = Context(order.key.run, order.key.attempt, order.job, _teller(env.get("NOTIFY_SOCKET")), given)
         answered = call(order, context, settings)
         sys.stdout.flush()
         sys.stderr.flush()
@@ -50,6 +52,16 @@ def body(order: Order, env: dict[str, str], answer: int, settings: Mapping[str, 
         return answered.exit_code
 
     return run
+
+
+def _teller(path: str | None) -> Callable[[float, str], None]:
+    """What passes on the progress of a callable, which is a sign of life too."""
+
+    def progress(fraction: float, text: str) -> None:
+        if path is not None:
+            tell(path, f"WATCHDOG=1\nPROGRESS={fraction}\nSTATUS={one_line(text)}")
+
+    return progress
 
 
 def _text_on(fd: int) -> TextIO:

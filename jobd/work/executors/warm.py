@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 from jobd.core import parents
 from jobd.core.model import Ending, Json, Usage
+from jobd.core.notify import one_line
 from jobd.core.states import Outcome
 from jobd.work import tree
 from jobd.work.accounts import Account, Refused
@@ -132,7 +133,7 @@ class _Interruption:
 def _context(order: Order, interruption: _Interruption, line: Line) -> Context:
     def progress(fraction: float, text: str) -> None:
         with interruption:
-            line.progress(order.key, fraction, text)
+            line.say(fraction, one_line(text))
 
     return Context(order.key.run, order.key.attempt, order.job, progress, parents.read(order.parents))
 
