@@ -56,7 +56,6 @@ class Order:
     timeout_seconds: float = 0.0
     """0 is no timeout."""
     kill_after_seconds: float = 10.0
-    watchdog_seconds: float = 0.0
     success_exit_status: tuple[int, ...] = (0,)
     user: str | None = None
     group: str | None = None
@@ -83,6 +82,8 @@ class Order:
     traceparent: str = ""
     """Empty where the run belongs to no trace."""
     tracestate: str = ""
+    watchdog_seconds: float = 0.0
+    """How long it may give no sign of life; 0 is for ever."""
 
 
 @dataclass(frozen=True, slots=True)

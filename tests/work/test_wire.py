@@ -58,12 +58,12 @@ NOW = datetime(2026, 3, 8, 7, 0, 0, 123456, UTC)
 FULL = Ending(
     Outcome.FAILED, NOW, NOW + timedelta(seconds=1), 3, 9, "why", False, False, Directive("retry", 3.0, "r"),
     {"a": [1, None]}, Usage(0.5, 0.25, 4096, 10, 20, True, 2),
-    (Seen(5, 4, "sh", "S", "do_wait", "sh -c x"), Seen(6, 5, "a b", "D", "-", "")),
+    (Seen(5, 4, "sh", "S", "do_wait", "sh -c x"), Seen(6, 5, "a b", "D", "-", "")), 0.5, "half",
 )  # fmt: skip
 ORDER = Order(
     KEY, "job", Command(("a", "b c")), "q", Trigger.SCHEDULE, NOW, 5, '{"x": 1}', 1.5, 2.5, (0, 3), "u", "g", "/c",
     (("A", "b"), ("C", "d\n")), 0o77, -5, "in", True, True, 99, "kill",
-    ionice="idle", oom_score_adjust=5, env_files=("/a", "-/b"), total_seconds=7.5,
+    ionice="idle", oom_score_adjust=5, env_files=("/a", "-/b"), total_seconds=7.5, watchdog_seconds=3.5,
     limits=Limits(files=9, cpu_time=1.5, best_effort=True, memory=4096, cpu=0.5),
     sandbox=Sandbox(read_only_root=True, read_write_paths=("/srv",), drop_capabilities=("chown",)),
 )  # fmt: skip
@@ -72,7 +72,7 @@ MESSAGES: list[Message] = [
     Hire(3), Ready(1, "cgroup"), Hired(3, SELF), NotHired(3, "no"), Gone(3, 4, -9, (5, 6)), Retire(),
     Orders((ORDER, Order(KEY, "j", Shell("x")), Order(KEY, "j", Python("m:f")))), Acknowledged((KEY, AttemptKey(1, 1))),
     Stop(KEY, Outcome.INTERRUPTED), Hello(3, SELF, KEY, SELF, NOW), Hello(3, SELF, None, None, None),
-    Started(KEY, None, NOW), Started(KEY, SELF, NOW), Progress(KEY, 0.5, "t"),
+    Started(KEY, None, NOW), Started(KEY, SELF, NOW), Progress(KEY, 0.5, "t"), Progress(KEY, None, "", 3.5),
     Report((Finished(KEY, FULL), Finished(KEY, Ending(Outcome.SUCCEEDED)))),
 ]  # fmt: skip
 
