@@ -114,6 +114,8 @@ class Watch:
                 self._hear(time.monotonic())
 
     def _hear(self, now: float) -> None:
+        if self._voice.deaf_until is not None:
+            return
         self._voice.hear(now)
         if self._voice.deaf_until is not None:
             self._poll.unregister(self._voice)
@@ -205,6 +207,7 @@ class Watch:
         self._drain_until = time.monotonic()
 
     def _reap_leader(self) -> None:
+        self._hear(time.monotonic())  # while it can still be told who said it
         _, self._ended.status, usage = os.wait4(self._child.pid, 0)
         self._leader_lives = False
         self._announce_at = None
@@ -218,6 +221,7 @@ class Watch:
 
     def _clear_up(self, now: float) -> None:
         """The leader is gone: end what it left, unless that is what the job is meant to do."""
+        self._hear(now)
         for _, _, usage in tree.reap():
             self._count(usage.ru_utime, usage.ru_stime, usage.ru_maxrss * 1024)
         if not tree.has_children():
