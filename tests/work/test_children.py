@@ -90,6 +90,9 @@ def test_the_job_has_a_session_of_its_own_and_no_terminal(tmp_path: Path) -> Non
     assert pid == session and terminal == b"?"
 
 
+OWN = {"PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "MINE", "NOTIFY_SOCKET"}
+
+
 def test_the_environment_is_built_from_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("NOTIFY_SOCKET", "LISTEN_FDS", "WATCHDOG_USEC", "CREDENTIALS_DIRECTORY", "LD_LIBRARY_PATH", "PYTHONX"):
         monkeypatch.setenv(name, "canary")
@@ -99,12 +102,10 @@ def test_the_environment_is_built_from_nothing(tmp_path: Path, monkeypatch: pyte
     _, out, _ = one(tmp_path, order)
     env = dict(line.split("=", 1) for line in out.decode().splitlines())
     assert "canary" not in out.decode()
-    assert {"PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "MINE"} <= env.keys()
+    assert env.keys() >= OWN
     assert (env["JOBD_JOB"], env["JOBD_RUN_ID"], env["JOBD_ATTEMPT"]) == ("job", "7", "1")
     assert env["JOBD_PAYLOAD"] == '{"a": 1}'
-    assert all(
-        name.startswith("JOBD_") for name in env.keys() - {"PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "MINE"}
-    )
+    assert all(name.startswith("JOBD_") for name in env.keys() - OWN)
 
 
 def test_a_payload_too_large_for_a_variable_comes_as_a_file(tmp_path: Path) -> None:
@@ -331,7 +332,7 @@ def test_a_python_job_and_a_command_see_the_same_words(tmp_path: Path, callables
         async with floor(tmp_path, python_path=[callables]) as hall:
             called, _ = await hall.run(python(1, "callables:whereabouts"), command(2, "/usr/bin/env"))
             names = {line.split("=", 1)[0] for line in hall.output(2).decode().splitlines()}
-            assert names - set(called.result["env"]) == {"JOBD_PAYLOAD_FILE", "JOBD_RESULT_FILE"}
+            assert names - set(called.result["env"]) == {"JOBD_PAYLOAD_FILE", "JOBD_RESULT_FILE", "NOTIFY_SOCKET"}
             assert called.result["env"]["JOBD_RUN_ID"] == "1"
             assert key(1) in hall.started
 
