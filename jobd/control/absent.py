@@ -7,9 +7,7 @@ from aiohttp import web
 from jobd.control.problems import NotBuilt
 from jobd.control.routes import Route
 
-_PATHS = (
-    ("PATCH", "/v1/queues/{name}", "changing limits of queues at run time (jobd.yaml sets them)"),
-)
+_PATHS = (("PATCH", "/v1/queues/{name}", "changing limits of queues at run time (jobd.yaml sets them)"),)
 
 
 def _refusal(method: str, path: str, what: str) -> Route:
