@@ -40,14 +40,14 @@ def test_a_pause_outlives_a_restart_and_its_time_owes_nothing(make_host: MakeHos
     host.define("tick", "jobs: {tick: {command: ['true'], schedule: '* * * * * *', catch_up: all, overlap: allow}}\n")
     host.start()
     until(lambda: slots(host, "tick"), what="a first slot")
-    post(host, "/v1/jobs/tick/pause", {"until": "4s", "note": "disk swap"})
+    post(host, "/v1/jobs/tick/pause", {"until": "8s", "note": "disk swap"})
     until(lambda: slots(host, "tick")[-1][0] == "skipped", what="a slot is skipped")
     waits = submit(host, "tick")
     host.kill_everything()
     host.start()
     assert host.run(waits)["state"] == "queued"
     assert job_of(host, "tick")["paused"]["note"] == "disk swap"
-    until(lambda: slots(host, "tick")[-1][0] == "started", what="the pause ends by itself")
+    until(lambda: slots(host, "tick")[-1][0] == "started", what="the pause ends by itself", seconds=20)
     assert host.ended(waits)["state"] == "succeeded"
     words = [word for word, _ in slots(host, "tick")]
     first, last = words.index("skipped"), len(words) - words[::-1].index("skipped")
