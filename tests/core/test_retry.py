@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -104,6 +105,15 @@ def test_jitter_stays_in_its_bounds_and_can_be_computed_again(run: int, attempt:
     delay = retry.delay(policy, attempt, run)
     assert delay == retry.delay(policy, attempt, run)
     assert 100 * (1 - jitter) - 1e-5 <= delay.total_seconds() <= 100 * (1 + jitter) + 1e-5
+
+
+@given(st.integers(1, 2**40), st.integers(1, 40))
+def test_a_delay_is_the_formula_with_a_tenth_of_jitter_drawn_from_the_run_and_the_attempt(run: int, k: int) -> None:
+    """With the defaults: base 10 s, multiplier 2, at most an hour; jitter goes on top of that."""
+    drawn = int(hashlib.sha256(f"{run}.{k}".encode()).hexdigest()[:16], 16) / (2**64 - 1) * 2 - 1
+    assert retry.delay(RetryPolicy(), k, run).total_seconds() == pytest.approx(
+        min(3600, 10 * 2 ** (k - 1)) * (1 + 0.1 * drawn), abs=1e-5
+    )
 
 
 def test_jitter_spreads_runs_apart_and_attempts_too() -> None:
