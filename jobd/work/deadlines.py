@@ -70,6 +70,9 @@ class Deadlines:
             task = member.head
             if task is None or task.deadline is None:
                 continue
+            if task.deadline <= now and not task.is_spared and _is_past(member, task):
+                # The report is on its way, on a machine that gives the worker little time: spare what came after it.
+                task.is_spared, task.deadline = True, now + _START_SECONDS
             if task.deadline > now:
                 awaited.append(task.deadline)
                 continue
@@ -79,6 +82,12 @@ class Deadlines:
             member.signal(signal.SIGKILL)
         if awaited:
             self._plan(min(awaited))
+
+
+def _is_past(member: Member, task: Task) -> bool:
+    """Whether the worker has begun something after this attempt."""
+    begun = member.begun()
+    return bool(begun) and begun[-1] is not task
 
 
 def _snapshot(member: Member) -> tuple[Seen, ...]:

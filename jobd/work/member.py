@@ -33,6 +33,8 @@ class Task:
     deadline: float | None = None
     """Instant of the monotonic clock at which the pool itself ends it."""
 
+    is_spared: bool = False
+    """It was given time once, because its worker had come past it."""
     snapshot: tuple[Seen, ...] = ()
     """The worker and what was below it when the pool ended it."""
 

@@ -23,8 +23,8 @@ SHAPES = (
     *("deaf", "daemon", "closed", "breeding", "stopped", "renamed", "vfork", "waiting for vfork", "unprotected"),
     "chain",
 )
-COMES_THROUGH = (Outcome.SUCCEEDED, Outcome.INTERRUPTED)
-"""On a machine that is busy enough a job ends together with its worker, and what waited there is given back."""
+COMES_THROUGH = (Outcome.SUCCEEDED, Outcome.INTERRUPTED, Outcome.LOST)
+"""On a machine that is busy enough a job ends together with its worker, and so does what it was about to begin."""
 
 
 @pytest.fixture(scope="module")
