@@ -72,6 +72,15 @@ def executable(pid: int) -> str:
         return ""
 
 
+def has_account(uid: int) -> bool:
+    """Whether the host knows a user of this uid."""
+    try:
+        pwd.getpwuid(uid)
+    except KeyError:
+        return False
+    return True
+
+
 def overflow_uid() -> int:
     """The uid that stands for every user the kernel cannot express here; it belongs to nobody in particular."""
     try:

@@ -12,8 +12,9 @@ from jobd.control import authorise
 from jobd.control.authorise import Deed
 from jobd.control.bodies import Hazard, pointer
 from jobd.control.fields import READERS, unknown
+from jobd.control.peers import has_account
 from jobd.control.ports import DefinedJob, Policy, QueueLimits
-from jobd.core.errors import Invalid
+from jobd.core.errors import Invalid, NotPermitted
 from jobd.core.intents import Actor
 from jobd.core.ledger import Uses, overuse
 from jobd.core.model import Command, Job, Json, RunRequest, Schedule, Unique, Workflow
@@ -111,6 +112,12 @@ class Intake:
         authorise.require_command(self.actor, self.policy.adhoc, self.daemon_uid)
         template = self.policy.defaults or Job(name=ADHOC, action=Command(command))
         user = self.actor.user if self.daemon_uid == 0 else None
+        # Only a user without a name goes by a number, and most of these have no account to run anything with.
+        if user is not None and user.isdigit() and not has_account(self.actor.uid):
+            raise NotPermitted(
+                f"an ad-hoc command runs as its submitter, and uid {user} has no account here (no passwd entry); "
+                "create one, or submit a run of a defined job"
+            )
         return replace(
             template,
             name=ADHOC,
