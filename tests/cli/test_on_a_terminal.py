@@ -75,3 +75,13 @@ def test_a_terminal_gets_colour_and_a_pipe_does_not(daemon: Daemon) -> None:
     assert b"\x1b[32msucceeded" in on_terminal(daemon, "status", color=True)
     assert b"\x1b" not in on_terminal(daemon, "status")
     assert b"\x1b" not in on_terminal(daemon, "--no-color", "status", color=True)
+
+
+def test_wait_draws_how_far_a_run_is_and_wipes_it_away(daemon: Daemon) -> None:
+    daemon.gets("/v1/workload", {"items": [{"median_seconds": 60.0}]})
+    going = run(state=RunState.RUNNING, finished_at=None) | {"progress": 0.5, "status_text": "copying \x1b[31m"}
+    daemon.gets("/v1/runs/42/wait", going | {"final": False})
+    shown = on_terminal(daemon, "wait", "42", "--timeout", "1200ms")
+    assert b"\r\x1b[K" in shown
+    assert b"[##########..........]  50% copying" in shown
+    assert b"\x1b[31m" not in shown

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from jobd.cli import completing
+from jobd.cli.bar import Bar
 from jobd.cli.exits import Exit
 from jobd.cli.render import ending, span
 from jobd.cli.session import Session, verb
@@ -15,6 +16,8 @@ from jobd.core.spans import seconds
 from jobd.core.states import FINAL
 
 _ONE_QUESTION_SECONDS = 30.0
+_ONE_LOOK_SECONDS = 0.5
+"""The same where somebody watches a bar."""
 
 
 @verb(example="jobd-ctl wait 42 && echo done\njobd-ctl wait --timeout 10m 42 43")
@@ -49,12 +52,15 @@ def _seconds(text: str) -> float:
 
 def finish(session: Session, run: int, deadline: float | None = None) -> dict[str, Any]:
     """The run when it is final, or as it is at `deadline` (of the monotonic clock)."""
+    bar = Bar(session)
+    longest = _ONE_LOOK_SECONDS if bar.is_shown else _ONE_QUESTION_SECONDS
     while True:
-        left = _ONE_QUESTION_SECONDS if deadline is None else max(0.0, deadline - time.monotonic())
-        asked = min(left, _ONE_QUESTION_SECONDS)
-        found: dict[str, Any] = session.get(f"/v1/runs/{run}/wait", timeout=f"{asked:.3f}")
+        left = longest if deadline is None else max(0.0, deadline - time.monotonic())
+        found: dict[str, Any] = session.get(f"/v1/runs/{run}/wait", timeout=f"{min(left, longest):.3f}")
         if found["state"] in FINAL or (deadline is not None and time.monotonic() >= deadline):
+            bar.clear()
             return found
+        bar.draw(found)
 
 
 def exit_code(run: dict[str, Any]) -> int:
