@@ -86,14 +86,15 @@ def test_the_payload_is_the_body_where_a_method_wants_one_and_nothing_else_is_gi
     assert (seen["method"], seen["body"]) == ("PUT", '{"a":[1,"é"]}')
 
 
-@pytest.mark.parametrize(("status", "again"), [(404, False), (410, False), (408, True), (429, True), (503, True)])
 def test_a_status_that_was_not_expected_fails_and_says_whether_trying_again_may_help(
-    tmp_path: Path, served: Site, status: int, again: bool
+    tmp_path: Path, served: Site
 ) -> None:
-    found = ending(tmp_path, {"url": f"{served.url}/status/{status}"})
-    assert (found.outcome, found.retryable, found.directive) == (Outcome.FAILED, again, None)
-    assert found.error is not None and found.error.startswith(f"GET was answered with {status} ")
-    assert found.result == {"status": status, "body": "as asked"}
+    helps = {404: False, 410: False, 408: True, 429: True, 503: True}
+    orders = [order(status, {"url": f"{served.url}/status/{status}"}) for status in helps]
+    for (found, _), (status, again) in zip(results(tmp_path, *orders), helps.items(), strict=True):
+        assert (found.outcome, found.retryable, found.directive) == (Outcome.FAILED, again, None)
+        assert found.error is not None and found.error.startswith(f"GET was answered with {status} ")
+        assert found.result == {"status": status, "body": "as asked"}
 
 
 def test_retry_after_is_honoured_and_bounded(tmp_path: Path, served: Site) -> None:
@@ -133,15 +134,13 @@ def test_a_redirect_that_is_not_to_be_followed_is_an_answer(tmp_path: Path, serv
     assert found.error is not None and "answered with 302 Found (it points to '/again'" in found.error
 
 
-@pytest.mark.parametrize(
-    "target",
-    ["file:///etc/passwd", "ftp://x/", "http://127.0.0.1:99999/", "http://u:p@127.0.0.1/", "gopher://127.0.0.1:1/"],
-)
-def test_a_redirect_out_of_http_is_not_followed(tmp_path: Path, served: Site, target: str) -> None:
-    served.answers += [(302, {"Location": target}, b"")]
-    found = ending(tmp_path, {"url": served.url})
-    assert (found.outcome, found.retryable) == (Outcome.FAILED, False)
-    assert found.error is not None and "not followed" in found.error
+def test_a_redirect_out_of_http_is_not_followed(tmp_path: Path, served: Site) -> None:
+    targets = ("file:///etc/passwd", "ftp://x/", "http://127.0.0.1:99999/", "http://u:p@127.0.0.1/", "gopher://[::1]/")
+    served.answers += [(302, {"Location": target}, b"") for target in targets]
+    for found, _ in results(tmp_path, *(order(n, {"url": served.url}) for n, _ in enumerate(targets))):
+        assert (found.outcome, found.retryable) == (Outcome.FAILED, False)
+        assert found.error is not None and "not followed" in found.error
+    assert len(served.seen) == len(targets)
 
 
 def test_a_redirect_never_leads_from_https_to_http() -> None:
@@ -150,23 +149,20 @@ def test_a_redirect_never_leads_from_https_to_http() -> None:
         exchange._redirected(asked, 302, "http://example.org/x")
 
 
-@pytest.mark.parametrize(
-    "location",
-    ["http://169.254.169.254/latest/meta-data", "http://[::ffff:169.254.169.254]/", "http://[fe80::1]/",
-     "http://2852039166/", "http://0xa9fea9fe/", "http://[64:ff9b::a9fe:a9fe]/", "http://[2002:a9fe:a9fe::1]/"],
-)  # fmt: skip
-def test_no_redirect_leads_to_where_policy_lets_no_job_connect(tmp_path: Path, served: Site, location: str) -> None:
-    served.answers += [(302, {"Location": location}, b"")]
-    found = ending(tmp_path, {"url": served.url, "timeout": 5})
-    assert (found.outcome, found.retryable) == (Outcome.FAILED, False)
-    assert found.error is not None and "policy.http_deny" in found.error
+def test_no_redirect_leads_to_where_policy_lets_no_job_connect(tmp_path: Path, served: Site) -> None:
+    hosts = ("169.254.169.254", "[::ffff:169.254.169.254]", "[fe80::1]", "2852039166", "0xa9fea9fe",
+             "[64:ff9b::a9fe:a9fe]", "[2002:a9fe:a9fe::1]")  # fmt: skip
+    served.answers += [(302, {"Location": f"http://{host}/latest/meta-data"}, b"") for host in hosts]
+    for found, _ in results(tmp_path, *(order(n, {"url": served.url, "timeout": 5}) for n, _ in enumerate(hosts))):
+        assert (found.outcome, found.retryable) == (Outcome.FAILED, False)
+        assert found.error is not None and "policy.http_deny" in found.error
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "0.0.0.0", "127.1", "2130706433", "[::ffff:127.0.0.1]"])
-def test_an_address_is_denied_in_each_of_its_spellings(tmp_path: Path, served: Site, host: str) -> None:
-    url = served.url.replace("127.0.0.1", host)
-    ((found, _),) = results(tmp_path, order(1, {"url": url}), told={"http_deny": ["127.0.0.0/8", "::1/128"]})
-    assert found.error is not None and "policy.http_deny" in found.error
+def test_an_address_is_denied_in_each_of_its_spellings(tmp_path: Path, served: Site) -> None:
+    hosts = ("127.0.0.1", "localhost", "0.0.0.0", "127.1", "2130706433", "[::ffff:127.0.0.1]")
+    orders = [order(n, {"url": served.url.replace("127.0.0.1", host)}) for n, host in enumerate(hosts)]
+    for found, _ in results(tmp_path, *orders, told={"http_deny": ["127.0.0.0/8", "::1/128"]}):
+        assert found.error is not None and "policy.http_deny" in found.error
     assert served.seen == []
 
 
