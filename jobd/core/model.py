@@ -356,6 +356,10 @@ class Usage:
     output_cut: bool = False
     leftovers: int = 0
     """Processes that outlived the attempt's leader and were ended with it."""
+    io_read_bytes: int = 0
+    """From disks; what was in memory already does not count."""
+    io_written_bytes: int = 0
+    context_switches: int = 0
 
 
 @dataclass(frozen=True, slots=True)

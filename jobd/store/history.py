@@ -324,8 +324,8 @@ def _attempt(row: tuple[Any, ...]) -> AttemptRecord:
     )
 
 
-def _usage(user: float, system: float, peak: int, stdout: int, stderr: int, cut: int, leftovers: int) -> Usage:
-    return Usage(user, system, peak, stdout, stderr, bool(cut), leftovers)
+def _usage(user: float, system: float, peak: int, stdout: int, stderr: int, cut: int, *counts: int) -> Usage:
+    return Usage(user, system, peak, stdout, stderr, bool(cut), *counts)
 
 
 def _standing(row: tuple[Any, ...]) -> JobStanding:

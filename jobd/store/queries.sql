@@ -515,7 +515,8 @@ UPDATE attempt SET started_at = coalesce(:started_at, started_at), finished_at =
   exit_code = :exit_code, signal = :signal, error = :error, cpu_user = :cpu_user, cpu_system = :cpu_system,
   peak_memory = :peak_memory, stdout_bytes = :stdout_bytes, stderr_bytes = :stderr_bytes,
   output_cut = :output_cut, leftovers = :leftovers, snapshot = :snapshot,
-  progress = :progress, status_text = :status_text
+  progress = :progress, status_text = :status_text, io_read = :io_read, io_written = :io_written,
+  context_switches = :context_switches
 WHERE run = :run AND attempt = :attempt AND outcome IS NULL;
 
 -- name: end_run
@@ -630,7 +631,8 @@ ORDER BY run.id DESC LIMIT :limit;
 -- name: attempts
 -- Every attempt of a run, first to last.
 SELECT run, attempt, reserved_at, started_at, finished_at, outcome, exit_code, signal, error, worker_pid, child_pid,
-       snapshot, progress, status_text, cpu_user, cpu_system, peak_memory, stdout_bytes, stderr_bytes, output_cut, leftovers
+       snapshot, progress, status_text, cpu_user, cpu_system, peak_memory, stdout_bytes, stderr_bytes, output_cut,
+       leftovers, coalesce(io_read, 0), coalesce(io_written, 0), coalesce(context_switches, 0)
 FROM attempt WHERE run = :run ORDER BY attempt;
 
 -- name: standings

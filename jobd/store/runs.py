@@ -425,6 +425,9 @@ def close_attempt(tx: Transaction, key: AttemptKey, ending: Ending) -> None:
             "leftovers": usage.leftovers,
             "progress": ending.progress,
             "status_text": ending.status_text or None,
+            "io_read": usage.io_read_bytes,
+            "io_written": usage.io_written_bytes,
+            "context_switches": usage.context_switches,
             "snapshot": json.dumps([astuple(seen) for seen in ending.snapshot]) if ending.snapshot else None,
         },
     )

@@ -7,6 +7,7 @@ closed. The worker is a subreaper that does one thing at a time: whatever hangs 
 from __future__ import annotations
 
 import os
+import resource
 import select
 import signal
 import time
@@ -28,6 +29,8 @@ _PIECE = 256 * 1024
 _LEFTOVER_GRACE_SECONDS = 1.0
 _DRAIN_SECONDS = 1.0
 _STUCK_SECONDS = 5.0
+_BLOCK = 512
+"""In which getrusage(2) counts what went from and to disks."""
 _REPEAT_SECONDS = 0.01
 
 
@@ -43,6 +46,9 @@ class Ended:
     user_seconds: float = 0.0
     system_seconds: float = 0.0
     peak_memory_bytes: int = 0
+    io_read_bytes: int = 0
+    io_written_bytes: int = 0
+    context_switches: int = 0
     leftovers: int = 0
     is_stuck: bool = False
     """Something of it could not be ended."""
@@ -212,18 +218,22 @@ class Watch:
         self._leader_lives = False
         self._announce_at = None
         self._line.child_is_gone()
-        self._count(usage.ru_utime, usage.ru_stime, usage.ru_maxrss * 1024)
+        self._count(usage)
 
-    def _count(self, user: float, system: float, peak: int) -> None:
-        self._ended.user_seconds += user
-        self._ended.system_seconds += system
-        self._ended.peak_memory_bytes = max(self._ended.peak_memory_bytes, peak)
+    def _count(self, usage: resource.struct_rusage) -> None:
+        ended = self._ended
+        ended.user_seconds += usage.ru_utime
+        ended.system_seconds += usage.ru_stime
+        ended.peak_memory_bytes = max(ended.peak_memory_bytes, usage.ru_maxrss * 1024)
+        ended.io_read_bytes += usage.ru_inblock * _BLOCK
+        ended.io_written_bytes += usage.ru_oublock * _BLOCK
+        ended.context_switches += usage.ru_nvcsw + usage.ru_nivcsw
 
     def _clear_up(self, now: float) -> None:
         """The leader is gone: end what it left, unless that is what the job is meant to do."""
         self._hear(now)
         for _, _, usage in tree.reap():
-            self._count(usage.ru_utime, usage.ru_stime, usage.ru_maxrss * 1024)
+            self._count(usage)
         if not tree.has_children():
             self._close_tree(now + _DRAIN_SECONDS)
         elif self._order.allow_background and self._ended.forced is None:

@@ -257,7 +257,15 @@ def _ending(order: Order, ended: Ended, begun: Start) -> Ending:
         signal=number,
         error=error,
         spent=outcome is not Outcome.INTERRUPTED,
-        usage=Usage(ended.user_seconds, ended.system_seconds, ended.peak_memory_bytes, leftovers=ended.leftovers),
+        usage=Usage(
+            ended.user_seconds,
+            ended.system_seconds,
+            ended.peak_memory_bytes,
+            leftovers=ended.leftovers,
+            io_read_bytes=ended.io_read_bytes,
+            io_written_bytes=ended.io_written_bytes,
+            context_switches=ended.context_switches,
+        ),
         snapshot=ended.snapshot,
     )
 

@@ -77,3 +77,11 @@ def test_a_python_job_with_limits_has_a_process_of_its_own_to_bear_them(tmp_path
     order = python(1, "limited:files", limits=Limits(files=99))
     ending, _, _ = one(tmp_path, order, python_path=[str(tmp_path)])
     assert (ending.outcome, ending.result) == (Outcome.SUCCEEDED, [99, 99])
+
+
+def test_what_an_attempt_did_with_disk_and_processor_is_accounted(tmp_path: Path) -> None:
+    text = "sleep 0.01; dd if=/dev/zero of=big bs=1M count=2 conv=fsync 2>/dev/null; sleep 0.01"
+    ending, _, _ = one(tmp_path, shell(1, text, cwd=str(tmp_path)))
+    assert ending.usage.context_switches > 0
+    # A file system in memory writes to no disk.
+    assert ending.usage.io_written_bytes == 0 or ending.usage.io_written_bytes >= 2 << 20

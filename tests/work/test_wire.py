@@ -57,7 +57,7 @@ SELF = ProcessIdentity("boot", 12, 345)
 NOW = datetime(2026, 3, 8, 7, 0, 0, 123456, UTC)
 FULL = Ending(
     Outcome.FAILED, NOW, NOW + timedelta(seconds=1), 3, 9, "why", False, False, Directive("retry", 3.0, "r"),
-    {"a": [1, None]}, Usage(0.5, 0.25, 4096, 10, 20, True, 2),
+    {"a": [1, None]}, Usage(0.5, 0.25, 4096, 10, 20, True, 2, 512, 1024, 7),
     (Seen(5, 4, "sh", "S", "do_wait", "sh -c x"), Seen(6, 5, "a b", "D", "-", "")), 0.5, "half",
 )  # fmt: skip
 ORDER = Order(

@@ -65,6 +65,9 @@ def call(
             after.ru_stime - before.ru_stime,
             after.ru_maxrss * 1024,
             leftovers=leftovers,
+            io_read_bytes=(after.ru_inblock - before.ru_inblock) * 512,
+            io_written_bytes=(after.ru_oublock - before.ru_oublock) * 512,
+            context_switches=after.ru_nvcsw + after.ru_nivcsw - before.ru_nvcsw - before.ru_nivcsw,
         ),
     )
 
