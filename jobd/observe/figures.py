@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from jobd.core.buckets import Use
 from jobd.core.records import JobStanding, QueueFigures
 
 
@@ -16,6 +17,8 @@ class Lane:
     max_running: int | None = None
     rate_limit: str | None = None
     figures: QueueFigures | None = None
+    use: Use | None = None
+    """How far its rate limit is used up; None where it has none."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from jobd.core import buckets
+from jobd.core.buckets import Use
 from jobd.core.ledger import Limits, Terms
 from jobd.observe.why.limits import Dry, Short
 from jobd.store.history import History
@@ -21,6 +22,11 @@ class Allowance:
 
     def of_queue(self, queue: str) -> Limits:
         return self._reservation.limits_of(queue, self._history.queue_settings().get(queue))
+
+    def use_of(self, queue: str, now: datetime) -> Use | None:
+        """How far the rate limit of a queue is used up; None where it has none."""
+        limit = self.of_queue(queue).rate
+        return None if limit is None else buckets.use(limit, self._history.levels().get(f"queue:{queue}"), now)
 
     def dry(self, queue: str, job: str, terms: Terms, now: datetime) -> tuple[Dry, ...]:
         """The rate limits that have no token for a run."""

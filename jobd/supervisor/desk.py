@@ -209,7 +209,10 @@ class Desk:
         )
 
     def _lane(self, name: str, queues: Mapping[str, QueueFigures]) -> Lane:
-        return Lane(self._keeper.settings.queues.get(name), None, queues.get(name))
+        use = self._keeper.allowance.use_of(name, datetime.now(UTC))
+        return Lane(
+            self._keeper.settings.queues.get(name), None if use is None else str(use.limit), queues.get(name), use
+        )
 
     def masker(self, run: int) -> Masker:
         return self._keeper.masker(run)

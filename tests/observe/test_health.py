@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from jobd.core.buckets import rate
+from jobd.core.buckets import Level, Use, rate
 from jobd.core.errors import NotFound
 from jobd.core.model import Command, Job, RetryPolicy
 from jobd.core.records import QueueFigures
@@ -66,6 +66,12 @@ def test_the_settings_of_queued_runs_are_told_with_the_rate_limits_of_queues() -
     }
     unsaid = configuration(Job("adhoc", Command(("true",))), {}, 16)
     assert (unsaid["retry_strategy"], unsaid["retry_max"]) == ("exponential", 3)
+
+
+def test_a_rate_limit_is_told_by_how_far_it_is_used_up() -> None:
+    use = Use(rate("100/min"), Level(88.0, NOW))
+    found = report(Figures(NOW, queues={"email": Lane(4, "100/min", None, use)}), {})
+    assert found["queues"]["email"]["rate_limit"] == {"current": 12, "max": 100, "percentage": 12.0}
 
 
 def test_failed_runs_do_not_make_jobd_ill_but_a_degraded_part_does() -> None:
