@@ -7,7 +7,6 @@ from collections.abc import Awaitable, Callable
 from aiohttp import web
 
 from jobd.control import (
-    absent,
     audit,
     dead,
     events,
@@ -32,6 +31,7 @@ from jobd.control.connections import Connection
 from jobd.control.listing import LISTING, Listing
 from jobd.control.ports import Desk
 from jobd.control.routes import DESK, Handler, Route, answer
+from jobd.control.tempo import Tempo
 from jobd.core.errors import JobdError, NotPermitted
 
 _HEADERS_LIMIT = 16 * 1024
@@ -42,7 +42,7 @@ _LONGEST_PATH = 200
 def build(desk: Desk) -> web.Application:
     """The application that `reception.receive` serves; it asks `desk` for everything it cannot answer itself."""
     app = web.Application(middlewares=[_pass], client_max_size=BATCH_LIMIT)
-    app[DESK], app[LISTING] = desk, Listing()
+    app[DESK], app[LISTING], app[runs.TEMPO] = desk, Listing(), Tempo()
     for route in routes():
         app.router.add_route(route.method, route.path, _guarded(route), expect_handler=_expect)
     return app
@@ -66,7 +66,6 @@ def routes() -> tuple[Route, ...]:
         events,
         audit,
         operations,
-        absent,
     )
     served = tuple(route for noun in nouns for route in noun.ROUTES)
 

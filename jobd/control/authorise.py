@@ -20,6 +20,7 @@ class Deed(StrEnum):
     ACT_ON_RUN = "cancel, signal or retry this run"
     SEE_DEFINITION = "see definitions in full"
     HOLD_JOB = "pause, resume or skip slots of this job, or cancel all its runs"
+    SET_QUEUE = "change the limits of queues"
     HOLD_QUEUE = "pause or resume queues"
     RELOAD = "reload the definitions"
     PRUNE = "prune the history"
@@ -37,6 +38,7 @@ _LEAST: dict[Deed, tuple[Role, Role]] = {
     Deed.ACT_ON_RUN: (Role.OPERATOR, Role.SUBMITTER),
     Deed.SEE_DEFINITION: (Role.OPERATOR, Role.OPERATOR),
     Deed.HOLD_JOB: (Role.OPERATOR, Role.OPERATOR),
+    Deed.SET_QUEUE: (Role.OPERATOR, Role.OPERATOR),
     Deed.HOLD_QUEUE: (Role.OPERATOR, Role.OPERATOR),
     Deed.RELOAD: (Role.ADMIN, Role.ADMIN),
     Deed.PRUNE: (Role.ADMIN, Role.ADMIN),

@@ -101,6 +101,10 @@ def _resumed(event: events.Resumed, _: str | None) -> dict[str, Any]:
     return {"all": event.name == "*", "by": event.by}
 
 
+def _queue_changed(event: events.QueueChanged, _: str | None) -> dict[str, Any]:
+    return {"by": event.by, "set": dict(event.change.settings), "reset": list(event.change.reset)}
+
+
 def _skipped(event: events.SlotSkipped, _: str | None) -> dict[str, Any]:
     return {"slot": time(event.slot), "by": event.by, "taken_back": event.taken_back}
 
@@ -140,6 +144,7 @@ _SHAPES: dict[type, Callable[[Any, str | None], dict[str, Any]]] = {
     events.AttemptRescued: _rescued,
     events.Paused: _paused,
     events.Resumed: _resumed,
+    events.QueueChanged: _queue_changed,
     events.SlotSkipped: _skipped,
     events.CircuitChanged: _circuit,
     events.CatalogChanged: _catalog,

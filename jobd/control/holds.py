@@ -8,14 +8,14 @@ from typing import Any, Literal
 
 from aiohttp import web
 
-from jobd.control import bodies, shapes
+from jobd.control import bodies, queues, shapes
 from jobd.control.authorise import Deed, require
 from jobd.control.connections import actor_of
 from jobd.control.fields import instant
 from jobd.control.jobs import find
 from jobd.control.ports import Desk
 from jobd.control.routes import DESK, Route, answer, check_query, name
-from jobd.core.errors import Invalid, NotFound
+from jobd.core.errors import Invalid
 from jobd.core.holds import EVERYTHING
 from jobd.core.intents import Actor, CancelJob, Pause, Resume, SkipNext
 from jobd.core.spans import seconds
@@ -96,11 +96,9 @@ def _known_job(request: web.Request) -> tuple[Actor, str]:
 
 def _queue(request: web.Request) -> tuple[Actor, str]:
     """The queue that the path names, for somebody who may keep it back. Raises NotFound, NotPermitted."""
-    who, desk, queue = actor_of(request), request.app[DESK], name(request, "queue")
+    who = actor_of(request)
     require(who, Deed.HOLD_QUEUE)
-    if queue not in desk.queue_limits() and queue not in desk.reads.queues(datetime.now(UTC)):
-        raise NotFound(f'there is no queue "{queue}": it is not declared and holds no runs')
-    return who, queue
+    return who, queues.find(request)
 
 
 async def _pause(request: web.Request, who: Actor, kind: Literal["job", "queue"], held: str) -> web.Response:

@@ -11,11 +11,13 @@ from typing import Any, Protocol
 
 from jobd.core.allowlist import Allowlist
 from jobd.core.audit import Kept
+from jobd.core.buckets import Use
 from jobd.core.events import Event
 from jobd.core.holds import Pause
 from jobd.core.intents import Actor, Intent
 from jobd.core.masking import Masker
 from jobd.core.model import Job, Json
+from jobd.core.queues import NO_LIMITS, Limits, QueueSet
 from jobd.core.records import (
     AttemptRecord,
     DeadFigures,
@@ -83,9 +85,14 @@ class Overview:
 
 @dataclass(frozen=True, slots=True)
 class QueueLimits:
+    """The limits of a queue that are in force, how far its rate limit is used up, and what was set of them."""
+
     name: str
-    max_running: int | None
-    rate_limit: str | None = None
+    limits: Limits = NO_LIMITS
+    use: Use | None = None
+    asked: QueueSet | None = None
+    """What somebody set in place of what jobd.yaml says (`declared`)."""
+    declared: Limits = NO_LIMITS
 
 
 @dataclass(frozen=True, slots=True)
@@ -297,6 +304,7 @@ class Policy:
     max_queued_per_user: int = 100_000
     resources: Mapping[str, int] = field(default_factory=dict)
     """How much there is of what runs use up while they run."""
+    max_submits_per_second: int | None = None
     strict_queues: bool = False
     allowlist: Allowlist | None = None
     """The programs that `shell` and `command` may run; None or an empty one is any."""

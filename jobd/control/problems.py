@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from http import HTTPStatus
 from typing import Any
 
 from aiohttp import web
 
 from jobd.control.shapes import encode
+from jobd.control.tempo import TooFast
 from jobd.core.errors import Conflict, Invalid, JobdError, NotFound, NotPermitted, TooLarge, Unavailable
 
 MOST_ERRORS = 100
@@ -16,10 +18,6 @@ _TYPE = "application/problem+json"
 
 class Malformed(Invalid):
     """The body is not what it says it is: no JSON, or JSON that two readers would understand differently."""
-
-
-class NotBuilt(JobdError):
-    """A request that the API knows and this version does not serve."""
 
 
 class TooSlow(JobdError):
@@ -34,7 +32,7 @@ _STATUS: tuple[tuple[type[JobdError], int, str], ...] = (
     (Conflict, 409, "conflict"),
     (TooLarge, 413, "too-large"),
     (Unavailable, 503, "unavailable"),
-    (NotBuilt, 501, "not-in-this-version"),
+    (TooFast, 429, "too-fast"),
     (TooSlow, 408, "too-slow"),
 )
 
@@ -63,6 +61,8 @@ def of(error: JobdError) -> web.Response:
     answer = response(status, word, str(error), error.errors if isinstance(error, Invalid) else None)
     if status == 503:
         answer.headers["Retry-After"] = "1"
+    if isinstance(error, TooFast):
+        answer.headers["Retry-After"] = str(math.ceil(error.wait_seconds))
     if status in (408, 413):
         answer.force_close()
     return answer

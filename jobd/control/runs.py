@@ -18,11 +18,13 @@ from jobd.control.jobs import owner_of
 from jobd.control.ports import Desk
 from jobd.control.requests import Intake, refuse
 from jobd.control.routes import DESK, Route, answer, check_query, number, run_id
+from jobd.control.tempo import Tempo, TooFast
 from jobd.core.errors import Invalid, NotFound, TooLarge
 from jobd.core.intents import Accepted, Actor, CancelRun, RetryRun, Submit
 from jobd.core.model import RunRequest
 from jobd.core.names import is_name
 from jobd.core.records import RunFilter, RunRecord
+from jobd.core.roles import Role
 from jobd.core.spans import seconds
 from jobd.core.states import RunState
 from jobd.core.trace import Trace, heard
@@ -33,6 +35,7 @@ _MOST_BYTES_OF_A_CHARACTER = 4
 _MOST_ERRORS = 100
 _LIST = ("job", "state", "queue", "since", "limit", "cursor")
 _LONGEST_WAIT_SECONDS = 24 * 3600.0
+TEMPO: web.AppKey[Tempo] = web.AppKey("tempo", Tempo)
 
 
 async def submit(request: web.Request) -> web.Response:
@@ -52,10 +55,22 @@ async def submit(request: web.Request) -> web.Response:
         taken = intake.take(bodies.parse(text))
         if taken is None:
             raise refuse(intake.errors)
+        _keep_tempo(request, who, 1)
         (accepted,) = await desk.ask(Submit(who, (taken,)))
         return _one(accepted)
     requests = await (_lines(text, intake) if in_lines else _array(text, intake))
+    _keep_tempo(request, who, len(requests))
     return _many(await desk.ask(Submit(who, requests)))
+
+
+def _keep_tempo(request: web.Request, who: Actor, count: int) -> None:
+    """Raise TooFast where policy lets this user submit no more yet; administrators are not held to it."""
+    rate = request.app[DESK].policy.max_submits_per_second
+    if rate is None or who.role is Role.ADMIN:
+        return
+    wait = request.app[TEMPO].take(who.uid, count, rate, asyncio.get_running_loop().time())
+    if wait:
+        raise TooFast(f"{who.user} may submit {rate} runs a second; come back in {wait:.1f} s", wait)
 
 
 def _trace(request: web.Request) -> Trace | None:

@@ -9,8 +9,10 @@ from typing import Any
 
 from jobd.control.ports import Coming, DefinedJob, Overview, QueueLimits, Reloaded
 from jobd.core.audit import Kept
+from jobd.core.buckets import Use
 from jobd.core.holds import Circuit, Pause
 from jobd.core.model import Seen, Workflow
+from jobd.core.queues import NO_LIMITS
 from jobd.core.records import (
     AttemptRecord,
     DeadFigures,
@@ -202,8 +204,9 @@ def queue(
     return {
         "name": name,
         "declared": limits is not None,
-        "max_running": limits.max_running if limits else None,
-        "rate_limit": limits.rate_limit if limits else None,
+        **(limits.limits if limits else NO_LIMITS).words,
+        "rate_limit_usage": _use(limits.use) if limits and limits.use else None,
+        "overrides": _overrides(limits) if limits else None,
         "pending": sum(counts.get(state, 0) for state in WAITING),
         "processing": counts.get(RunState.RUNNING, 0),
         "completed": counts.get(RunState.SUCCEEDED, 0),
@@ -218,6 +221,24 @@ def queue(
             "failed": figures.failed_24h if figures else 0,
             "average_seconds": figures.average_seconds_24h if figures else None,
         },
+    }
+
+
+def _use(use: Use) -> dict[str, Any]:
+    """How many starts of the burst are used up, and when the next token is there."""
+    return {**use.words, "tokens": round(use.held.tokens, 3), "next_at": time(use.next_at)}
+
+
+def _overrides(limits: QueueLimits) -> dict[str, Any] | None:
+    """What was set of a queue, when and by whom, and what jobd.yaml says of the same."""
+    if limits.asked is None:
+        return None
+    declared = {key: value for key, value in limits.declared.words.items() if key in limits.asked.settings}
+    return {
+        "set": dict(limits.asked.settings),
+        "declared": declared,
+        "at": time(limits.asked.at),
+        "by": limits.asked.by,
     }
 
 

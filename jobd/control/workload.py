@@ -28,7 +28,7 @@ async def listing(request: web.Request) -> web.Response:
         {
             "items": [_item(jobs[name], desk.reads.durations(name)) for name in left[:limit]],
             "next_cursor": left[limit - 1] if len(left) > limit else None,
-            "queues": {name: limits.max_running for name, limits in desk.queue_limits().items()},
+            "queues": {name: limits.limits.max_running for name, limits in desk.queue_limits().items()},
             "workers_max": desk.overview().workers_max,
         }
     )

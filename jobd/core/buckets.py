@@ -112,6 +112,11 @@ class Use:
         return round(100.0 * self.current / self.limit.burst, 1)
 
     @property
+    def words(self) -> dict[str, float]:
+        """How reports have it."""
+        return {"current": self.current, "max": self.limit.burst, "percentage": self.percentage}
+
+    @property
     def next_at(self) -> datetime:
         return next_at(self.limit, self.held)
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from jobd.core.model import AttemptKey, Ending
+from jobd.core.queues import Change
 from jobd.core.states import Disposition, Outcome, RunState, Trigger
 
 
@@ -97,6 +98,16 @@ class Resumed:
 
 
 @dataclass(frozen=True, slots=True)
+class QueueChanged:
+    """Somebody set limits of a queue in place of jobd.yaml's, or took back what was set."""
+
+    queue: str
+    at: datetime
+    by: str
+    change: Change
+
+
+@dataclass(frozen=True, slots=True)
 class SlotSkipped:
     """Somebody said of a slot to come that it is to be skipped, or took that back."""
 
@@ -173,6 +184,7 @@ Event = (
     | AttemptRescued
     | Paused
     | Resumed
+    | QueueChanged
     | SlotSkipped
     | CircuitChanged
     | CatalogChanged

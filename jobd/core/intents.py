@@ -8,6 +8,7 @@ from typing import Literal
 
 from jobd.core.audit import Result
 from jobd.core.model import Json, RunRequest
+from jobd.core.queues import Change
 from jobd.core.records import DeadFilter
 from jobd.core.roles import Role
 
@@ -103,6 +104,15 @@ class SkipNext:
 
 
 @dataclass(frozen=True, slots=True)
+class SetQueue:
+    """Set limits of a queue in place of jobd.yaml's, or take back what was set. Answer: None."""
+
+    actor: Actor
+    queue: str
+    change: Change
+
+
+@dataclass(frozen=True, slots=True)
 class CancelJob:
     """End unfinished runs of a job, many at once. Answer: a Handled."""
 
@@ -122,7 +132,7 @@ class Noted:
     times: int = 1
 
 
-Intent = Submit | CancelRun | RetryRun | RetryDead | DropDead | Pause | Resume | SkipNext | CancelJob | Noted
+Intent = Submit | CancelRun | RetryRun | RetryDead | DropDead | Pause | Resume | SkipNext | SetQueue | CancelJob | Noted
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from datetime import datetime
 from jobd.core import buckets
 from jobd.core.allot import Lane, by_queue
 from jobd.core.buckets import Level, Rate
+from jobd.core.queues import Limits
 
 Uses = tuple[tuple[str, int], ...]
 """How much of which resource, by name."""
@@ -25,15 +26,6 @@ class Terms:
     uses: Uses = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What binds the runs of a queue."""
-
-    max_running: int | None = None
-    rate: Rate | None = None
-
-
-NO_LIMITS = Limits()
 NO_TERMS = Terms(0)
 
 

@@ -7,18 +7,17 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from jobd.core.buckets import Use
+from jobd.core.queues import NO_LIMITS, Limits
 from jobd.core.records import JobStanding, QueueFigures
 
 
 @dataclass(frozen=True, slots=True)
 class Lane:
-    """The limits of a queue, and what is in it (None where nothing ever was)."""
+    """The limits of a queue in force, how far its rate is used up, and what is in it (None: nothing ever was)."""
 
-    max_running: int | None = None
-    rate_limit: str | None = None
-    figures: QueueFigures | None = None
+    limits: Limits = NO_LIMITS
     use: Use | None = None
-    """How far its rate limit is used up; None where it has none."""
+    figures: QueueFigures | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,6 +74,7 @@ def _queues(figures: Figures) -> Iterator[Metric]:
     oldest = GaugeMetricFamily("jobd_queue_oldest_seconds", "Age of the longest waiting run", labels=["queue"])
     dead = GaugeMetricFamily("jobd_dead_letters", "Runs that failed for good and wait for somebody", labels=["queue"])
     limit = GaugeMetricFamily("jobd_queue_limit", "Runs that may execute at once", labels=["queue"])
+    tokens = GaugeMetricFamily("jobd_rate_limit_tokens", "Runs that the rate limit lets start now", labels=["queue"])
     for name, lane in _first(figures.queues.items(), MOST_SERIES // len(_DEPTH)):
         counts = lane.figures.counts if lane.figures else {}
         for state in _DEPTH:
@@ -82,9 +83,11 @@ def _queues(figures: Figures) -> Iterator[Metric]:
         age = 0.0 if since is None else max(0.0, (figures.now - since).total_seconds())
         oldest.add_metric([name], age)
         dead.add_metric([name], lane.figures.dead_letters if lane.figures else 0)
-        if lane.max_running is not None:
-            limit.add_metric([name], lane.max_running)
-    yield from (depth, oldest, dead, limit)
+        if lane.limits.max_running is not None:
+            limit.add_metric([name], lane.limits.max_running)
+        if lane.use is not None:
+            tokens.add_metric([name], lane.use.held.tokens)
+    yield from (depth, oldest, dead, limit, tokens)
 
 
 def _jobs(figures: Figures) -> Iterator[Metric]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from jobd.core.buckets import Rate, Use
+from jobd.core.buckets import Rate
 from jobd.core.errors import NotFound
 from jobd.core.model import Job
 from jobd.core.names import closest
@@ -57,7 +57,7 @@ def _lane(lane: Lane, figures: Figures) -> dict[str, Any]:
     counts: Mapping[RunState, int] = found.counts if found else {}
     oldest = found.oldest_waiting_at if found else None
     return {
-        "config": {"max_running": lane.max_running, "rate_limit": lane.rate_limit},
+        "config": lane.limits.words,
         "status": {
             "pending": sum(counts.get(state, 0) for state in WAITING),
             "processing": counts.get(RunState.RUNNING, 0),
@@ -65,14 +65,10 @@ def _lane(lane: Lane, figures: Figures) -> dict[str, Any]:
             "failed": counts.get(RunState.FAILED, 0),
         },
         "oldest_waiting_seconds": None if oldest is None else max(0.0, (figures.now - oldest).total_seconds()),
-        "rate_limit": _use(lane.use) if lane.use else lane.rate_limit,
+        "rate_limit": lane.use.words if lane.use else None,
         "dead_letters": found.dead_letters if found else 0,
         "last_24h": _day(found),
     }
-
-
-def _use(use: Use) -> dict[str, float]:
-    return {"current": use.current, "max": use.limit.burst, "percentage": use.percentage}
 
 
 def _day(found: QueueFigures | None) -> dict[str, Any]:

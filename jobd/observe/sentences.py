@@ -17,6 +17,7 @@ from jobd.core.events import (
     Degraded,
     Event,
     Paused,
+    QueueChanged,
     Resumed,
     RunAccepted,
     RunFinished,
@@ -64,6 +65,7 @@ MESSAGE_IDS = {
     ScheduleMoved: "7e1b94d2c6a84f35901dd3e8a5b47731",
     Paused: "1d0c52e8b6f94a77a3c2e95f84b67732",
     Resumed: "82f6a9c07e3b4d15b8d4c1f063a97733",
+    QueueChanged: "5d92e7a1b3c84f06a8e1f47c209d7736",
     SlotSkipped: "e3a07c51d98b4b6fb25f60c4a1d87735",
     CircuitChanged: "4b97e1d5c20f4f8e96a8b35d7e017734",
 }
@@ -103,7 +105,7 @@ def _entries(event: Event) -> Iterator[Entry]:
             text = f"Run {event.key.run} of {event.job}: attempt {event.key.attempt} outlived the daemon ({event.how})"
             priority = Priority.WARNING if event.how == "lost" else Priority.NOTICE
             yield Entry(text, priority, _about(event.job, event.key.run, attempt=event.key.attempt))
-        case Paused() | Resumed() | SlotSkipped() | CircuitChanged():
+        case Paused() | Resumed() | SlotSkipped() | CircuitChanged() | QueueChanged():
             yield _held(event)
         case CatalogChanged():
             yield from _catalog_changed(event)
@@ -161,7 +163,7 @@ def _slot_decided(event: SlotDecided) -> Entry:
     return Entry(f"Slot {rfc3339(event.slot)} of {event.job} was {event.disposition}{why}", Priority.NOTICE, fields)
 
 
-def _held(event: Paused | Resumed | SlotSkipped | CircuitChanged) -> Entry:
+def _held(event: Paused | Resumed | SlotSkipped | CircuitChanged | QueueChanged) -> Entry:
     match event:
         case CircuitChanged(trial=int()):
             text = f"The circuit of {event.job} lets run {event.trial} try whether the job works again"
@@ -172,17 +174,22 @@ def _held(event: Paused | Resumed | SlotSkipped | CircuitChanged) -> Entry:
             return Entry(text, Priority.WARNING, _about(event.job))
         case CircuitChanged():
             return Entry(f"The circuit of {event.job} is closed", Priority.NOTICE, _about(event.job))
-        case Paused():
-            until = f" until {rfc3339(event.until)}" if event.until else ""
-            note = f": {event.note}" if event.note else ""
-            return Entry(f"{_what(event)} was paused{until} by {event.by}{note}", Priority.NOTICE, _where(event))
+        case QueueChanged():
+            text = f"The limits of queue {event.queue} were set by {event.by}: {event.change}"
+            return Entry(text, Priority.NOTICE, {"JOBD_QUEUE": event.queue})
         case SlotSkipped():
             word = "is not skipped any more" if event.taken_back else "is going to be skipped"
             text = f"Slot {rfc3339(event.slot)} of {event.job} {word} (by {event.by})"
             return Entry(text, Priority.NOTICE, _about(event.job) | {"JOBD_SLOT": rfc3339(event.slot)})
-        case Resumed():
-            how = f"was resumed by {event.by}" if event.by else "is not paused any more: its time is over"
-            return Entry(f"{_what(event)} {how}", Priority.NOTICE, _where(event))
+        case Paused() | Resumed():
+            return Entry(f"{_what(event)} {_kept_back(event)}", Priority.NOTICE, _where(event))
+
+
+def _kept_back(event: Paused | Resumed) -> str:
+    if isinstance(event, Resumed):
+        return f"was resumed by {event.by}" if event.by else "is not paused any more: its time is over"
+    until = f" until {rfc3339(event.until)}" if event.until else ""
+    return f"was paused{until} by {event.by}" + (f": {event.note}" if event.note else "")
 
 
 def _what(event: Paused | Resumed) -> str:

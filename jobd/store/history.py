@@ -12,6 +12,7 @@ from jobd.core.buckets import Level
 from jobd.core.holds import Circuit, Holds, Pause
 from jobd.core.ledger import Terms
 from jobd.core.model import Command, Job, Json, Seen, Shell, Usage
+from jobd.core.queues import QueueSet
 from jobd.core.records import (
     AttemptRecord,
     DeadFigures,
@@ -33,7 +34,6 @@ from jobd.core.states import Disposition, Outcome, RunState, Trigger
 from jobd.core.trace import Trace
 from jobd.store import audit, dead, holds, kin, limits, slots
 from jobd.store.connection import Connection
-from jobd.store.limits import QueueSet
 from jobd.store.retention import FINISHED_BUCKET
 
 _ADHOC = " adhoc"

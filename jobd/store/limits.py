@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from jobd.core import buckets
 from jobd.core.buckets import Level, Rate
 from jobd.core.ledger import NO_TERMS, Terms, Uses
 from jobd.core.model import Job
+from jobd.core.queues import QueueSet
 from jobd.core.spans import from_micros, micros
 from jobd.store.connection import Transaction
 
@@ -20,15 +19,6 @@ Ask = Callable[[str, Any], list[tuple[Any, ...]]]
 """The rows of a named statement: of a transaction, or of a reader."""
 _APART = 2**31
 """Stands for no limit of its own, where runs of a job are kept apart for another reason."""
-
-
-@dataclass(frozen=True, slots=True)
-class QueueSet:
-    """What somebody set of a queue: only the keys that are there; null is no limit."""
-
-    settings: Mapping[str, Any]
-    at: datetime
-    by: str
 
 
 def columns(job: Job) -> dict[str, object]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 
+from jobd.control.ports import QueueLimits
 from jobd.core import buckets
-from jobd.core.buckets import Use
-from jobd.core.ledger import Limits, Terms
+from jobd.core.ledger import Terms
+from jobd.core.queues import Limits
 from jobd.observe.why.limits import Dry, Short
 from jobd.store.history import History
 from jobd.supervisor.reserve import Reservation
@@ -23,10 +24,16 @@ class Allowance:
     def of_queue(self, queue: str) -> Limits:
         return self._reservation.limits_of(queue, self._history.queue_settings().get(queue))
 
-    def use_of(self, queue: str, now: datetime) -> Use | None:
-        """How far the rate limit of a queue is used up; None where it has none."""
-        limit = self.of_queue(queue).rate
-        return None if limit is None else buckets.use(limit, self._history.levels().get(f"queue:{queue}"), now)
+    def queues(self, names: Iterable[str], now: datetime) -> dict[str, QueueLimits]:
+        """What is in force of these queues and of all of which something was set, by name."""
+        asked, levels = self._history.queue_settings(), self._history.levels()
+        found = {}
+        for name in sorted({*names, *asked}):
+            limits = self._reservation.limits_of(name, asked.get(name))
+            level = levels.get(f"queue:{name}")
+            use = None if limits.rate is None else buckets.use(limits.rate, level, now)
+            found[name] = QueueLimits(name, limits, use, asked.get(name), self._reservation.declared(name))
+        return found
 
     def dry(self, queue: str, job: str, terms: Terms, now: datetime) -> tuple[Dry, ...]:
         """The rate limits that have no token for a run."""

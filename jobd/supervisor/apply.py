@@ -18,6 +18,7 @@ from jobd.core.intents import (
     Resume,
     RetryDead,
     RetryRun,
+    SetQueue,
     SkipNext,
     Submit,
 )
@@ -25,7 +26,7 @@ from jobd.core.model import RunRequest
 from jobd.core.states import RunState
 from jobd.store import holds, runs
 from jobd.store.connection import Transaction
-from jobd.supervisor import again, hold
+from jobd.supervisor import again, hold, lanes
 from jobd.supervisor.accept import Families, accept, accept_family, brings_others, check_dependencies, check_jobs
 from jobd.supervisor.aftermath import Aftermath
 from jobd.supervisor.cancel import cancel_run, cancel_running, cancel_waiting
@@ -148,6 +149,8 @@ def answer(
                 said = hold.resume(tx, intent, after)
             case SkipNext():
                 said = hold.skip_next(tx, intent, in_force, after)
+            case SetQueue():
+                lanes.set_queue(tx, intent, after)
             case Noted():
                 said = None  # being in the audit trail is all it asks for
     except (NotFound, Conflict, TooLarge) as error:

@@ -11,7 +11,7 @@ from typing import Any
 
 from jobd.core.audit import Entry, in_ranges
 from jobd.core.errors import JobdError
-from jobd.core.intents import Actor, Intent, Noted, Submit
+from jobd.core.intents import Actor, Intent, Noted, SetQueue, Submit
 from jobd.core.records import DeadFilter
 from jobd.core.spans import rfc3339
 
@@ -88,6 +88,8 @@ def _conditions(intent: Any) -> str:
     said = []
     if getattr(intent, "replaces_payload", False):
         said.append("with another payload")
+    if isinstance(intent, SetQueue):
+        said.append(str(intent.change))
     if getattr(intent, "until", None) is not None:
         said.append(f"until {rfc3339(intent.until)}")
     if getattr(intent, "note", ""):

@@ -115,7 +115,7 @@ class Policies(Words):
     allow_shell: bool = True
     max_payload: Size = 64 * 1024
     max_queued_per_user: Annotated[int, whole(1, 1_000_000_000)] = 100_000
-    max_submits_per_second: Annotated[None, _not_yet("max_submits_per_second", "use max_queued_per_user")] = None
+    max_submits_per_second: Annotated[int, whole(1, 1_000_000_000)] | None = None
     strict_queues: bool = False
     http_deny: list[Annotated[str, Read(_network, {"type": "string"})]] = Field(default_factory=lambda: [*_HTTP_DENY])
 

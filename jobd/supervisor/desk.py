@@ -80,6 +80,7 @@ class Desk:
             max_payload_bytes=settings.max_payload_bytes,
             max_queued_per_user=settings.max_queued_per_user,
             resources=settings.resources,
+            max_submits_per_second=settings.max_submits_per_second,
             strict_queues=settings.strict_queues,
             allowlist=settings.allowlist,
             adhoc=settings.adhoc,
@@ -171,7 +172,7 @@ class Desk:
     def queue_limits(self) -> Mapping[str, QueueLimits]:
         declared = self._keeper.settings.queues
         names = {"default", *declared, *(job.job.queue for job in self._keeper.in_force.values())}
-        return {name: QueueLimits(name, declared.get(name)) for name in sorted(names)}
+        return self._keeper.allowance.queues(names, datetime.now(UTC))
 
     def health(self, queue: str | None = None) -> Mapping[str, Any]:
         keeper = self._keeper
@@ -191,14 +192,14 @@ class Desk:
 
     def _figures(self, jobs: Mapping[str, JobFigures]) -> Figures:
         keeper, now = self._keeper, datetime.now(UTC)
-        queues = keeper.history.queues(now)
+        queues, limits = keeper.history.queues(now), self.queue_limits()
         workers: dict[str, int] = {"idle": 0, "busy": 0}
         for view in keeper.pool.views():
             workers[view.state] = workers.get(view.state, 0) + 1
         return Figures(
             now=now,
             jobs=jobs,
-            queues={name: self._lane(name, queues) for name in {*self.queue_limits(), *queues}},
+            queues={name: _lane(limits.get(name), queues.get(name)) for name in {*limits, *queues}},
             workers=workers,
             degraded=tuple(keeper.degraded.items()),
             definition_errors=len(keeper.library.catalog.problems),
@@ -206,12 +207,6 @@ class Desk:
             last_reload_ok=not keeper.library.catalog.problems,
             store_bytes=_size(keeper.settings.database),
             wal_bytes=_size(keeper.settings.database + "-wal"),
-        )
-
-    def _lane(self, name: str, queues: Mapping[str, QueueFigures]) -> Lane:
-        use = self._keeper.allowance.use_of(name, datetime.now(UTC))
-        return Lane(
-            self._keeper.settings.queues.get(name), None if use is None else str(use.limit), queues.get(name), use
         )
 
     def masker(self, run: int) -> Masker:
@@ -244,6 +239,12 @@ class Desk:
             containment=keeper.pool.containment,
             timezone=keeper.engine.rules.host.zone,
         )
+
+
+def _lane(limits: QueueLimits | None, figures: QueueFigures | None) -> Lane:
+    if limits is None:
+        return Lane(figures=figures)
+    return Lane(limits.limits, limits.use, figures)
 
 
 def _size(path: str) -> int:

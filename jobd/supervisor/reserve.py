@@ -8,17 +8,17 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
-from jobd.core import allot, buckets, events, parents
+from jobd.core import allot, events, parents, queues
 from jobd.core.buckets import Rate
 from jobd.core.holds import EVERYTHING
-from jobd.core.ledger import Ledger, Limits
+from jobd.core.ledger import Ledger
 from jobd.core.model import AttemptKey, Ending, Finished, Job
 from jobd.core.pace import Pace
+from jobd.core.queues import Limits, QueueSet
 from jobd.core.spans import show_size
 from jobd.core.states import Outcome
 from jobd.store import edges, holds, limits, runs
 from jobd.store.connection import Transaction
-from jobd.store.limits import QueueSet
 from jobd.store.runs import Reserved
 from jobd.supervisor.aftermath import Aftermath
 from jobd.supervisor.specs import Specs
@@ -98,14 +98,13 @@ class Reservation:
         ledger.terms |= limits.terms(tx.rows, ledger.unknown(lane.number for lane in ledger.running))
         return ledger
 
+    def declared(self, queue: str) -> Limits:
+        """The limits of a queue as jobd.yaml has them."""
+        return Limits(self.limits.get(queue), self.rates.get(queue))
+
     def limits_of(self, queue: str, asked: QueueSet | None) -> Limits:
-        """The limits in force of a queue: what was set of it goes before what jobd.yaml says."""
-        settings = {} if asked is None else asked.settings
-        rate = settings.get("rate_limit")
-        return Limits(
-            settings.get("max_running", self.limits.get(queue)),
-            self.rates.get(queue) if "rate_limit" not in settings else rate and buckets.rate(rate),
-        )
+        """The limits in force of a queue."""
+        return queues.in_force(self.declared(queue), asked)
 
     def _waiting(self, tx: Transaction, ledger: Ledger, most: int) -> list[allot.Lane]:
         """The lanes with the best runs that could start: nothing keeps their queue back, and they are not full.

@@ -67,6 +67,7 @@ class Settings:
     """The programs that `shell` and `command` may run; none named is any."""
     max_payload_bytes: int
     max_queued_per_user: int
+    max_submits_per_second: int | None
     strict_queues: bool
     python_path: tuple[str, ...]
     http_deny: tuple[str, ...]
@@ -190,6 +191,7 @@ def _settings(
         shell_allowlist=tuple(words.shell_allowlist),
         max_payload_bytes=policy.max_payload,
         max_queued_per_user=policy.max_queued_per_user,
+        max_submits_per_second=policy.max_submits_per_second,
         strict_queues=policy.strict_queues,
         python_path=own.python_path,
         http_deny=tuple(policy.http_deny),

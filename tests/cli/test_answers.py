@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from jobd.core.buckets import Level, Rate, Use
+from jobd.core.queues import Limits
 from jobd.core.records import QueueFigures
 from jobd.core.states import Outcome, RunState
 from jobd.observe.figures import Figures, Lane
@@ -452,11 +454,12 @@ def test_health_shows_each_queue_and_exits_by_the_daemons_own_state(
     daemon: Daemon, ctl: Ctl, degraded: tuple[tuple[str, str], ...], code: int
 ) -> None:
     counts = {RunState.QUEUED: 3, RunState.RUNNING: 1, RunState.SUCCEEDED: 20, RunState.FAILED: 2}
-    lane = Lane(4, "100/min", QueueFigures("email", counts, None, 22, 20, 2, 1.5))
+    use = Use(Rate(100, 60, 100), Level(37.0, NOW))
+    lane = Lane(Limits(4), use, QueueFigures("email", counts, None, 22, 20, 2, 1.5))
     daemon.gets("/v1/health", report(Figures(NOW, queues={"email": lane}, degraded=degraded), {"workers": 4}))
     said = ctl("health", "--queue", "email")
     assert said.code == code
     row = next(line.split() for line in said.out.splitlines() if line.startswith("email"))
-    assert row == ["email", "3", "1", "20", "2", "100/min", "22", "90.9%", "9.1%", "1.5s"]
+    assert row == ["email", "3", "1", "20", "2", "63/100", "63%", "22", "90.9%", "9.1%", "1.5s"]
     assert all(sentence in said.out for _, sentence in degraded)
     assert daemon.asked[0].path == "/v1/health?queue=email"

@@ -15,13 +15,15 @@ from jobd.control.connections import Limits
 from jobd.control.listen import bind
 from jobd.control.ports import Coming, DefinedJob, Overview, Policy, QueueLimits, Reloaded, WorkerView
 from jobd.control.reception import Reception, receive
-from jobd.core import intents
+from jobd.core import intents, queues
 from jobd.core.audit import Kept
+from jobd.core.buckets import Level, Rate, Use
 from jobd.core.errors import Conflict, JobdError, NotFound
 from jobd.core.holds import Pause
 from jobd.core.intents import Accepted, Actor, CancelRun, DropDead, Handled, Intent, RetryDead, RetryRun, Submit
 from jobd.core.masking import Masker
 from jobd.core.model import Command, Job, RetryPolicy, RunRequest, Schedule
+from jobd.core.queues import QueueSet
 from jobd.core.records import (
     AttemptRecord,
     DeadFigures,
@@ -44,6 +46,8 @@ from jobd.definitions import payloads
 from jobd.observe.recent import Recent
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+_RATE = Rate(100, 60, 100)
+EMAIL = QueueLimits("email", queues.Limits(4, _RATE), Use(_RATE, Level(37.0, NOW)), declared=queues.Limits(4, _RATE))
 
 
 def job(name: str, **values: Any) -> DefinedJob:
@@ -252,6 +256,7 @@ class MemoryDesk:
     signals: list[tuple[int, int]] = field(default_factory=list)
     denials: list[tuple[str, str]] = field(default_factory=list)
     recent: Recent = field(default_factory=lambda: Recent(NOW))
+    email: QueueLimits = EMAIL
 
     def __post_init__(self) -> None:
         self.defined = self.defined or {
@@ -289,6 +294,9 @@ class MemoryDesk:
                 return self.move(run, RunState.QUEUED)
             case intents.Resume(name=held):
                 return self.reads.pauses.pop(held, None) is not None
+            case intents.SetQueue(actor=who, change=change):
+                self.email = replace(self.email, asked=QueueSet(change.applied({}), NOW, who.user))
+                return None
             case intents.SkipNext():
                 return [NOW]
             case intents.CancelJob():
@@ -389,7 +397,7 @@ class MemoryDesk:
         return {"subject": f"run {run}", "reason": "starting", "detail": "", "blockers": [], "until": None}
 
     def queue_limits(self) -> Mapping[str, QueueLimits]:
-        return {"default": QueueLimits("default", 8), "email": QueueLimits("email", 4, "100/min")}
+        return {"default": QueueLimits("default", queues.Limits(8)), "email": self.email}
 
     def health(self, queue: str | None = None) -> Mapping[str, Any]:
         if queue not in (None, "default"):

@@ -135,12 +135,28 @@ def test_definitions_in_full_are_the_administrators(open_directory: str) -> None
 
 
 def test_an_adhoc_command_runs_as_its_submitter(open_directory: str) -> None:
+    account = pwd.getpwnam("daemon")
+
     async def check(it: Served) -> None:
         it.desk.policy = Policy(defaults=job("x", user="postgres", group="postgres").job)
-        assert (await it.ask(OWN, "POST", "/v1/runs", {"command": "id"}, groups=(GROUP,)))[0] == 201
+        assert (await it.ask(account.pw_uid, "POST", "/v1/runs", {"command": "id"}, groups=(GROUP,)))[0] == 201
         intent = it.desk.intents[0]
         assert isinstance(intent, Submit)
-        assert (intent.requests[0].job.user, intent.requests[0].job.group) == (str(OWN), None)
+        assert (intent.requests[0].job.user, intent.requests[0].job.group) == ("daemon", None)
+        assert (await it.ask(OWN, "POST", "/v1/runs", {"command": "id"}, groups=(GROUP,)))[0] == 403
+
+    with_users(open_directory, check)
+
+
+def test_whoever_submits_too_fast_is_refused_and_nobody_else(open_directory: str) -> None:
+    async def check(it: Served) -> None:
+        it.desk.policy = Policy(max_submits_per_second=2)
+        batch = [{"job": "backup"}] * 50
+        assert (await it.ask(OWN, "POST", "/v1/runs", batch, groups=(GROUP,)))[0] == 201
+        status, refused = await it.ask(OWN, "POST", "/v1/runs", batch[0], groups=(GROUP,))
+        assert status == 429 and "2 runs a second; come back in 2" in refused["detail"]
+        assert (await it.ask(OWN + 1, "POST", "/v1/runs", batch[0], groups=(GROUP,)))[0] == 201
+        assert (await it.ask(0, "POST", "/v1/runs", batch[0]))[0] == 201
 
     with_users(open_directory, check)
 

@@ -77,6 +77,7 @@ TABLE = [
         for verb in ("pause", "resume", "skip-next", "cancel")
     ),
     *(row(f"POST /v1/queues/{{name}}/{verb}", OPERATOR) for verb in ("pause", "resume")),
+    row("PATCH /v1/queues/{name}", OPERATOR, body={"max_running": 4}),
     *(row(f"POST /v1/{verb}", OPERATOR) for verb in ("pause", "resume")),
     row("POST /v1/dead-letters/retry", SUBMITTER, SUBMITTER, VIEWER, body={"filter": {"job": "JOB"}}),
     row("DELETE /v1/dead-letters", SUBMITTER, SUBMITTER, VIEWER, query="job=JOB"),

@@ -6,15 +6,17 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from jobd.core.buckets import Level, Use, rate
+from jobd.core.buckets import Level, Rate, Use, rate
 from jobd.core.errors import NotFound
 from jobd.core.model import Command, Job, RetryPolicy
+from jobd.core.queues import Limits
 from jobd.core.records import QueueFigures
 from jobd.core.states import RunState
 from jobd.observe.figures import Figures, Lane
 from jobd.observe.health import configuration, report
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+RATE = Rate(100, 60, 100)
 COUNTS = {
     RunState.BLOCKED: 1,
     RunState.SCHEDULED: 2,
@@ -25,7 +27,8 @@ COUNTS = {
     RunState.FAILED: 7,
     RunState.CANCELLED: 8,
 }
-EMAIL = Lane(4, "100/min", QueueFigures("email", COUNTS, NOW - timedelta(seconds=90), 20, 17, 3, 1.5, 2))
+FIGURES = QueueFigures("email", COUNTS, NOW - timedelta(seconds=90), 20, 17, 3, 1.5, 2)
+EMAIL = Lane(Limits(4, RATE), Use(RATE, Level(37.0, NOW)), FIGURES)
 
 
 def test_a_queue_is_told_with_its_limits_its_state_and_its_day() -> None:
@@ -36,7 +39,7 @@ def test_a_queue_is_told_with_its_limits_its_state_and_its_day() -> None:
         "config": {"max_running": 4, "rate_limit": "100/min"},
         "status": {"pending": 10, "processing": 5, "completed": 6, "failed": 7},
         "oldest_waiting_seconds": 90.0,
-        "rate_limit": "100/min",
+        "rate_limit": {"current": 63, "max": 100, "percentage": 63.0},
         "dead_letters": 2,
         "last_24h": {
             "executions": 20,
@@ -70,7 +73,7 @@ def test_the_settings_of_queued_runs_are_told_with_the_rate_limits_of_queues() -
 
 def test_a_rate_limit_is_told_by_how_far_it_is_used_up() -> None:
     use = Use(rate("100/min"), Level(88.0, NOW))
-    found = report(Figures(NOW, queues={"email": Lane(4, "100/min", None, use)}), {})
+    found = report(Figures(NOW, queues={"email": Lane(Limits(4, use.limit), use)}), {})
     assert found["queues"]["email"]["rate_limit"] == {"current": 12, "max": 100, "percentage": 12.0}
 
 
@@ -82,14 +85,14 @@ def test_failed_runs_do_not_make_jobd_ill_but_a_degraded_part_does() -> None:
 
 
 def test_a_declared_queue_that_never_had_a_run_is_all_zeros() -> None:
-    lane = report(Figures(NOW, queues={"default": Lane(8)}), {})["queues"]["default"]
+    lane = report(Figures(NOW, queues={"default": Lane(Limits(8))}), {})["queues"]["default"]
     assert lane["status"] == {"pending": 0, "processing": 0, "completed": 0, "failed": 0}
     assert lane["last_24h"]["executions"] == 0
     assert lane["last_24h"]["success_rate"] is lane["last_24h"]["avg_duration_seconds"] is None
 
 
 def test_one_queue_can_be_asked_for_and_an_unknown_one_is_not_found() -> None:
-    figures = Figures(NOW, queues={"email": EMAIL, "default": Lane(8)})
+    figures = Figures(NOW, queues={"email": EMAIL, "default": Lane(Limits(8))})
     assert list(report(figures, {}, "email")["queues"]) == ["email"]
     with pytest.raises(NotFound, match='did you mean "email"'):
         report(figures, {}, "emial")

@@ -8,7 +8,9 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as read_text
 
 from jobd.core import events
+from jobd.core.buckets import Level, Rate, Use
 from jobd.core.model import AttemptKey, Ending
+from jobd.core.queues import Limits
 from jobd.core.records import JobStanding, QueueFigures
 from jobd.core.states import Disposition, Outcome, RunState, Trigger
 from jobd.observe.figures import Figures, JobFigures, Lane
@@ -26,7 +28,7 @@ def figures() -> Figures:
     return Figures(
         now=NOW,
         jobs={"backup": JobFigures(True, NOW + timedelta(hours=1), standing), "off": JobFigures(False, None, None)},
-        queues={"email": Lane(4, "100/min", in_queue), "default": Lane()},
+        queues={"email": Lane(Limits(4), Use(Rate(100, 60, 100), Level(37.5, NOW)), in_queue), "default": Lane()},
         workers={"busy": 2, "idle": 1},
         definition_errors=2,
         last_reload_at=NOW,
@@ -86,6 +88,8 @@ def test_figures_are_shown_as_they_are_at_the_scrape() -> None:
     assert found["jobd_queue_oldest_seconds", (("queue", "email"),)] == 30
     assert found["jobd_queue_limit", (("queue", "email"),)] == 4
     assert ("jobd_queue_limit", (("queue", "default"),)) not in found
+    assert found["jobd_rate_limit_tokens", (("queue", "email"),)] == 37.5
+    assert ("jobd_rate_limit_tokens", (("queue", "default"),)) not in found
     assert found["jobd_jobs", (("state", "disabled"),)] == 1
     assert found["jobd_job_running", (("job_name", "backup"),)] == 2
     assert found["jobd_job_last_run_exit_code", (("job_name", "backup"),)] == 0

@@ -6,8 +6,11 @@ from datetime import timedelta
 
 import pytest
 
+from jobd.core import events
 from jobd.core.buckets import Rate
-from jobd.core.intents import Pause, Resume
+from jobd.core.intents import Pause, Resume, SetQueue
+from jobd.core.model import AttemptKey
+from jobd.core.queues import Change
 from jobd.core.states import Outcome, RunState
 from tests.supervisor.stage import ANN, MakeStage, Stage, job
 
@@ -165,6 +168,51 @@ def test_a_paused_job_takes_its_locked_runs_back_to_where_they_were(make_stage: 
     assert running(stage, runs + more) == []
     stage.ask(Resume(ANN, "job", "work"))
     assert running(stage, runs + more) == [runs[1], *more]
+
+
+def set_queue(stage: Stage, change: Change, queue: str = "default") -> None:
+    assert stage.ask(SetQueue(ANN, queue, change)).result() is None
+
+
+def test_a_limit_that_is_set_holds_at_once_and_over_a_restart(make_stage: MakeStage) -> None:
+    stage = make_stage(seats=50, limits={"default": 2})
+    stage.adopt(job())
+    runs = stage.submit(job(), 10)
+    assert len(running(stage, runs)) == 2
+    set_queue(stage, Change({"max_running": 5}))
+    assert len(running(stage, runs)) == 5
+    stage.again()
+    assert len(running(stage, runs)) == 5
+    set_queue(stage, Change({"max_running": 1}))
+    for run in runs[:5]:
+        stage.report(AttemptKey(run, 1))
+    assert running(stage, runs) == runs[5:6], "what ran goes on, and one is left at a time"
+    set_queue(stage, Change(reset=("max_running",)))
+    assert running(stage, runs) == runs[5:7]
+    assert stage.history.queue_settings() == {}
+
+
+def test_a_rate_that_is_set_goes_on_from_what_was_used_up_and_is_lifted(rated: Stage) -> None:
+    runs = rated.submit(job(), 40)
+    assert len(running(rated, runs)) == 3
+    set_queue(rated, Change({"rate_limit": {"rate": "600/min", "burst": 20}}))
+    assert len(running(rated, runs)) == 3, "no new tokens"
+    rated.pass_by(SECOND)
+    assert len(running(rated, runs)) == 13
+    set_queue(rated, Change({"rate_limit": None}))
+    assert len(running(rated, runs)) == 40
+    known = rated.history.queue_settings()["default"]
+    assert (known.by, known.settings) == ("ann", {"rate_limit": None})
+
+
+def test_setting_a_queue_is_told_and_kept_in_the_audit_trail(rated: Stage) -> None:
+    set_queue(rated, Change({"max_running": 4, "rate_limit": "5/min"}), "email")
+    set_queue(rated, Change({"max_running": None}, ("rate_limit",)), "email")
+    told = [str(one.change) for one in rated.events if isinstance(one, events.QueueChanged)]
+    assert told == ["max_running=4 rate_limit=5/min", "max_running=none rate_limit=default"]
+    (second, first) = rated.history.audit(None, None, None, 2)
+    assert (first.entry.did, first.entry.on, first.entry.detail) == ("set-queue", "queue email", told[0])
+    assert second.entry.detail == told[1]
 
 
 def test_queues_still_take_turns_where_all_want_the_same(make_stage: MakeStage) -> None:

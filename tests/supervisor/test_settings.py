@@ -59,6 +59,7 @@ def test_without_a_file_everything_is_default() -> None:
         shell_allowlist=(),
         max_payload_bytes=65536,
         max_queued_per_user=100_000,
+        max_submits_per_second=None,
         strict_queues=False,
         python_path=(),
         http_deny=("169.254.0.0/16", "fe80::/10", "fd00:ec2::254/128"),
@@ -256,7 +257,6 @@ def test_what_is_wrong_is_refused_with_its_place(tmp_path: Path, text: str, said
     "text",
     [
         "channels: {ops: {}}",
-        "policy: {max_submits_per_second: 5}",
     ],
 )
 def test_what_would_silently_do_nothing_is_refused(tmp_path: Path, text: str) -> None:

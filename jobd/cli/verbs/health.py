@@ -13,6 +13,7 @@ from jobd.cli.session import Session, columns, verb
 from jobd.cli.table import Cell
 from jobd.cli.terminal import Tone
 from jobd.cli.times import lasted
+from jobd.cli.verbs.queues import used
 
 
 @verb(example="jobd-ctl health\njobd-ctl health --queue email --json")
@@ -49,7 +50,7 @@ def _row(name: str, queue: dict[str, Any]) -> list[Cell | str]:
         str(state["processing"]),
         str(state["completed"]),
         Cell(str(failed), Tone.BAD if failed else Tone.PLAIN),
-        _rate(queue["rate_limit"]),
+        used(queue["rate_limit"]),
         str(day["executions"]),
         _part(day["success_rate"]),
         _part(day["failure_rate"]),
@@ -59,10 +60,3 @@ def _row(name: str, queue: dict[str, Any]) -> list[Cell | str]:
 
 def _part(rate: float | None) -> str:
     return "-" if rate is None else f"{rate:.1%}"
-
-
-def _rate(limit: str | dict[str, Any] | None) -> str:
-    """How far a rate limit is used up, or the limit itself."""
-    if isinstance(limit, dict):
-        return f"{limit['current']}/{limit['max']} ({limit['percentage']:g}%)"
-    return limit or "-"
