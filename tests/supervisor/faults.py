@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -62,6 +62,12 @@ class LeftBehind:
     def adopt(self, key: AttemptKey, worker: ProcessIdentity, *_: object) -> None:
         assert self.alive[worker.pid] == key, "adopted in the place of another"
         self.adopted[key] = worker.pid
+
+    def sweep(self, key: AttemptKey, child: ProcessIdentity | None) -> None:
+        assert key not in self.adopted, "what lives was swept away"
+
+    def sweep_others(self, keep: Iterable[AttemptKey]) -> None:
+        assert set(self.adopted) <= set(keep), "what lives would lose what it has on disk"
 
     def forget_report(self, key: AttemptKey) -> None:
         self.forgotten.append(key)
