@@ -207,6 +207,7 @@ def queue(
         **(limits.limits if limits else NO_LIMITS).words,
         "rate_limit_usage": _use(limits.use) if limits and limits.use else None,
         "overrides": _overrides(limits) if limits else None,
+        "draining": bool(limits and limits.asked and limits.asked.is_draining),
         "pending": sum(counts.get(state, 0) for state in WAITING),
         "processing": counts.get(RunState.RUNNING, 0),
         "completed": counts.get(RunState.SUCCEEDED, 0),

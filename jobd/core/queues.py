@@ -15,7 +15,7 @@ NO_LIMIT = "none"
 """Sets that there is no limit."""
 DECLARED = "default"
 """Takes back what was set, like null: what jobd.yaml says holds again."""
-KEYS = ("max_running", "rate_limit")
+KEYS = ("max_running", "rate_limit", "draining")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +42,11 @@ class QueueSet:
     at: datetime
     by: str
 
+    @property
+    def is_draining(self) -> bool:
+        """The queue takes no new runs; those that it has are served."""
+        return bool(self.settings.get("draining"))
+
 
 @dataclass(frozen=True, slots=True)
 class Change:
@@ -62,6 +67,8 @@ class Change:
 
 
 def _shown(value: Any) -> str:
+    if value is True:
+        return "true"
     return str(buckets.rate(value)) if isinstance(value, Mapping) else str(value)
 
 
@@ -76,6 +83,10 @@ def in_force(declared: Limits, asked: QueueSet | None) -> Limits:
 
 def setting(key: str, value: Any) -> Any:
     """A value to be set, in the words of `Limits.words`. Raises ValueError with a hint."""
+    if key == "draining":
+        if value is not True:
+            raise ValueError("must be true, or default for a queue that takes runs")
+        return True
     if value == NO_LIMIT:
         return None
     if key == "rate_limit":

@@ -49,6 +49,8 @@ def submit(
     writing shows, and what was written before is taken back then.
     """
     check_jobs(intent.requests, in_force)
+    if closed := lanes.drained(tx):
+        lanes.check_open((one for one in intent.requests if not _is_held(tx, one)), closed)
     families = Families(in_force)
     total = _total(intent.requests, families)
     Bound(tx, most_queued).take(intent, total)

@@ -17,6 +17,7 @@ from jobd.supervisor.accept import Families, accept, accept_family
 from jobd.supervisor.aftermath import Aftermath
 from jobd.supervisor.cancel import cancel_run
 from jobd.supervisor.catalogs import Host, InForce, standing_of
+from jobd.supervisor.lanes import NONE_DRAINED, drained, hold_of
 from jobd.supervisor.twice import slot_twice
 
 
@@ -54,9 +55,9 @@ def plan(
 
     `corrected` says that the clock jumped by hours meanwhile.
     """
-    sheet, everything = Sheet(tx, in_force, after), None
+    sheet, everything, closed = Sheet(tx, in_force, after), None, NONE_DRAINED
     if names:
-        everything = holds.of_queues(tx.rows).get(EVERYTHING)
+        everything, closed = holds.of_queues(tx.rows).get(EVERYTHING), drained(tx)
     for name in names:
         job = in_force.get(name)
         if job is None or job.timetable is None:
@@ -64,7 +65,8 @@ def plan(
             continue
         timing = jobs.timing(tx, job.ref.job, name)
         if timing is not None:
-            _plan_job(sheet, job, timing, host, everything=everything, since=since, corrected=corrected)
+            held = everything or hold_of(closed, job.job.queue)
+            _plan_job(sheet, job, timing, host, everything=held, since=since, corrected=corrected)
     sheet.write()
 
 

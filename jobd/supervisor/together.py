@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby, islice
 
-from jobd.core.errors import NotFound, TooLarge
+from jobd.core.errors import Conflict, NotFound, TooLarge
 from jobd.core.intents import Accepted, Submit
 from jobd.core.model import RunRequest
 from jobd.core.roles import Role
@@ -15,6 +15,7 @@ from jobd.supervisor.accept import accept, brings_others, check_jobs
 from jobd.supervisor.aftermath import Aftermath
 from jobd.supervisor.catalogs import InForce
 from jobd.supervisor.inbox import Question
+from jobd.supervisor.lanes import Drained, check_open, drained
 
 
 def neighbours(questions: Sequence[Question]) -> Iterator[list[Question]]:
@@ -42,10 +43,10 @@ def submit(
     in_force: Mapping[str, InForce],
     most_queued: int,
     after: Aftermath,
-) -> list[list[Accepted] | NotFound | TooLarge]:
+) -> list[list[Accepted] | NotFound | Conflict | TooLarge]:
     """Accept the runs of plain submits; for each what was accepted, or what it is refused for alone."""
-    bound = Bound(tx, most_queued)
-    refused = [_refusal(intent, in_force, bound) for intent in intents]
+    bound, closed = Bound(tx, most_queued), drained(tx)
+    refused = [_refusal(intent, in_force, bound, closed) for intent in intents]
     wanted = [one for intent, error in zip(intents, refused, strict=True) if error is None for one in intent.requests]
     made = iter(accept(tx, wanted, in_force, after) if wanted else ())
     return [
@@ -76,10 +77,13 @@ class Bound:
         self._waiting[owner] = waiting
 
 
-def _refusal(intent: Submit, in_force: Mapping[str, InForce], bound: Bound) -> NotFound | TooLarge | None:
+def _refusal(
+    intent: Submit, in_force: Mapping[str, InForce], bound: Bound, closed: Drained
+) -> NotFound | Conflict | TooLarge | None:
     try:
         check_jobs(intent.requests, in_force)
+        check_open(intent.requests, closed)
         bound.take(intent, len(intent.requests))
-    except (NotFound, TooLarge) as error:
+    except (NotFound, Conflict, TooLarge) as error:
         return error
     return None

@@ -63,15 +63,31 @@ def restore(session: Session, file: str, config: str | None, is_user: bool) -> E
     return Exit.OK
 
 
-@verb(example="jobd-ctl drain")
-def drain(session: Session) -> Exit:
+@verb(example="jobd-ctl drain\njobd-ctl drain --queue email")
+@click.option("--queue", metavar="QUEUE", help="Only let this queue take no new runs; jobd goes on.")
+def drain(session: Session, queue: str | None) -> Exit:
     """Start nothing more, wait for what runs, and end jobd: what `systemctl stop jobd` does.
 
     It waits for drain_timeout; what still runs then is stopped, requeued, waited for or left, as its job says.
+
+    A queue that is drained refuses submits, skips the slots of its jobs, and serves what it has, until somebody says
+    `queue set QUEUE draining=default`.
     """
+    if queue is not None:
+        return _drain_queue(session, queue)
     begun = session.post("/v1/drain")
     if session.wants_json:
         session.emit(begun)
     else:
         session.say(f"jobd ends once {counted(begun['running'], 'attempt')} under way have ended")
+    return Exit.OK
+
+
+def _drain_queue(session: Session, name: str) -> Exit:
+    said = session.client.request("PATCH", f"/v1/queues/{session.path(name)}", body={"draining": True})
+    if session.wants_json:
+        session.emit(said)
+    else:
+        left = f"{said['pending']} waiting and {said['processing']} running are served"
+        session.say(f"{name} takes no new runs; {left}. Open it with: jobd-ctl queue set {name} draining=default")
     return Exit.OK

@@ -12,7 +12,7 @@ from jobd.cli.table import Cell
 from jobd.cli.times import lasted
 from jobd.core.queues import NO_LIMIT
 
-_KEYS = ("max_running", "rate_limit", "burst")
+_KEYS = ("max_running", "rate_limit", "burst", "draining")
 
 
 @verb(example="jobd-ctl queues")
@@ -53,7 +53,7 @@ def set_(session: Session, name: str, settings: tuple[str, ...]) -> Exit:
     """Set max_running or rate_limit (with burst) of a queue in place of what jobd.yaml says.
 
     It holds at once, and over restarts, until it is set to `default`: then jobd.yaml's word holds again. `none` is no
-    limit.
+    limit. A queue with draining=true takes no new runs, and serves those it has.
     """
     path = f"/v1/queues/{session.path(name)}"
     said = session.client.request("PATCH", path, body=_body(settings))
@@ -70,6 +70,9 @@ def _body(settings: tuple[str, ...]) -> dict[str, Any]:
         key, equals, value = text.partition("=")
         if key not in _KEYS or not equals or not value:
             raise click.BadParameter(f'"{text}" is not one of {", ".join(_KEYS)} with a value (try max_running=4)')
+        if key == "draining":
+            body[key] = True if value == "true" else value
+            continue
         body[key] = int(value) if value.isascii() and value.isdigit() and len(value) < 10 else value
     if "burst" in body:
         if "rate_limit" not in body:
@@ -81,7 +84,7 @@ def _body(settings: tuple[str, ...]) -> dict[str, Any]:
 def _row(queue: dict[str, Any]) -> list[Cell | str]:
     day, limit, name = queue["last_24h"], queue["max_running"], queue["name"]
     return [
-        Cell(f"{name} (paused)" if queue["paused"] else name),
+        Cell(f"{name} (paused)" if queue["paused"] else f"{name} (draining)" if queue["draining"] else name),
         f"{queue['processing']}/{limit}" if limit else str(queue["processing"]),
         str(queue["pending"]),
         lasted(queue["oldest_waiting_seconds"]),
@@ -117,7 +120,10 @@ def _override(queue: dict[str, Any]) -> str:
     """Who set what of a queue, and in place of what."""
     set_by = queue["overrides"]
     told = ", ".join(
-        f"{key}={_value(value)} (in place of {_value(set_by['declared'][key])})" for key, value in set_by["set"].items()
+        f"{key}={_value(value)} (in place of {_value(set_by['declared'][key])})"
+        if key in set_by["declared"]
+        else "takes no new runs"
+        for key, value in set_by["set"].items()
     )
     return f"{queue['name']}: {told}, set by {set_by['by']} at {set_by['at']}"
 
