@@ -22,7 +22,7 @@ run: setup ## run jobd in the foreground with the jobs of examples/jobs.d
 test: setup $(if $(filter true,$(CI)),tools) ## run the quick tests; with CI=true all of them
 	$(PYTEST) $(if $(filter true,$(CI)),,-m "$(QUICK)") $(ARGS)
 
-test-all: setup tools ## run all tests, slow ones and those in a real systemd too
+test-all: setup ## run all tests, slow ones and those in a real systemd too
 	$(PYTEST) $(ARGS)
 
 check: setup ## look at the code: ruff, mypy strict, layers
