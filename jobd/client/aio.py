@@ -223,6 +223,12 @@ class AsyncClient:
                 for event in told.feed(piece):
                     yield event
 
+    async def backup(self) -> AsyncGenerator[bytes]:
+        """A copy of the database, piece by piece, over a connection of its own; for administrators."""
+        async with aclosing(self._stream(calls.backup(), None)) as pieces:
+            async for piece in pieces:
+                yield piece
+
     async def _listed(self, path: str, limit: int, filters: Mapping[str, Any]) -> list[dict[str, Any]]:
         """The first `limit` items of a list, over as many pages as it takes."""
         found: list[dict[str, Any]] = []
