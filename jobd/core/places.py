@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from jobd.core.executors import Fault, Misread
@@ -47,6 +47,17 @@ def lacking(value: Json, payload: Json) -> list[Fault]:
             except Misread as misread:
                 found.setdefault(place[0], misread.faults[0])
     return list(found.values())
+
+
+def faults(options: Json, payload: Json, fill: Callable[[Json, Json], object]) -> Sequence[Fault]:
+    """What is wrong with a payload for options with places: what they lack, else what `fill` finds as it fills them."""
+    if found := lacking(options, payload):
+        return found
+    try:
+        fill(options, payload)
+    except Misread as misread:
+        return misread.faults
+    return ()
 
 
 def _texts(value: Json) -> Iterator[str]:

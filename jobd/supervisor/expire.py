@@ -21,20 +21,7 @@ def expire(tx: Transaction, after: Aftermath) -> bool:
     """
     found = expiry.expire(tx)
     for run in found:
-        after.final.append(run.id)
-        after.events.append(
-            events.RunFinished(
-                run=run.id,
-                job=run.job_name,
-                queue=run.queue,
-                at=tx.now,
-                state=RunState.EXPIRED,
-                outcome=None,
-                duration_seconds=0.0,
-                exit_code=None,
-                reason=run.reason,
-            )
-        )
+        _ended(tx, run, after, RunState.EXPIRED)
     return len(found) < expiry.MOST or not expiry.is_behind(tx)
 
 
@@ -48,17 +35,29 @@ def give_up(tx: Transaction, specs: Specs, after: Aftermath) -> None:
         job = specs.get(tx, run.spec)
         if job is None or job.dead_letter:
             dead.bury(tx, run.id, run.reason)
-        after.final.append(run.id)
-        after.events.append(
-            events.RunFinished(
-                run=run.id,
-                job=run.job_name,
-                queue=run.queue,
-                at=tx.now,
-                state=RunState.FAILED,
-                outcome=Outcome.TIMEOUT,
-                duration_seconds=0.0,
-                exit_code=124,
-                reason=run.reason,
-            )
+        _ended(tx, run, after, RunState.FAILED, Outcome.TIMEOUT, 124)
+
+
+def _ended(
+    tx: Transaction,
+    run: expiry.ExpiredRun | expiry.Overdue,
+    after: Aftermath,
+    state: RunState,
+    outcome: Outcome | None = None,
+    exit_code: int | None = None,
+) -> None:
+    """Tell of a run that has ended without an attempt at work."""
+    after.final.append(run.id)
+    after.events.append(
+        events.RunFinished(
+            run=run.id,
+            job=run.job_name,
+            queue=run.queue,
+            at=tx.now,
+            state=state,
+            outcome=outcome,
+            duration_seconds=0.0,
+            exit_code=exit_code,
+            reason=run.reason,
         )
+    )

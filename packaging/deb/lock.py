@@ -1,7 +1,8 @@
 """Pins what the Debian package carries: every wheel by version and hash, for each Python and machine it is built for.
 
 Run with .venv's Python and a network: `.venv/bin/python packaging/deb/lock.py`. It writes wheels-any.txt (pure Python,
-shared) and wheels-3.X.txt (compiled, for one Python) beside itself; `make deb` installs from these alone.
+shared) and wheels-3.X.txt (compiled, for one Python) beside itself; `make deb` installs from these alone, with the
+options of pip that `--target PYTHON MACHINE` prints.
 """
 
 from __future__ import annotations
@@ -29,6 +30,9 @@ Pins = dict[tuple[str, str], set[str]]
 
 
 def main() -> None:
+    if sys.argv[1:2] == ["--target"]:
+        print(*target(*sys.argv[2:]), sep="\n")
+        return
     shared: Pins = defaultdict(set)
     compiled: dict[str, Pins] = {python: defaultdict(set) for python in PYTHONS}
     for python in PYTHONS:

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ import pytest
 from tests.systemd.box import DEBIAN_PYTHON, ROOT, Box, Failed, Service, tool
 
 
-def _missing() -> str | None:
+def missing() -> str | None:
     """Why no box can be had here."""
     if tool() is None:
         return "no program that boots boxes: name it in JOBD_SYSTEMD_BOX"
@@ -28,21 +29,16 @@ def _missing() -> str | None:
     return None
 
 
-@pytest.fixture(scope="session")
-def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Box]:
-    """A booted box with jobd installed and not started."""
-    if why := _missing():
+@contextmanager
+def booted(name: str) -> Iterator[Box]:
+    """A booted box without jobd, until the block ends; whoever asks is skipped where none can be had."""
+    if why := missing():
         pytest.skip(why)
     program = tool()
     assert program is not None
-    made = Box(program, f"jobd-{os.getpid()}")
+    made = Box(program, name)
     try:
         made.up()
-        tree = tmp_path_factory.mktemp("installed")
-        subprocess.run([ROOT / "packaging" / "install-system", "--root", tree], check=True)
-        for part in ("usr", "etc"):
-            made.copy(tree / part, "/")
-        made.sh("systemd-sysusers jobd.conf; systemd-tmpfiles --create jobd.conf; systemctl daemon-reload")
         yield made
     except Failed as failed:
         if "does not boot" not in str(failed) or os.environ.get("JOBD_SYSTEMD_BOX"):
@@ -50,6 +46,18 @@ def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Box]:
         pytest.skip(str(failed))
     finally:
         made.down()
+
+
+@pytest.fixture(scope="session")
+def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Box]:
+    """A booted box with jobd installed and not started."""
+    with booted(f"jobd-{os.getpid()}") as made:
+        tree = tmp_path_factory.mktemp("installed")
+        subprocess.run([ROOT / "packaging" / "install-system", "--root", tree], check=True)
+        for part in ("usr", "etc"):
+            made.copy(tree / part, "/")
+        made.sh("systemd-sysusers jobd.conf; systemd-tmpfiles --create jobd.conf; systemctl daemon-reload")
+        yield made
 
 
 @pytest.fixture

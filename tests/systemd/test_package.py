@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.systemd.box import ROOT, Box, Failed, Service, tool
-from tests.systemd.conftest import _missing
+from tests.systemd.box import ROOT, Box, Service
+from tests.systemd.conftest import booted, missing
 
 pytestmark = [pytest.mark.systemd, pytest.mark.slow, pytest.mark.timeout(900)]
 OUTLIVING = """\
@@ -32,7 +32,7 @@ print(urllib.request.urlopen("http://127.0.0.1:9764/metrics").read().decode())
 @pytest.fixture(scope="module")
 def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The package as it is built."""
-    if why := _missing():
+    if why := missing():
         pytest.skip(why)
     made = tmp_path_factory.mktemp("dist")
     done = subprocess.run([ROOT / "packaging" / "build-deb", made], capture_output=True, text=True, check=False)
@@ -56,20 +56,8 @@ def newer(package: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def bare() -> Iterator[Box]:
     """A box without jobd."""
-    if why := _missing():
-        pytest.skip(why)
-    program = tool()
-    assert program is not None
-    made = Box(program, f"jobd-package-{os.getpid()}")
-    try:
-        made.up()
+    with booted(f"jobd-package-{os.getpid()}") as made:
         yield made
-    except Failed as failed:
-        if "does not boot" not in str(failed) or os.environ.get("JOBD_SYSTEMD_BOX"):
-            raise
-        pytest.skip(str(failed))
-    finally:
-        made.down()
 
 
 @pytest.mark.skipif(shutil.which("lintian") is None, reason="lintian is not installed")

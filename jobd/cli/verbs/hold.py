@@ -15,14 +15,7 @@ from jobd.core.errors import JobdError
 from jobd.core.spans import rfc3339, seconds
 
 _WHAT = "name JOBs, or give --queue, or --all: one of these"
-
-
-@verb(
-    example='jobd-ctl pause nightly-backup --until 2h --note "disk swap"\n'
-    "jobd-ctl pause --queue email\njobd-ctl pause --all --until 2026-12-27T06:00"
-)
-@click.argument("jobs", metavar="[JOB]...", nargs=-1, shell_complete=completing.jobs)
-@click.option(
+_queues = click.option(
     "--queue",
     "queues",
     metavar="QUEUE",
@@ -30,6 +23,14 @@ _WHAT = "name JOBs, or give --queue, or --all: one of these"
     help="This queue; may be repeated.",
     shell_complete=completing.queues,
 )
+
+
+@verb(
+    example='jobd-ctl pause nightly-backup --until 2h --note "disk swap"\n'
+    "jobd-ctl pause --queue email\njobd-ctl pause --all --until 2026-12-27T06:00"
+)
+@click.argument("jobs", metavar="[JOB]...", nargs=-1, shell_complete=completing.jobs)
+@_queues
 @click.option("--all", "is_all", is_flag=True, help="Everything: every queue and the slots of every job.")
 @click.option("--until", metavar="T|D", help="Resume by itself then (2h, 2026-12-24T18:00).")
 @click.option("--note", metavar="TEXT", default="", help="Why, for whoever looks.")
@@ -43,14 +44,7 @@ def pause(
 
 @verb(example="jobd-ctl resume nightly-backup\njobd-ctl resume --queue email\njobd-ctl resume --all")
 @click.argument("jobs", metavar="[JOB]...", nargs=-1, shell_complete=completing.jobs)
-@click.option(
-    "--queue",
-    "queues",
-    metavar="QUEUE",
-    multiple=True,
-    help="This queue; may be repeated.",
-    shell_complete=completing.queues,
-)
+@_queues
 @click.option("--all", "is_all", is_flag=True, help="Everything; what is paused for itself stays so.")
 def resume(session: Session, jobs: tuple[str, ...], queues: tuple[str, ...], is_all: bool) -> Exit:
     """End the pause of jobs or queues; a job's circuit is closed too."""

@@ -84,13 +84,7 @@ class EmailExecutor(Executor):
 
     def faults(self, action: Action, payload: Json) -> Sequence[Fault]:
         assert isinstance(action, Call)
-        if lacking := places.lacking(action.options, payload):
-            return lacking
-        try:
-            _filled(action.options, payload)
-        except Misread as misread:
-            return misread.faults
-        return ()
+        return places.faults(action.options, payload, _filled)
 
     def prepare(self, settings: Mapping[str, Json]) -> Mapping[str, Json]:
         for needed in ("smtplib", "ssl", "encodings.idna"):
