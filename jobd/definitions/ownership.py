@@ -25,12 +25,13 @@ def fault_of_file(status: os.stat_result) -> str | None:
 
 def fault_of_writers(status: os.stat_result) -> str | None:
     """Why a file's owner or mode lets others write it; None if they do not."""
-    return _fault(status, sticky_helps=False)
+    return _fault(status, os.geteuid(), sticky_helps=False)
 
 
-def fault_of_directory(path: str) -> str | None:
+def fault_of_directory(path: str, ours: int | None = None) -> str | None:
     """Why a directory, or one on the way to it, must not be trusted; None if all may be.
 
+    `ours` is the user who has to trust it, and without it that of this process.
     A directory that everyone may write is accepted where it is sticky, as /tmp is: ours stays ours there.
     Raises OSError where one cannot be looked at.
     """
@@ -39,15 +40,14 @@ def fault_of_directory(path: str) -> str | None:
         status = os.stat(current)
         if not stat.S_ISDIR(status.st_mode):
             return f"{current} is not a directory"
-        if fault := _fault(status, sticky_helps=True):
+        if fault := _fault(status, os.geteuid() if ours is None else ours, sticky_helps=True):
             return f"{current} {fault}"
         if current == "/":
             return None
         current = os.path.dirname(current)
 
 
-def _fault(status: os.stat_result, *, sticky_helps: bool) -> str | None:
-    ours = os.geteuid()
+def _fault(status: os.stat_result, ours: int, *, sticky_helps: bool) -> str | None:
     if status.st_uid not in (0, ours):
         return f"belongs to user {_user(status.st_uid)} (chown it to root or {_user(ours)})"
     if not status.st_mode & _WRITABLE_BY_OTHERS or (sticky_helps and status.st_mode & stat.S_ISVTX):

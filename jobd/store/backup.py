@@ -29,13 +29,24 @@ def copy(source: str, target: str) -> None:
 
 
 def check(path: str) -> int:
-    """The schema version of a database of jobd that is sound. Raises StoreError for anything else."""
+    """The schema version of a database of jobd that is sound. Raises StoreError for anything else.
+
+    It is read as a file that nobody writes to, so that looking leaves nothing beside it.
+    """
+    return _looked_at(path, "immutable=1")
+
+
+def look(path: str) -> int:
+    """As `check`, of a database that jobd works on or has left: what its log holds counts too."""
+    return _looked_at(path, "mode=ro")
+
+
+def _looked_at(path: str, how: str) -> int:
     if not is_sound(linked_version()):
         raise StoreError(f"SQLite {apsw.sqlite_lib_version()} can lose commits; jobd needs 3.51.3 or later")
     try:
-        # As a file that nobody writes to, so that looking leaves nothing beside it.
         connection = apsw.Connection(
-            f"file:{_quoted(path)}?immutable=1", flags=apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI
+            f"file:{_quoted(path)}?{how}", flags=apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI
         )
         try:
             return _checked(connection, path)
