@@ -19,6 +19,12 @@ def rows(host: Host, sql: str, *values: Any) -> list[tuple[Any, ...]]:
         base.close()
 
 
+def first_seen(host: Host, job: str) -> datetime:
+    """Since when jobd knows a job; before that it owes no slot."""
+    ((at,),) = rows(host, "SELECT first_seen_at FROM job WHERE name = ?", job)
+    return datetime.fromtimestamp(at / 1e6, UTC)
+
+
 def slots_of(host: Host, job: str) -> dict[datetime, str]:
     """What became of every slot of a job, and why."""
     found = rows(

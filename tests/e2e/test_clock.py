@@ -19,7 +19,7 @@ import pytest
 
 from tests.e2e.conftest import MakeHost
 from tests.e2e.daemon import Host, until
-from tests.e2e.ledger import nothing_fired_twice, rows, slots_of, started_runs
+from tests.e2e.ledger import first_seen, nothing_fired_twice, rows, slots_of, started_runs
 from tests.e2e.walk import DAY, HOUR, MINUTE, SECOND, Model, landing, steps
 from tests.e2e.wallclock import WallClock, cpu_seconds
 
@@ -75,8 +75,9 @@ def test_sixty_steps_of_the_clock_repeat_nothing_and_lose_nothing_beyond_policy(
     dice, host = random.Random(seed), make_host(SETTINGS)
     clock, book = host.with_own_clock(), host.directory / "book"
     host.define("walkers", WALKERS % {"book": BOOK.format(path=book)})
-    began = clock.now()
     host.start()
+    until(lambda: started_runs(host, "fast") >= 2)
+    began = first_seen(host, "min-skip")
     models = {
         "min-skip": Model(MINUTE, "skip", began),
         "min-latest": Model(MINUTE, "latest", began),
@@ -85,7 +86,6 @@ def test_sixty_steps_of_the_clock_repeat_nothing_and_lose_nothing_beyond_policy(
         "daily": Model(DAY, "all", began, phase=12 * HOUR),
     }
     shifts = [(0.0, timedelta(0))]
-    until(lambda: started_runs(host, "fast") >= 2)
     for number, wanted in enumerate(steps(dice, began), 1):
         _settle(host, clock, models)
         by = landing(wanted, clock.now())
@@ -113,7 +113,8 @@ def test_sixty_steps_of_the_clock_repeat_nothing_and_lose_nothing_beyond_policy(
     lines = [line.split() for line in book.read_text().splitlines()]
     assert len({run for _, run, _, _ in lines}) == len(lines), "executed once"
     for name, period in (("fast", 1.0), ("pace", 2.0)):
-        pace_was_kept([(slot, float(up)) for job, _, slot, up in lines if job == name], period, shifts)
+        runs = sorted((int(run), slot, float(up)) for job, run, slot, up in lines if job == name)
+        pace_was_kept([(slot, up) for _, slot, up in runs], period, shifts)
 
 
 def _settle(host: Host, clock: WallClock, models: dict[str, Model]) -> None:
@@ -133,18 +134,20 @@ def is_idle(host: Host) -> bool:
 
 
 def pace_was_kept(runs: list[tuple[str, float]], period: float, shifts: list[tuple[float, timedelta]]) -> None:
-    """Slots told in the time that nobody sets come one period after the other; `shifts` says when the clock was set."""
-    runs.sort(key=lambda run: run[1])
+    """Slots told in the time that nobody sets come one period after the other; `shifts` says when the clock was set.
+
+    The runs come as they were decided: on a busy machine a later one may well start first.
+    """
     real: list[float] = []
     for slot, up in runs:
         at = datetime.fromisoformat(slot)
-        valid = [shift for n, (_, shift) in enumerate(shifts) if n + 1 == len(shifts) or shifts[n + 1][0] > up - 3]
+        valid = [shift for n, (_, shift) in enumerate(shifts) if n + 1 == len(shifts) or shifts[n + 1][0] > up - 10]
         candidates = [(at - shift).timestamp() for shift in valid]
         expected = real[-1] + period if real else candidates[0]
         real.append(min(candidates, key=lambda candidate: abs(candidate - expected)))
     assert [gap for a, b in pairwise(real) if abs((gap := b - a) - period) > 0.1] == []
     assert abs(real[-1] - real[0] - (len(real) - 1) * period) < 0.3
-    assert len(real) * period > runs[-1][1] - runs[0][1] - 3
+    assert len(real) * period > runs[-1][1] - runs[0][1] - 5
 
 
 def attempts_of(host: Host, run: int) -> list[tuple[str, float]]:
