@@ -185,6 +185,7 @@ class Intake:
 
     def _request(self, job: Job, values: dict[str, Any]) -> RunRequest:
         get = values.get
+        adhoc = job.name == ADHOC and "command" in values
         return RunRequest(
             job=job,
             trigger=Trigger.SUBMIT,
@@ -194,11 +195,11 @@ class Intake:
             run_at=get("run_at"),
             key=get("key"),
             unique=get("unique", job.unique),
-            max_attempts=get("max_attempts") or default_max_attempts(job, Trigger.SUBMIT),
+            max_attempts=get("max_attempts") or default_max_attempts(job, Trigger.SUBMIT, is_adhoc=adhoc),
             timeout_seconds=get("timeout"),
             expires_seconds=get("expires"),
             owner=self.actor.user,
-            adhoc=job.name == ADHOC and "command" in values,
+            adhoc=adhoc,
             uses=get("uses"),
             depends_on=get("depends_on", ()),
             trace=Trace(values["traceparent"], get("tracestate", "")) if "traceparent" in values else self.trace,

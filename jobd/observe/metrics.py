@@ -66,6 +66,9 @@ class Metrics:
         self._finished = counter(made, "jobd_runs_finished", "Runs that are final", "job_name", "queue", "outcome")
         self._attempts = counter(made, "jobd_attempts", "Attempts that ended", "job_name", "queue", "outcome")
         self._retried = counter(made, "jobd_runs_retried", "Attempts followed by another one", "queue")
+        self._leftovers = counter(
+            made, "jobd_leftover_processes", "Processes that attempts left behind and that were ended"
+        ).of()
         self._slots = counter(made, "jobd_slots", "Due slots by what became of them", "disposition")
         self._rescued = counter(made, "jobd_rescued_attempts", "Attempts that outlived a daemon", "how")
         self._steps = counter(made, "jobd_clock_steps", "Times the wall clock was set while jobd ran").of()
@@ -96,6 +99,7 @@ class Metrics:
                 self._wait.of(event.queue).observe(event.waited_seconds)
             case AttemptFinished():
                 self._attempts.of(self._name(event.job), event.queue, event.ending.outcome.value).inc()
+                self._leftovers.inc(event.ending.usage.leftovers)
                 if event.next_at is not None:
                     self._retried.of(event.queue).inc()
             case RunFinished():

@@ -146,7 +146,8 @@ def _run_finished(event: RunFinished) -> Entry:
     fields = _about(event.job, event.run, queue=event.queue, outcome=outcome)
     took = f" after {show_seconds(event.duration_seconds)}" if event.outcome is not None else ""
     if event.state is RunState.SUCCEEDED:
-        return Entry(f"Run {event.run} of {event.job} succeeded{took}", Priority.INFO, fields)
+        but = f" ({event.reason})" if event.reason else ""
+        return Entry(f"Run {event.run} of {event.job} succeeded{took}{but}", Priority.INFO, fields)
     why = event.reason or (f"exit code {event.exit_code}" if event.exit_code is not None else "")
     cause = f"{outcome}: {why}" if why and outcome != event.state else why or str(outcome)
     shown = f" ({cause})" if cause != event.state else ""

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import os
 import stat
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 
-from jobd.core.model import AttemptKey, Directive, Json
+from jobd.core.model import AttemptKey
 from jobd.work import credentials
 from jobd.work.accounts import Account
 from jobd.work.ear import listen
+from jobd.work.resultwords import NOTHING, RESULT_MAX_BYTES, Left, taken_apart
 
-RESULT_MAX_BYTES = 1024 * 1024
-RESULT_MAX_DEPTH = 32
 _PAYLOAD, _RESULT, _PARENTS, _NOTIFY = "payload.json", "result.json", "parents.json", "notify"
 _OPEN_DIR = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_WAYS_ON = {"retry_in": "retry", "snooze_in": "snooze", "cancel": "cancel", "discard": "discard"}
 
 
 class Scratch:
@@ -69,18 +66,13 @@ class Scratch:
         finally:
             os.close(fd)
 
-    def read_result(self) -> tuple[Json, Directive | None]:
-        """What the job left in its result file, taken apart. Raises ValueError with what is wrong with it."""
-        text = self._result_text()
-        if not text:
-            return None, None
+    def read_result(self) -> Left:
+        """What the job left in its result file, taken apart."""
         try:
-            value = json.loads(text, parse_constant=refuse_constant, parse_float=finite)
-        except (ValueError, RecursionError) as problem:
-            raise ValueError(f"the result file is not JSON: {problem}") from None
-        if is_too_deep(value):
-            raise ValueError(f"the result file is nested deeper than the {RESULT_MAX_DEPTH} levels allowed")
-        return split_result(value)
+            text = self._result_text()
+            return taken_apart(text) if text else NOTHING
+        except ValueError as problem:
+            return Left(fault=str(problem))
 
     def _result_text(self) -> bytes:
         # The directory itself cannot be exchanged by the job: the one above belongs to jobd alone.
@@ -137,56 +129,6 @@ def remove_others(runtime_dir: str, keep: Iterable[AttemptKey]) -> None:
     for name in os.listdir(f"{runtime_dir}/attempts"):
         if name not in kept:
             _remove_tree(f"{runtime_dir}/attempts", name)
-
-
-def is_too_deep(value: Json) -> bool:
-    """Whether a value has more than RESULT_MAX_DEPTH lists and objects inside each other: some reader would give up."""
-    level = [value]
-    for _ in range(RESULT_MAX_DEPTH + 1):
-        inside = [
-            one.values() if isinstance(one, dict) else one for one in level if isinstance(one, dict | list | tuple)
-        ]
-        if not inside:
-            return False
-        level = [item for items in inside for item in items]
-    return True
-
-
-def split_result(value: Json) -> tuple[Json, Directive | None]:
-    """Take the job's word about its run (`{"jobd": {"retry_in": 30}}`) out of its result.
-
-    Raises ValueError where that word makes no sense.
-    """
-    if not isinstance(value, dict) or "jobd" not in value:
-        return value, None
-    rest = {name: item for name, item in value.items() if name != "jobd"}
-    return rest or None, _directive(value["jobd"])
-
-
-def _directive(word: Json) -> Directive:
-    known = [name for name in _WAYS_ON if isinstance(word, dict) and name in word]
-    if len(known) != 1:
-        raise ValueError(f'"jobd" in the result takes exactly one of {", ".join(_WAYS_ON)}')
-    value, reason = word[known[0]], word.get("reason", "")
-    kind = _WAYS_ON[known[0]]
-    if kind in ("retry", "snooze"):
-        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1e9:
-            raise ValueError(f'"{known[0]}" in the result takes seconds, not {value!r}')
-        return Directive("retry" if kind == "retry" else "snooze", float(value), str(reason))
-    return Directive("cancel" if kind == "cancel" else "discard", 0.0, value if isinstance(value, str) else str(reason))
-
-
-def finite(text: str) -> float:
-    """For a JSON decoder's `parse_float`: a number that JSON can write again."""
-    number = float(text)
-    if number in (float("inf"), float("-inf")):
-        raise ValueError(f"{text} is out of range")
-    return number
-
-
-def refuse_constant(word: str) -> Json:
-    """For a JSON decoder's `parse_constant`: NaN and the infinities are no values that can be kept."""
-    raise ValueError(f"{word} is no JSON number")
 
 
 def _remove_tree(parent: str, name: str) -> None:

@@ -28,6 +28,7 @@ from jobd.work.executors import argv_of, check_variables, isolated, warm
 from jobd.work.launch import Child, Launch, fork, start
 from jobd.work.line import Line
 from jobd.work.output import Capture, path_of
+from jobd.work.resultwords import NOTHING
 from jobd.work.sandbox import Enclosure
 from jobd.work.scratch import Scratch, remove
 from jobd.work.span import Start
@@ -156,7 +157,7 @@ class Worker:
                 ending = self._see_through(order, start(launch), captures, scratch, leaf)
             else:
                 ending = self._isolated(order, launch, captures, scratch, leaf)
-            return _with_unmet(ending, unmet)
+            return _with_said(ending, unmet)
         finally:
             scratch.remove()
             if leaf is not None:
@@ -175,15 +176,12 @@ class Worker:
         self, order: Order, child: Child, captures: tuple[Capture, Capture], scratch: Scratch, leaf: str | None
     ) -> Ending:
         ending = self._watch(order, child, captures, scratch, leaf)
-        try:
-            result, directive = scratch.read_result()
-        except ValueError as problem:
-            return replace(ending, error=ending.error or str(problem))
-        if ending.outcome not in (Outcome.SUCCEEDED, Outcome.FAILED):
-            directive = None
-        if result is None and directive is None:
+        left = scratch.read_result()
+        if left is NOTHING:
             return ending
-        return replace(ending, result=result, directive=directive)
+        directive = left.directive if ending.outcome in (Outcome.SUCCEEDED, Outcome.FAILED) else None
+        faults = (left.fault,) if left.fault else ()
+        return _with_said(replace(ending, result=left.result, directive=directive), faults)
 
     def _isolated(
         self, order: Order, launch: Launch, captures: tuple[Capture, Capture], scratch: Scratch, leaf: str | None
@@ -208,7 +206,7 @@ class Worker:
             self._let_live(order.key, ended)
         if ended.is_stuck:
             self._leave("the worker is replaced after a job that could not be ended altogether")
-        return _with_unmet(_as_group(_ending(order, ended, begun), leaf, order), child.unmet)
+        return _with_said(_as_group(_ending(order, ended, begun), leaf, order), child.unmet)
 
     def _let_live(self, key: AttemptKey, ended: Ended) -> None:
         """Note what may live on, and leave: it then hangs below the forkserver, which reads the notes."""
@@ -285,9 +283,9 @@ def _as_group(ending: Ending, leaf: str | None, order: Order) -> Ending:
     return replace(ending, outcome=Outcome.OOM, error=why)
 
 
-def _with_unmet(ending: Ending, unmet: tuple[str, ...]) -> Ending:
-    """An attempt that went without something it asked for says so, however it ended."""
-    return replace(ending, error="; ".join(filter(None, (ending.error, *unmet)))) if unmet else ending
+def _with_said(ending: Ending, said: tuple[str, ...]) -> Ending:
+    """What an attempt went without, or left that makes no sense, is said in its error, however it ended."""
+    return replace(ending, error="; ".join(filter(None, (ending.error, *said)))) if said else ending
 
 
 def _with_output(ending: Ending, captures: tuple[Capture, Capture]) -> Ending:

@@ -9,7 +9,7 @@ from prometheus_client.parser import text_string_to_metric_families as read_text
 
 from jobd.core import events
 from jobd.core.buckets import Level, Rate, Use
-from jobd.core.model import AttemptKey, Ending
+from jobd.core.model import AttemptKey, Ending, Usage
 from jobd.core.queues import Limits
 from jobd.core.records import JobStanding, QueueFigures
 from jobd.core.states import Disposition, Outcome, RunState, Trigger
@@ -61,7 +61,7 @@ def test_events_are_counted_under_their_labels() -> None:
     made = metrics()
     made.take(events.RunAccepted(1, "backup", "email", Trigger.SUBMIT, NOW))
     made.take(events.AttemptStarted(AttemptKey(1, 1), "backup", "email", NOW, 0.2))
-    ending = Ending(Outcome.FAILED, exit_code=1)
+    ending = Ending(Outcome.FAILED, exit_code=1, usage=Usage(leftovers=2))
     made.take(events.AttemptFinished(AttemptKey(1, 1), "backup", "email", NOW, ending, NOW))
     made.take(finished(queue="email"))
     made.take(events.SlotDecided("backup", NOW, NOW, Disposition.STARTED, 1, lag_seconds=0.02))
@@ -73,6 +73,7 @@ def test_events_are_counted_under_their_labels() -> None:
     assert found["jobd_run_wait_seconds_sum", (email,)] == 0.2
     assert found["jobd_attempts_total", (("job_name", "backup"), ("outcome", "failed"), email)] == 1
     assert found["jobd_runs_retried_total", (email,)] == 1
+    assert found["jobd_leftover_processes_total", ()] == 2
     assert found["jobd_runs_finished_total", (("job_name", "backup"), ("outcome", "succeeded"), email)] == 1
     assert found["jobd_run_duration_seconds_sum", (email,)] == 2.0
     assert found["jobd_slots_total", (("disposition", "started"),)] == 1

@@ -53,6 +53,11 @@ def test_a_failed_run_is_a_warning_with_every_field() -> None:
             "Run 42 of a: attempt 2 ended failed (exit code 75, busy); the next one is due at 2026-03-01T12:00:00Z",
         ),
         (
+            events.RunFinished(42, "a", "q", NOW, RunState.SUCCEEDED, Outcome.SUCCEEDED, 2.0, 0, "no such word"),
+            Priority.INFO,
+            "Run 42 of a succeeded after 2s (no such word)",
+        ),
+        (
             events.SlotDecided("a", NOW, NOW, Disposition.SKIPPED, None, "overlap with run 3"),
             Priority.NOTICE,
             "Slot 2026-03-01T12:00:00Z of a was skipped (overlap with run 3)",

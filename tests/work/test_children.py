@@ -163,6 +163,7 @@ def test_a_hostile_result_file_is_named_and_ignored(tmp_path: Path) -> None:
         (f"echo '{'[' * 33 + ']' * 33}' > \"$JOBD_RESULT_FILE\"", "32 levels"),
         ('echo \'{"jobd": {"retry_in": "soon"}}\' > $JOBD_RESULT_FILE', "takes seconds"),
         ('echo \'{"jobd": {"jump": 1}}\' > $JOBD_RESULT_FILE', "exactly one of"),
+        ('echo \'{"jobd": {"retry_in": 1, "raeson": ""}}\' > $JOBD_RESULT_FILE', 'knows no "raeson"'),
     ]
 
     async def scenario() -> None:

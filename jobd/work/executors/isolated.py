@@ -17,7 +17,8 @@ from jobd.core.states import Outcome
 from jobd.work.accounts import Refused
 from jobd.work.ear import tell
 from jobd.work.executors.python import Answer, Context, call
-from jobd.work.scratch import finite, is_too_deep, refuse_constant, split_result
+from jobd.work import resultwords
+from jobd.work.resultwords import finite, is_too_deep, refuse_constant
 from jobd.work.wire import Order
 
 _ENDS = {outcome.value: outcome for outcome in (Outcome.SUCCEEDED, Outcome.FAILED, Outcome.CANCELLED)}
@@ -94,9 +95,8 @@ def _directive(given: Json) -> Directive | None:
     if given is None:
         return None
     kind, delay, reason = given
-    word = {"jobd": {f"{kind}_in" if kind in ("retry", "snooze") else kind: delay, "reason": str(reason)}}
-    _, directive = split_result(word)
-    return directive
+    named = f"{kind}_in" if kind in ("retry", "snooze") else kind
+    return resultwords.directive({named: delay, "reason": str(reason)})
 
 
 def _write(answer: int, given: Answer) -> None:

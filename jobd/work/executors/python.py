@@ -22,7 +22,7 @@ from jobd.core.parents import Parent
 from jobd.core.shown import shown
 from jobd.core.states import Outcome
 from jobd.core.verdicts import Cancel, Discard, Retry, Snooze, Verdict
-from jobd.work.scratch import RESULT_MAX_BYTES, RESULT_MAX_DEPTH, is_too_deep
+from jobd.work.resultwords import RESULT_MAX_BYTES, RESULT_MAX_DEPTH, is_too_deep
 from jobd.work.wire import Order
 
 _COROUTINE = 0x80

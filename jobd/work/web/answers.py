@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from jobd.core.executors import Failed
 from jobd.core.model import Json
-from jobd.work.scratch import finite, is_too_deep, refuse_constant
+from jobd.work.resultwords import finite, is_too_deep, refuse_constant
 from jobd.work.web.exchange import Response
 
 _MOST_RESULT_BYTES = 128 * 1024
