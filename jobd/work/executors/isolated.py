@@ -14,10 +14,10 @@ from jobd.core.brought import Unusable
 from jobd.core.model import Call, Directive, Ending, Json
 from jobd.core.notify import one_line
 from jobd.core.states import Outcome
+from jobd.work import resultwords
 from jobd.work.accounts import Refused
 from jobd.work.ear import tell
 from jobd.work.executors.python import Answer, Context, call
-from jobd.work import resultwords
 from jobd.work.resultwords import finite, is_too_deep, refuse_constant
 from jobd.work.wire import Order
 
