@@ -34,6 +34,7 @@ from jobd.core.records import (
 )
 from jobd.core.retention import Pruned
 from jobd.core.states import Disposition
+from jobd.core.stats import Sample
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +137,10 @@ class Reads(Protocol):
 
     def durations(self, job: str) -> list[float]:
         """The seconds that the job's last successful runs took."""
+        ...
+
+    def samples(self, job: str | None, before: int | None, limit: int) -> list[Sample]:
+        """What counts of the newest runs below an id, of all jobs or of one; newest first."""
         ...
 
     def standings(self) -> dict[str, JobStanding]:

@@ -31,6 +31,7 @@ from jobd.core.records import (
 )
 from jobd.core.spans import from_micros, from_micros_if, micros, micros_if
 from jobd.core.states import Disposition, Outcome, RunState, Trigger
+from jobd.core.stats import Sample
 from jobd.core.trace import Trace
 from jobd.store import audit, dead, holds, kin, limits, slots
 from jobd.store.connection import Connection
@@ -239,6 +240,15 @@ class History:
         rows = self._rows("durations", {"job": job, "most": most})
         return [max(0, row[0]) / 1e6 for row in rows]
 
+    def samples(self, job: str | None, before: int | None, limit: int) -> list[Sample]:
+        """What counts of the newest runs below an id, of all jobs or of one; newest first."""
+        bindings = {"before": _NO_CURSOR if before is None else before, "limit": limit}
+        if job is None:
+            rows = self._rows("samples", bindings)
+        else:
+            rows = self._rows("samples_of_job", bindings | {"job": _stored_name(job)})
+        return [_sample(*row) for row in rows]
+
     def remembered(self, job: str) -> Remembered | None:
         """What the store remembers of a job, in force or not."""
         rows = self._rows("remembered", {"name": job})
@@ -248,6 +258,22 @@ class History:
         return Remembered(
             from_micros(first), from_micros(watermark), from_micros_if(last_slot), from_micros_if(removed)
         )
+
+
+def _sample(
+    run: int,
+    job: str,
+    queue: str,
+    state: str,
+    attempts: int,
+    created: int,
+    due: int,
+    started: int | None,
+    over: int | None,
+) -> Sample:
+    waited = None if started is None else max(0, started - max(due, created)) / 1e6
+    took = None if started is None or over is None else max(0, over - started) / 1e6
+    return Sample(run, job.strip(), queue, RunState(state), attempts, from_micros(created), waited, took)
 
 
 def _stored_name(job: str) -> str:

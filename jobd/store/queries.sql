@@ -761,6 +761,19 @@ SELECT finished_at - started_at FROM (
   WHERE job = (SELECT id FROM job WHERE name = :job) ORDER BY id DESC LIMIT :most)
 WHERE state = 'succeeded' AND started_at IS NOT NULL;
 
+-- name: samples
+-- What counts of the newest runs below an id: states, attempts, and the instants between which they waited and ran.
+SELECT run.id, job.name, run.queue, run.state, run.attempt - run.given_back, run.created_at, run.run_at, run.started_at,
+       run.finished_at
+FROM run JOIN job ON job.id = run.job WHERE run.id < :before ORDER BY run.id DESC LIMIT :limit;
+
+-- name: samples_of_job
+-- The same of one job, along the index of its runs.
+SELECT run.id, job.name, run.queue, run.state, run.attempt - run.given_back, run.created_at, run.run_at, run.started_at,
+       run.finished_at
+FROM run INDEXED BY run_of_job JOIN job ON job.id = run.job
+WHERE run.job = (SELECT id FROM job WHERE name = :job) AND run.id < :before ORDER BY run.id DESC LIMIT :limit;
+
 -- name: move_lane
 -- Let the unfinished runs of a job stand where its limit, and what keeps it back, ask for.
 UPDATE run SET lane = iif(state = 'running' OR id IS :trial OR :waits >= 0, coalesce(own_lane, :open), :waits)

@@ -42,6 +42,7 @@ from jobd.core.records import (
 from jobd.core.retention import Pruned
 from jobd.core.roles import Roles
 from jobd.core.states import Condition, Disposition, Outcome, RunState, Trigger
+from jobd.core.stats import Sample
 from jobd.definitions import payloads
 from jobd.observe.recent import Recent
 
@@ -154,6 +155,13 @@ class MemoryReads:
 
     def durations(self, job: str) -> list[float]:
         return [1.0, 2.0, 9.0] if job == "backup" else []
+
+    def samples(self, job: str | None, before: int | None, limit: int) -> list[Sample]:
+        found = [one for one in self.records.values() if job in (None, one.job) and (before is None or one.id < before)]
+        return [
+            Sample(one.id, one.job, one.queue, one.state, one.attempts, one.created_at, 1.0, 2.0)
+            for one in sorted(found, key=lambda one: -one.id)[:limit]
+        ]
 
     def standings(self) -> dict[str, JobStanding]:
         return {}

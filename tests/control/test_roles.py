@@ -65,7 +65,7 @@ TABLE = [
         for path in ("slots", "runs", "runs/{id}", "runs/{id}/attempts", "runs/{id}/tree")
     ),
     *(row(f"GET /v1/{path}", VIEWER) for path in ("queues", "queues/{name}", "dead-letters", "dead-letters/stats")),
-    *(row(f"GET /v1/{path}", VIEWER) for path in ("jobs/{name}/why", "runs/{id}/why", "workload", "events")),
+    *(row(f"GET /v1/{path}", VIEWER) for path in ("jobs/{name}/why", "runs/{id}/why", "workload", "stats", "events")),
     row("GET /v1/runs/{id}/wait", VIEWER, query="timeout=0"),
     row("GET /v1/runs/{id}/output", OPERATOR, SUBMITTER, VIEWER),
     row("POST /v1/runs", SUBMITTER, SUBMITTER, VIEWER, body={"job": "JOB"}),

@@ -100,6 +100,8 @@ HOT: dict[str, str | None] = {
     "active_of_job": "run_active",
     "front_of_lane": "run_ready",
     "durations": "run_of_job",
+    "samples": "INTEGER PRIMARY KEY",
+    "samples_of_job": "run_of_job",
     "remembered": "sqlite_autoindex_job_1",
 }
 
