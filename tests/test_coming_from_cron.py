@@ -14,7 +14,7 @@ from jobd.definitions.importers import crontab
 from jobd.definitions.importers.cronfiles import Source, batch
 
 GUIDE = (Path(__file__).parent.parent / "docs" / "coming-from-cron.md").read_text()
-LINES = [line.partition("#")[0].split()[1:] for line in GUIDE.splitlines() if line.startswith("    jobd-ctl ")]
+LINES = [line.partition("#")[0].split()[1:] for line in GUIDE.splitlines() if line.startswith("jobd-ctl ")]
 
 
 @pytest.mark.parametrize("words", LINES, ids=" ".join)

@@ -1,0 +1,1 @@
+"""What the README and docs/ show is held to jobd itself: commands are run, definitions loaded, Python executed."""

@@ -1,0 +1,109 @@
+"""Examples that need no daemon: definitions and settings by the real readers, data by its parser, links and verbs."""
+
+from __future__ import annotations
+
+import json
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+import click
+import pytest
+
+from jobd.cli.ctl import VERBS, group
+from jobd.definitions.check import check
+from jobd.definitions.parse import parse, plain
+from jobd.definitions.work import json_schema
+from jobd.supervisor import settings
+from tests.docs.elsewhere import unused
+from tests.docs.pages import LANGUAGES, PAGES, Block, blocks, examples, name, prose
+
+DEFINITIONS = {"jobs"}
+JOB_KEYS = set(json_schema()["$defs"]["Job"]["properties"])
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_every_example_says_what_it_is(page: Path) -> None:
+    assert [f"{block}: {block.language}" for block in blocks(page) if block.language not in LANGUAGES] == []
+    indented = re.findall(r"\n\n    \S.*", prose(page))
+    assert indented == [], "an example stands in a fence with its language"
+
+
+OF_THE_PAGES_PLUGIN = "abacus:"
+"""tests/docs/test_extending.py has jobd take what only a plug-in of the page understands."""
+
+
+@pytest.mark.parametrize("block", [one for one in examples("yaml") if OF_THE_PAGES_PLUGIN not in one.text], ids=str)
+def test_yaml_is_taken_by_jobds_own_readers(block: Block, tmp_path: Path) -> None:
+    document = plain(parse(block.text.encode(), str(block)) or pytest.fail("empty"))
+    definitions = {key: value for key, value in document.items() if key in DEFINITIONS}
+    rest = {key: value for key, value in document.items() if key not in DEFINITIONS}
+    if definitions:
+        assert problems_of_definitions(block.text if not rest else json.dumps(definitions), tmp_path) == []
+    elif set(rest) <= JOB_KEYS and not set(rest) <= {"defaults"}:
+        assert problems_of_definitions(json.dumps({"jobs": {"job": {"command": "true"} | rest}}), tmp_path) == []
+        return
+    if rest:
+        (tmp_path / "jobd.yaml").write_text(block.text if not definitions else json.dumps(rest))
+        settings.load(str(tmp_path / "jobd.yaml"), environ={})
+
+
+def problems_of_definitions(text: str, directory: Path) -> list[str]:
+    path = directory / "example.yaml"
+    path.write_text(text)
+    return [str(problem) for problem in check([str(path)]).problems]
+
+
+@pytest.mark.parametrize("block", examples("json", "toml"), ids=str)
+def test_data_parses(block: Block) -> None:
+    {"json": json.loads, "toml": tomllib.loads}[block.language](block.text)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_links_lead_somewhere(page: Path) -> None:
+    astray = []
+    for target in re.findall(r"\]\(([^)\s]+)\)", prose(page)):
+        path, _, anchor = target.partition("#")
+        if "://" in path:
+            continue
+        meant = (page.parent / unquote(path)).resolve() if path else page
+        if not meant.exists() or (anchor and anchor not in anchors(meant)):
+            astray.append(target)
+    assert astray == []
+
+
+def anchors(page: Path) -> set[str]:
+    """The anchors of a page's headings, as code forges make them."""
+    headings = re.findall(r"^#+ (.*)$", prose(page), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_verbs_and_options_in_running_text_are_there(page: Path) -> None:
+    wrong = []
+    for quoted in re.findall(r"`(?:… |jobd-ctl )([a-z][^`]*)`", prose(page).replace("\n", " ")):
+        words = quoted.replace("|", " ").replace("[", " ").replace("]", " ").split()
+        wrong += [f"jobd-ctl {quoted}"] if words[0] not in VERBS or not options(words) <= known(words) else []
+    assert wrong == []
+
+
+def options(words: list[str]) -> set[str]:
+    before = words[: words.index("--")] if "--" in words else words
+    return {word.partition("=")[0] for word in before if re.match(r"--?[a-z]", word)}
+
+
+def known(words: list[str]) -> set[str]:
+    """The options of a verb, of the families and verbs below it that are named, and those of jobd-ctl itself."""
+    context, found = click.Context(group), {"--help"}
+    command: Any = group
+    for word in ["", *words]:
+        inner = command.get_command(context, word) if word and isinstance(command, click.Group) else None
+        command = inner or command
+        found |= {option for one in command.params for option in (*one.opts, *one.secondary_opts)}
+    return found
+
+
+def test_what_is_run_elsewhere_is_on_some_page() -> None:
+    assert unused() == set()
