@@ -41,6 +41,7 @@ def extended(make_host: MakeHost, tmp_path: Path) -> Host:
     return host.start()
 
 
+@pytest.mark.slow
 def test_the_executor_and_the_sink_of_the_page_do_what_it_says(extended: Host) -> None:
     assert extended.status()["problems"] == []
     with extended.client() as client:
