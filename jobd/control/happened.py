@@ -34,6 +34,8 @@ def run_of(event: Event) -> int | None:
     match event:
         case events.RunAccepted(run=run) | events.RunFinished(run=run) | events.SlotDecided(run=run):
             return run
+        case events.JobLate(run=run):
+            return run
         case events.AttemptStarted(key=key) | events.AttemptFinished(key=key) | events.AttemptRescued(key=key):
             return key.run
     return None
@@ -113,6 +115,14 @@ def _circuit(event: events.CircuitChanged, _: str | None) -> dict[str, Any]:
     return {"failures": event.failures, "until": time(event.until), "trial": event.trial}
 
 
+def _late(event: events.JobLate, _: str | None) -> dict[str, Any]:
+    return {"check": event.check, "since": time(event.since), "detail": event.detail}
+
+
+def _on_time(event: events.LatenessEnded, _: str | None) -> dict[str, Any]:
+    return {"check": event.check, "since": time(event.since)}
+
+
 def _catalog(event: events.CatalogChanged, _: str | None) -> dict[str, Any]:
     named = {"added": event.added, "changed": event.changed, "removed": event.removed, "problems": event.problems}
     return {word: list(found) for word, found in named.items()}
@@ -147,6 +157,8 @@ _SHAPES: dict[type, Callable[[Any, str | None], dict[str, Any]]] = {
     events.QueueChanged: _queue_changed,
     events.SlotSkipped: _skipped,
     events.CircuitChanged: _circuit,
+    events.JobLate: _late,
+    events.LatenessEnded: _on_time,
     events.CatalogChanged: _catalog,
     events.ScheduleMoved: _moved,
     events.ClockStepped: _stepped,

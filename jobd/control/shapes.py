@@ -8,10 +8,12 @@ from datetime import datetime, tzinfo
 from typing import Any
 
 from jobd.control.ports import Coming, DefinedJob, Overview, QueueLimits, Reloaded
+from jobd.core import lateness
 from jobd.core.audit import Kept
 from jobd.core.buckets import Use
 from jobd.core.holds import Circuit, Pause
-from jobd.core.model import Seen, Workflow
+from jobd.core.lateness import Late
+from jobd.core.model import Job, Seen, Workflow
 from jobd.core.queues import NO_LIMITS
 from jobd.core.records import (
     AttemptRecord,
@@ -153,7 +155,13 @@ def job(defined: DefinedJob, standing: JobStanding | None) -> dict[str, Any]:
         "last_failure_at": time(standing.last_failure_at) if standing else None,
         "paused": pause(standing.pause) if standing else None,
         "circuit": _circuit(standing.circuit) if standing and made.circuit_breaker else None,
+        "late": [_late(one, made) for one in standing.late] if standing else [],
     }
+
+
+def _late(one: Late, made: Job) -> dict[str, Any]:
+    """A check of `expect` that fails: which, since when, for which run (null: none in particular), in words."""
+    return {"check": one.check, "since": time(one.since), "run": one.run, "detail": lateness.in_words(one, made)}
 
 
 def pause(held: Pause | None) -> dict[str, Any] | None:
@@ -338,7 +346,13 @@ def reloaded(change: Reloaded) -> dict[str, Any]:
 
 def job_counts(counts: JobCounts, total: int) -> dict[str, int]:
     """How many jobs are in force, and how many of them need somebody to look."""
-    return {"total": total, "failed": counts.failed, "paused": counts.paused, "circuit_open": counts.circuit_open}
+    return {
+        "total": total,
+        "failed": counts.failed,
+        "paused": counts.paused,
+        "circuit_open": counts.circuit_open,
+        "late": counts.late,
+    }
 
 
 def overview(seen: Overview) -> dict[str, Any]:

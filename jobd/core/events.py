@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from jobd.core.lateness import Check
 from jobd.core.model import AttemptKey, Ending
 from jobd.core.queues import Change
 from jobd.core.states import Disposition, Outcome, RunState, Trigger
@@ -152,6 +153,30 @@ class ScheduleMoved:
 
 
 @dataclass(frozen=True, slots=True)
+class JobLate:
+    """A job does not keep what `expect` says of it: told once, until it does again."""
+
+    job: str
+    at: datetime
+    check: Check
+    since: datetime
+    detail: str
+    run: int | None = None
+    queue: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LatenessEnded:
+    """A job is not late any more by this check, or is held and owes nothing."""
+
+    job: str
+    at: datetime
+    check: Check
+    since: datetime
+    queue: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class StoreCommitted:
     at: datetime
     seconds: float
@@ -189,6 +214,8 @@ Event = (
     | CircuitChanged
     | CatalogChanged
     | ScheduleMoved
+    | JobLate
+    | LatenessEnded
     | StoreCommitted
     | ClockStepped
     | Degraded

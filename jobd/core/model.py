@@ -127,6 +127,18 @@ class CircuitBreaker:
 
 
 @dataclass(frozen=True, slots=True)
+class Expect:
+    """What a job is expected to keep, in seconds; where it does not, it is late. None expects nothing."""
+
+    max_time_since_success: float | None = None
+    """From one success to the next."""
+    late_after: float | None = None
+    """From when a run is due to its start."""
+    max_runtime: float | None = None
+    """From the start of an attempt to its end; nothing is ended for it."""
+
+
+@dataclass(frozen=True, slots=True)
 class Limits:
     """What the processes of an attempt may take; None is no limit of the job's own."""
 
@@ -253,6 +265,7 @@ class Job:
     output_journal: bool = False
     """What it writes goes to the journal too."""
     workflow: Workflow = field(default_factory=Workflow)
+    expect: Expect | None = None
 
     @property
     def running_limit(self) -> int | None:

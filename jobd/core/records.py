@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from jobd.core.holds import CLOSED, Circuit, Pause
+from jobd.core.lateness import Late
 from jobd.core.model import Json, Seen, Usage
 from jobd.core.states import Condition, Disposition, Outcome, RunState, Trigger
 from jobd.core.trace import Trace
@@ -99,15 +100,18 @@ class JobStanding:
     pause: Pause | None = None
     """Its own pause, where one is in force."""
     circuit: Circuit = CLOSED
+    late: tuple[Late, ...] = ()
+    """What it is late with by the last look."""
 
 
 @dataclass(frozen=True, slots=True)
 class JobCounts:
-    """How many of the jobs in force failed last, are paused, are kept back by their circuit."""
+    """How many of the jobs in force failed last, are paused, are kept back by their circuit, are late."""
 
     failed: int
     paused: int
     circuit_open: int
+    late: int = 0
 
 
 @dataclass(frozen=True, slots=True)

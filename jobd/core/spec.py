@@ -15,6 +15,7 @@ from jobd.core.model import (
     Call,
     CircuitBreaker,
     Command,
+    Expect,
     Job,
     Limits,
     Python,
@@ -72,6 +73,7 @@ def _job(data: dict[str, Any]) -> Job:
     values["uses"] = tuple((name, amount) for name, amount in data.get("uses", ()))
     values["sandbox"] = Sandbox(**_known(Sandbox, data.get("sandbox", {})))
     values["workflow"] = Workflow(**_known(Workflow, data.get("workflow", {})))
+    values["expect"] = _expect(data.get("expect"))
     values["env"] = tuple((name, value) for name, value in data.get("env", ()))
     values["secrets"] = tuple((name, source) for name, source in data.get("secrets", ()))
     return Job(**values)
@@ -92,6 +94,10 @@ def _unique(data: dict[str, Any] | None) -> Unique | None:
 
 def _breaker(data: dict[str, Any] | None) -> CircuitBreaker | None:
     return None if data is None else CircuitBreaker(**_known(CircuitBreaker, data))
+
+
+def _expect(data: dict[str, Any] | None) -> Expect | None:
+    return None if data is None else Expect(**_known(Expect, data))
 
 
 def _rate(data: dict[str, Any] | None) -> Rate | None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from jobd.core.buckets import Use
+from jobd.core.lateness import Check
 from jobd.core.queues import NO_LIMITS, Limits
 from jobd.core.records import JobStanding, QueueFigures
 
@@ -27,6 +28,8 @@ class JobFigures:
     enabled: bool
     next_at: datetime | None
     standing: JobStanding | None
+    checks: tuple[Check, ...] = ()
+    """What of `expect` it is held to."""
 
 
 @dataclass(frozen=True, slots=True)

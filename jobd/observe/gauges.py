@@ -98,6 +98,17 @@ def _jobs(figures: Figures) -> Iterator[Metric]:
             if number is not None:
                 family.add_metric([job], number)
     yield from families
+    yield _lateness(shown)
+
+
+def _lateness(jobs: Iterable[tuple[str, JobFigures]]) -> Metric:
+    """One series for each check that a job asks for: 1 while it fails."""
+    family = GaugeMetricFamily("jobd_job_late", "Whether the job is late", labels=["job_name", "check"])
+    for name, job in jobs:
+        failing = {one.check for one in job.standing.late} if job.standing else set()
+        for check in job.checks:
+            family.add_metric([name, check.value], int(check in failing))
+    return family
 
 
 def _numbers(job: JobFigures) -> tuple[float | None, ...]:

@@ -16,6 +16,8 @@ from jobd.core.events import (
     ClockStepped,
     Degraded,
     Event,
+    JobLate,
+    LatenessEnded,
     Paused,
     QueueChanged,
     Resumed,
@@ -67,6 +69,8 @@ MESSAGE_IDS = {
     Resumed: "82f6a9c07e3b4d15b8d4c1f063a97733",
     QueueChanged: "5d92e7a1b3c84f06a8e1f47c209d7736",
     SlotSkipped: "e3a07c51d98b4b6fb25f60c4a1d87735",
+    JobLate: "a94e07d3b1c54d2c8f60e7125bd47737",
+    LatenessEnded: "38d1f5c2a06b4b1e97c4d80a6ef37738",
     CircuitChanged: "4b97e1d5c20f4f8e96a8b35d7e017734",
 }
 """What marks each kind of entry in the journal, for ever (journalctl MESSAGE_ID=…)."""
@@ -102,9 +106,7 @@ def _entries(event: Event) -> Iterator[Entry]:
         case SlotDecided():
             yield _slot_decided(event)
         case AttemptRescued():
-            text = f"Run {event.key.run} of {event.job}: attempt {event.key.attempt} outlived the daemon ({event.how})"
-            priority = Priority.WARNING if event.how == "lost" else Priority.NOTICE
-            yield Entry(text, priority, _about(event.job, event.key.run, attempt=event.key.attempt))
+            yield _rescued(event)
         case Paused() | Resumed() | SlotSkipped() | CircuitChanged() | QueueChanged():
             yield _held(event)
         case CatalogChanged():
@@ -113,14 +115,26 @@ def _entries(event: Event) -> Iterator[Entry]:
             now = rfc3339(event.now) if event.now else "nothing in sight"
             text = f"The next slot of {event.job} moved from {rfc3339(event.before)} to {now} ({event.cause})"
             yield Entry(text, Priority.WARNING, _about(event.job))
+        case JobLate() | LatenessEnded():
+            yield _late(event)
         case ClockStepped():
             way = "forward" if event.seconds > 0 else "back"
             yield Entry(f"The wall clock was set {way} by {show_seconds(abs(event.seconds))}", Priority.WARNING)
-        case Degraded(detail=""):
-            yield Entry(f"No longer degraded: {event.reason}", Priority.NOTICE, {"JOBD_REASON": event.reason})
         case Degraded():
-            text = f"Degraded: {event.reason}: {event.detail}"
-            yield Entry(text, Priority.ERROR, {"JOBD_REASON": event.reason})
+            yield _degraded(event)
+
+
+def _rescued(event: AttemptRescued) -> Entry:
+    text = f"Run {event.key.run} of {event.job}: attempt {event.key.attempt} outlived the daemon ({event.how})"
+    priority = Priority.WARNING if event.how == "lost" else Priority.NOTICE
+    return Entry(text, priority, _about(event.job, event.key.run, attempt=event.key.attempt))
+
+
+def _degraded(event: Degraded) -> Entry:
+    fields = {"JOBD_REASON": event.reason}
+    if not event.detail:
+        return Entry(f"No longer degraded: {event.reason}", Priority.NOTICE, fields)
+    return Entry(f"Degraded: {event.reason}: {event.detail}", Priority.ERROR, fields)
 
 
 def _attempt_finished(event: AttemptFinished) -> Entry:
@@ -184,6 +198,15 @@ def _held(event: Paused | Resumed | SlotSkipped | CircuitChanged | QueueChanged)
             return Entry(text, Priority.NOTICE, _about(event.job) | {"JOBD_SLOT": rfc3339(event.slot)})
         case Paused() | Resumed():
             return Entry(f"{_what(event)} {_kept_back(event)}", Priority.NOTICE, _where(event))
+
+
+def _late(event: JobLate | LatenessEnded) -> Entry:
+    fields = {"JOBD_CHECK": str(event.check)}
+    if isinstance(event, LatenessEnded):
+        text = f"Job {event.job} is not late any more ({event.check})"
+        return Entry(text, Priority.NOTICE, _about(event.job, queue=event.queue) | fields)
+    text = f"Job {event.job} is late: {event.detail} ({event.check})"
+    return Entry(text, Priority.WARNING, _about(event.job, event.run, queue=event.queue) | fields)
 
 
 def _kept_back(event: Paused | Resumed) -> str:

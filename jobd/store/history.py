@@ -10,6 +10,7 @@ from jobd.core import spec as specs
 from jobd.core.audit import Kept
 from jobd.core.buckets import Level
 from jobd.core.holds import Circuit, Holds, Pause
+from jobd.core.lateness import Check, Late
 from jobd.core.ledger import Terms
 from jobd.core.model import Command, Job, Json, Seen, Shell, Usage
 from jobd.core.queues import QueueSet
@@ -357,7 +358,7 @@ def _usage(user: float, system: float, peak: int, stdout: int, stderr: int, cut:
 def _standing(row: tuple[Any, ...]) -> JobStanding:
     (
         _, name, first, watermark, last_slot, last_run, state, outcome, exit_code, finished, success, failure,
-        paused, at, until, by, note, failures, opens, trial, waiting, running,
+        paused, at, until, by, note, failures, opens, trial, late, waiting, running,
     ) = row  # fmt: skip
     pause = holds.pause_of(paused, at, until, by, note)
     return JobStanding(
@@ -376,7 +377,15 @@ def _standing(row: tuple[Any, ...]) -> JobStanding:
         running=running,
         pause=pause if pause is not None and pause.in_force else None,
         circuit=Circuit(failures, from_micros_if(opens), trial),
+        late=_late(late),
     )
+
+
+def _late(text: str) -> tuple[Late, ...]:
+    if text == "[]":
+        return ()
+    known = set(Check) - {Check.TIMEOUT}
+    return tuple(Late(Check(kind), from_micros(since), run) for kind, since, run in json.loads(text) if kind in known)
 
 
 def _dead(row: tuple[Any, ...]) -> DeadLetter:

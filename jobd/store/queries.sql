@@ -639,20 +639,65 @@ FROM attempt WHERE run = :run ORDER BY attempt;
 -- What is remembered of every job in force.
 SELECT id, name, first_seen_at, watermark, last_slot, last_run, last_state, last_outcome, last_exit_code,
        last_finished_at, last_success_at, last_failure_at,
-       paused, paused_at, paused_until, paused_by, paused_note, failures, circuit_until, trial
+       paused, paused_at, paused_until, paused_by, paused_note, failures, circuit_until, trial,
+       (SELECT json_group_array(json_array(kind, since, late.run)) FROM late WHERE late.job = job.id)
 FROM job WHERE removed_at IS NULL AND id > 0;
 
 -- name: standing
 -- The same of one job.
 SELECT id, name, first_seen_at, watermark, last_slot, last_run, last_state, last_outcome, last_exit_code,
        last_finished_at, last_success_at, last_failure_at,
-       paused, paused_at, paused_until, paused_by, paused_note, failures, circuit_until, trial
+       paused, paused_at, paused_until, paused_by, paused_note, failures, circuit_until, trial,
+       (SELECT json_group_array(json_array(kind, since, late.run)) FROM late WHERE late.job = job.id)
 FROM job WHERE name = :name AND removed_at IS NULL AND id > 0;
 
 -- name: job_counts
--- How many of the jobs in force failed last, are paused, are kept back by their circuit.
-SELECT coalesce(sum(last_state = 'failed'), 0), coalesce(sum(paused), 0), count(circuit_until)
+-- How many of the jobs in force failed last, are paused, are kept back by their circuit, are late.
+SELECT coalesce(sum(last_state = 'failed'), 0), coalesce(sum(paused), 0), count(circuit_until),
+       coalesce(sum(EXISTS (SELECT 1 FROM late WHERE late.job = job.id AND kind <> 'timeout_warning')), 0)
 FROM job WHERE removed_at IS NULL AND id > 0;
+
+-- name: watched
+-- How a job stands that is expected to keep something: of its runs the oldest that has not started and is due, whether
+-- there are some whose instant has yet to come, and its last pause.
+SELECT first_seen_at, last_success_at, circuit_until,
+       (SELECT json_array(id, due) FROM (
+          SELECT * FROM (SELECT id, coalesce(slot, run_at) AS due FROM run INDEXED BY run_active
+                         WHERE job = :job AND state IN ('blocked', 'scheduled', 'queued', 'running', 'retrying')
+                           AND state = 'queued' AND attempt = 0 ORDER BY id LIMIT 1)
+          UNION ALL
+          SELECT * FROM (SELECT id, slot FROM run INDEXED BY run_active
+                         WHERE job = :job AND state IN ('blocked', 'scheduled', 'queued', 'running', 'retrying')
+                           AND state = 'blocked' AND slot IS NOT NULL ORDER BY id LIMIT 1))
+        ORDER BY due LIMIT 1),
+       EXISTS (SELECT 1 FROM run INDEXED BY run_active
+               WHERE job = :job AND state IN ('blocked', 'scheduled', 'queued', 'running', 'retrying')
+                 AND state = 'scheduled'),
+       paused, paused_at, paused_until, paused_by, paused_note
+FROM job WHERE id = :job;
+
+-- name: running_of
+-- The runs of a job that are under way, at most so many.
+SELECT id, started_at, timeout FROM run INDEXED BY run_active
+WHERE job = :job AND state IN ('blocked', 'scheduled', 'queued', 'running', 'retrying') AND state = 'running'
+ORDER BY id LIMIT :most;
+
+-- name: late
+-- The checks of a job that failed by the last look.
+SELECT kind, since, run FROM late WHERE job = :job;
+
+-- name: note_late
+-- Remember a check that fails.
+INSERT INTO late (job, kind, since, run) VALUES (:job, :kind, :since, :run)
+ON CONFLICT (job, kind) DO UPDATE SET since = excluded.since, run = excluded.run;
+
+-- name: forget_late
+-- A check holds again.
+DELETE FROM late WHERE job = :job AND kind = :kind;
+
+-- name: late_jobs
+-- Every job that was late by the last look.
+SELECT DISTINCT job.name, job.id FROM late CROSS JOIN job ON job.id = late.job;
 
 -- name: active_count
 -- How many runs one job has waiting and running.

@@ -27,6 +27,8 @@ class Aftermath:
     events: list[Event] = field(default_factory=list)
     planned: list[tuple[str, datetime | None]] = field(default_factory=list)
     """(job, its next slot)."""
+    watched: list[tuple[str, datetime | None]] = field(default_factory=list)
+    """(job of which something is expected, when to look at it again if nothing happens)."""
     final: list[int] = field(default_factory=list)
     """Runs that have reached a final state."""
     followed: int = 0

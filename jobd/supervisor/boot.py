@@ -156,6 +156,7 @@ def _load(keeper: Keeper) -> ZoneWatch:
     rules.put_in_force(change.in_force)
     for name, at in change.next_slots:
         keeper.engine.agenda.set(name, at)
+    keeper.engine.judge_all()
     keeper.tell(change)
     zone_watch.begin(change, worked_out_by)
     return zone_watch

@@ -20,6 +20,7 @@ from jobd.control.ports import (
     Reloaded,
     WorkerView,
 )
+from jobd.core import lateness
 from jobd.core.errors import Conflict, NotFound
 from jobd.core.intents import Actor, Intent
 from jobd.core.masking import Masker
@@ -185,7 +186,12 @@ class Desk:
         standings = keeper.history.standings()
         return self._figures(
             {
-                name: JobFigures(job.job.enabled, keeper.engine.agenda.at(name), standings.get(name))
+                name: JobFigures(
+                    job.job.enabled,
+                    keeper.engine.agenda.at(name),
+                    standings.get(name),
+                    lateness.checks(job.job),
+                )
                 for name, job in keeper.in_force.items()
             }
         )

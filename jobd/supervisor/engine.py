@@ -19,7 +19,7 @@ from jobd.core.sources import Clock, Reading
 from jobd.core.states import Outcome
 from jobd.store.connection import StorageFailed, Writer
 from jobd.supervisor.aftermath import Aftermath
-from jobd.supervisor.catalogs import AdoptCatalog
+from jobd.supervisor.catalogs import AdoptCatalog, Change
 from jobd.supervisor.finalize import Unkept
 from jobd.supervisor.inbox import Inbox, Question
 from jobd.supervisor.tick import Moment, Rules, tick
@@ -85,6 +85,10 @@ class Engine:
         self.inbox = Inbox(self.wake)
         self.rules = rules
         self.agenda = Agenda()
+        self.lateness = Agenda()
+        """When each job of which something is expected is late, if nothing happens until then."""
+        self._is_anew = True
+        """Other jobs are in force than when a tick last judged lateness."""
         self.finished = Watchers()
         self.changed = Watchers()
         self.draining = False
@@ -168,6 +172,7 @@ class Engine:
         if self._stepped:
             # A clock that was set moves what is due next: every job is looked at again.
             self.agenda.recall(reading.wall)
+            self.lateness.recall(reading.wall)
             self._is_corrected |= abs(self._stepped) > due.CORRECTION
         return Moment(
             due=self.agenda.due(reading.wall, MOST_PLANNED),
@@ -178,6 +183,8 @@ class Engine:
             stepped=self._stepped,
             corrected=self._is_corrected,
             since=reading.wall - timedelta(seconds=reading.boottime - self._looked_at),
+            late=self.lateness.due(reading.wall, MOST_PLANNED),
+            is_anew=self._is_anew,
         )
 
     def _note_step(self, reading: Reading) -> None:
@@ -201,7 +208,8 @@ class Engine:
     def _has_work(self, now: datetime, moment: Moment) -> bool:
         promoted = self._next_due is not None and self._next_due <= now
         reservable = self._waiting and moment.seats and not self.draining
-        return bool(self.inbox or moment.due or moment.stepped or promoted or reservable)
+        judgeable = (moment.late or moment.is_anew) and not self.draining
+        return bool(self.inbox or moment.due or moment.stepped or promoted or reservable or judgeable)
 
     def _commit(self, now: datetime, moment: Moment) -> bool:
         """One tick's transaction and what it sets off; False where there was none, and all is to be tried again."""
@@ -221,6 +229,7 @@ class Engine:
             self.inbox.replace(fault.instead)
             return False
         self.inbox.drop(batch)
+        self._is_anew &= moment.draining
         self._stepped = timedelta(0)
         self._storage_works(now)
         seconds, changed = time.perf_counter() - began, self._writer.total_changes() - changes
@@ -239,8 +248,11 @@ class Engine:
             self.rules.put_in_force(after.change.in_force)
             for name, at in after.change.next_slots:
                 self.agenda.set(name, at)
+            self._judge_anew(after.change)
         for name, at in after.planned:
             self.agenda.set(name, at)
+        for name, at in after.watched:
+            self.lateness.set(name, at)
         for question, said in after.answers:
             _answer(question, said)
         self._next_due = after.next_due
@@ -257,6 +269,19 @@ class Engine:
                 self._note_pace(event)
             self._publish(event)
 
+    def judge_all(self) -> None:
+        """Judge the lateness of every job soon: these jobs were put in force before the first tick."""
+        for name in self.rules.watched:
+            self.lateness.set(name, self._last_reading.wall)
+
+    def _judge_anew(self, change: Change) -> None:
+        """Judge jobs soon that are others now, and forget those of which nothing is expected any more."""
+        self._is_anew = True
+        for name in (*change.added, *change.changed, *change.removed):
+            watched = name in self.rules.watched
+            self.lateness.set(name, self._last_reading.wall if watched else None)
+        self.wake()
+
     def _note_pace(self, event: events.AttemptFinished) -> None:
         ending = event.ending
         if ending.started_at is not None and ending.finished_at is not None:
@@ -266,7 +291,11 @@ class Engine:
         """Wake at the next instant something is due, and at least once a minute: one long sleep is never trusted."""
         if self._timer is not None:
             self._timer.cancel()
-        instants = [at for at in (self._next_due, self.agenda.next_at()) if at is not None]
+        instants = [
+            at
+            for at in (self._next_due, self.agenda.next_at(), None if self.draining else self.lateness.next_at())
+            if at is not None
+        ]
         wait = LONGEST_SLEEP_SECONDS
         if instants:
             wait = min(wait, max(0.0, (min(instants) - self._believed()).total_seconds()))

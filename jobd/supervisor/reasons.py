@@ -97,6 +97,7 @@ class Reasons:
             self._host(job.job),
             job.job,
             place=f"{job.defined.file}:{job.defined.line}",
+            late=standing.late if (standing := history.standing(name)) else (),
             next_at=keeper.engine.agenda.at(name),
             running=running,
             running_since=oldest.started_at if oldest else None,

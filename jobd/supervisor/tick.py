@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from jobd.core.intents import Submit
 from jobd.store import audit, holds, runs, versions
 from jobd.store.connection import Transaction
-from jobd.supervisor import apply, audited, catalogs, together
+from jobd.supervisor import apply, audited, catalogs, together, vigil
 from jobd.supervisor.aftermath import Aftermath
 from jobd.supervisor.catalogs import AdoptCatalog, Host, InForce
 from jobd.supervisor.expire import expire, give_up
@@ -31,11 +31,14 @@ class Rules:
     host: Host
     most_queued_per_user: int
     in_force: Mapping[str, InForce] = field(default_factory=dict)
+    watched: Mapping[str, InForce] = field(default_factory=dict)
+    """Those of which something is expected."""
     specs: Specs = field(default_factory=Specs)
 
     def put_in_force(self, in_force: Mapping[str, InForce]) -> None:
         """Decide by these jobs from now on."""
         self.in_force = in_force
+        self.watched = vigil.watched(in_force)
         self.specs.in_force = {job.ref.spec: job.job for job in in_force.values()}
 
 
@@ -58,6 +61,10 @@ class Moment:
     """The clock turned out to be wrong by hours when the jobs that are due were looked at last."""
     since: datetime
     """When that was, as the clock is now."""
+    late: Sequence[str] = ()
+    """Jobs that are late from about now on, if nothing has happened."""
+    is_anew: bool = False
+    """Other jobs are in force than at the last tick: what is remembered of those not watched any more is to go."""
 
 
 def tick(tx: Transaction, rules: Rules, batch: Batch, moment: Moment) -> Aftermath:
@@ -86,8 +93,16 @@ def tick(tx: Transaction, rules: Rules, batch: Batch, moment: Moment) -> Afterma
     plan(tx, plan_again, in_force, rules.host, after, since=moment.since, corrected=moment.corrected)
     runs.promote(tx)
     try_again(tx, after)
+    watched = rules.watched if after.change is None else vigil.watched(in_force)
+    if not moment.draining:
+        # What starts late just now is late all the same.
+        if moment.is_anew:
+            vigil.forget_others(tx, watched, after)
+        vigil.watch(tx, {*moment.late, *vigil.concerned(after.events, watched)}, watched, after)
     if is_in_time and not moment.draining:
+        seen = len(after.events)
         rules.reservation.reserve(tx, moment.seats, moment.places, rules.specs, after, hiring=moment.hiring)
+        vigil.watch(tx, vigil.concerned(after.events[seen:], watched), watched, after)
     after.next_due = min(filter(None, (runs.next_due(tx), holds.next_release(tx), after.next_token)), default=None)
     return after
 

@@ -166,6 +166,7 @@ class Stage:
         self.engine.rules.put_in_force(change.in_force)
         for name, at in change.next_slots:
             self.engine.agenda.set(name, at)
+        self.engine.judge_all()
         self.tick()
 
     # What happens

@@ -46,6 +46,9 @@ def _show(session: Session, seen: dict[str, Any]) -> None:
             session.paint(f"queue {queue['name']} is {held(queue['paused'])}", Tone.NOTE)
     for problem in seen["problems"]:
         session.paint(f"problem: {problem}", Tone.NOTE)
+    for job in seen["jobs"]:
+        for late in job.get("late", ()):
+            session.paint(f"late: {job['name']}: {late['detail']}", Tone.NOTE)
     session.say()
     if not seen["jobs"]:
         session.say("no jobs are defined (drop a YAML file into a jobs.d directory; see jobd-ctl check)")
@@ -97,6 +100,10 @@ def _next(job: dict[str, Any], now: datetime) -> str:
     return "-" if job["schedule"] else "on request"
 
 
+def _late(found: list[dict[str, Any]], now: datetime) -> str | None:
+    return "; ".join(f"{one['detail']} (late since {told(one['since'], now)})" for one in found) or None
+
+
 def _circuit(circuit: dict[str, Any] | None, now: datetime) -> str | None:
     if circuit is None:
         return None
@@ -131,6 +138,7 @@ def job_lines(session: Session, job: dict[str, Any]) -> list[str]:
             ("next", _next(job, now)),
             ("paused", held(job["paused"]) if job["paused"] else None),
             ("circuit", _circuit(job["circuit"], now)),
+            ("late", _late(job.get("late", []), now)),
             *((key, ", ".join(names)) for key, names in job.get("workflow", {}).items()),
             ("queue", f"{job['queue']}, priority {job['priority']}"),
             ("max_running", job.get("max_running")),

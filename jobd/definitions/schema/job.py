@@ -11,11 +11,12 @@ from jobd.definitions.schema.bounds import Bounded
 from jobd.definitions.schema.enclosed import Enclosed
 from jobd.definitions.schema.flow import Flow
 from jobd.definitions.schema.how import Data, Execution, Queueing, Retrying
+from jobd.definitions.schema.over import Watched
 from jobd.definitions.schema.what import Identity
 from jobd.definitions.schema.when import When
 
 
-class JobWords(Flow, Data, Enclosed, Bounded, Execution, Retrying, Queueing, When, Identity):
+class JobWords(Watched, Flow, Data, Enclosed, Bounded, Execution, Retrying, Queueing, When, Identity):
     """A job as it is written in YAML; also what `defaults` may say."""
 
     def job(self, name: str, action: Action) -> Job:
@@ -68,6 +69,7 @@ class JobWords(Flow, Data, Enclosed, Bounded, Execution, Retrying, Queueing, Whe
             output_on_limit=self.output.on_limit,
             output_journal=self.output.journal,
             workflow=self.workflow(),
+            expect=None if self.expect is None else self.expect.expect(),
         )
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 _WORDS = {
     "notify": "watch the metrics instead",
-    "expect": "watch jobd_job_last_success_timestamp_seconds instead",
 }
 
 

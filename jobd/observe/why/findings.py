@@ -17,7 +17,8 @@ Facts = TypeVar("Facts")
 class Blocker:
     """One thing that stands in the way.
 
-    `kind` says what `id` names: run, slot, job, queue, worker, file, daemon, rate_limit (`queue:NAME`), resource.
+    `kind` says what `id` names: run, slot, job, queue, worker, file, daemon, rate_limit (`queue:NAME`), resource, or
+    late (a check of `expect`).
     """
 
     kind: str

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from jobd.core import lateness
+from jobd.core.lateness import Late
 from jobd.core.model import Job
 from jobd.core.reasons import in_words, word_of
 from jobd.core.records import SlotRecord
@@ -46,6 +48,8 @@ class JobFacts:
     on_boot: bool = False
     """It is due at each start of the host too."""
     holds: tuple[Hold, ...] = ()
+    late: tuple[Late, ...] = ()
+    """What it is late with."""
     problems: tuple[str, ...] = ()
     """What is wrong with the file it is defined in, while its last good version is in force."""
 
@@ -54,8 +58,19 @@ def why(facts: JobFacts) -> Finding:
     """Why a job is not running now; that it runs, where it does, and what keeps others of its runs back meanwhile."""
     standing = first(_STANDING, facts)
     if standing is not None:
-        return _beside(standing, facts)
-    return together(OBSTACLES, facts) or first(_RESTING, facts) or _not_due(facts)
+        return _late(_beside(standing, facts), facts)
+    return _late(together(OBSTACLES, facts) or first(_RESTING, facts) or _not_due(facts), facts)
+
+
+def _late(finding: Finding, facts: JobFacts) -> Finding:
+    """The same with what the job is late with."""
+    told = (
+        Blocker(
+            "late", one.check, f"{lateness.in_words(one, facts.job)}: late since {clock(one.since, facts.host.zone)}"
+        )
+        for one in facts.late
+    )
+    return replace(finding, blockers=(*finding.blockers, *told))
 
 
 def _beside(standing: Finding, facts: JobFacts) -> Finding:
