@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from jobd.core.model import Calendar, Command, Job, Limits, Python, RetryPolicy, Sandbox, Schedule, Shell
+from jobd.core.model import Calendar, Command, Expect, Job, Limits, Python, RetryPolicy, Sandbox, Schedule, Shell
 from jobd.definitions.interpret import Rules, check_defaults, template
 from jobd.definitions.parse import parse
 from jobd.definitions.schema.unbuilt import WORDS
@@ -68,6 +68,7 @@ jobs:
     on_shutdown: detach
     payload: {tables: [a, null], deep: {x: null}}
     output: {max: 512KiB, on_limit: kill}
+    expect: {max_time_since_success: 26h, late_after: 10m, max_runtime: 2h}
 """
 
 
@@ -134,6 +135,7 @@ def test_every_key_arrives_in_the_job() -> None:
         payload={"tables": ["a", None], "deep": {"x": None}},
         output_max_bytes=512 * 1024,
         output_on_limit="kill",
+        expect=Expect(93600.0, 600.0, 7200.0),
     )
 
 

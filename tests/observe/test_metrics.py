@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as read_open
@@ -9,6 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families as read_text
 
 from jobd.core import events
 from jobd.core.buckets import Level, Rate, Use
+from jobd.core.lateness import Check, Late
 from jobd.core.model import AttemptKey, Ending, Usage
 from jobd.core.queues import Limits
 from jobd.core.records import JobStanding, QueueFigures
@@ -55,6 +57,15 @@ def values(made: Metrics) -> dict[tuple[str, tuple[tuple[str, str], ...]], float
     body = b"".join(made.render()[0])
     samples = [sample for family in read_text(body.decode()) for sample in family.samples]
     return {(sample.name, tuple(sorted(sample.labels.items()))): sample.value for sample in samples}
+
+
+def test_each_check_of_expect_has_a_series_that_is_one_while_it_fails() -> None:
+    late = replace(figures().jobs["backup"], checks=(Check.SUCCESS, Check.RUNTIME))
+    assert late.standing
+    late = replace(late, standing=replace(late.standing, late=(Late(Check.SUCCESS, NOW),)))
+    made = Metrics("0.1.0", NOW, lambda: replace(figures(), jobs={"backup": late}))
+    found = {dict(labels)["check"]: value for (name, labels), value in values(made).items() if name == "jobd_job_late"}
+    assert found == {"max_time_since_success": 1, "max_runtime": 0}
 
 
 def test_events_are_counted_under_their_labels() -> None:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from jobd.core import events
+from jobd.core.lateness import Check
 from jobd.core.model import AttemptKey, Ending
 from jobd.core.states import Disposition, Outcome, RunState, Trigger
 from jobd.observe.sentences import MESSAGE_IDS, Priority, entries
@@ -77,6 +78,16 @@ def test_a_failed_run_is_a_warning_with_every_field() -> None:
             events.ScheduleMoved("a", NOW, NOW, datetime(2026, 3, 1, 13, tzinfo=UTC), "tzdata 2026a → 2026b"),
             Priority.WARNING,
             "The next slot of a moved from 2026-03-01T12:00:00Z to 2026-03-01T13:00:00Z (tzdata 2026a → 2026b)",
+        ),
+        (
+            events.JobLate("a", NOW, Check.START, NOW, "run 42 has not started within 10m of being due", 42, "q"),
+            Priority.WARNING,
+            "Job a is late: run 42 has not started within 10m of being due (late_after)",
+        ),
+        (
+            events.LatenessEnded("a", NOW, Check.START, NOW, "q"),
+            Priority.NOTICE,
+            "Job a is not late any more (late_after)",
         ),
         (events.ClockStepped(NOW, -7200.0), Priority.WARNING, "The wall clock was set back by 2h"),
     ],
