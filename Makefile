@@ -53,7 +53,7 @@ bench: setup ## measure; see bench/
 tools:
 	@packaging/setup-tools
 
-man: setup ## write man/ anew from the help, the schemas and the routes
+man: setup ## write man/ and docs/reference anew from the help, the schemas and the routes
 	$(BIN)/python packaging/man/write.py
 
 deb: setup ## build a Debian package with everything inside, in dist/

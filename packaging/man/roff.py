@@ -5,12 +5,11 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterable
 
+from forms import Item
+
 DATE = "2026-11-27"
 """When something was last said anew that the programs do not say themselves."""
 _WIDTH = 72
-
-Item = tuple[str, str]
-"""A tag in bold and the paragraph it stands before."""
 
 
 def page(name: str, section: int, summary: str, *parts: str) -> str:
@@ -46,7 +45,11 @@ def _filled(text: str) -> str:
     return "\n".join(escaped(line) for line in textwrap.wrap(text, _WIDTH, break_on_hyphens=False))
 
 
-def verbatim(text: str) -> str:
+def references(pages: str) -> str:
+    return escaped(pages)
+
+
+def verbatim(text: str, language: str = "text") -> str:  # noqa: ARG001 - a page of the manual shows no language
     """Lines that stay as they are."""
     return "\n".join([".PP", ".EX", *(escaped(line) or "\\&" for line in text.splitlines()), ".EE"])
 

@@ -1,4 +1,4 @@
-"""The manual pages: as the programs are now, and sound roff."""
+"""The manual pages and docs/reference: as the programs are now, and sound roff."""
 
 from __future__ import annotations
 
@@ -25,6 +25,8 @@ def test_the_pages_say_what_the_programs_say() -> None:
 
 
 def test_every_page_that_is_promised_is_there() -> None:
+    reference = {path.name for path in (ROOT / "docs" / "reference").iterdir()}
+    assert reference == {f"{page[:-2]}.md" for page in PAGES} | {"jobd-metrics.md"}
     assert PAGES == ["jobd-api.7", "jobd-ctl.1", "jobd-jobs.5", "jobd.8", "jobd.yaml.5"]
 
 
