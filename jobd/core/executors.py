@@ -115,7 +115,8 @@ class Executor:
     def prepare(self, settings: Mapping[str, Json]) -> Mapping[str, Json]:
         """Import what `run` needs, and return the settings it will see.
 
-        Called in the worker before the work is done in a fork, as a user who may see less. Raises Failed.
+        Called where the work is done in an interpreter of its own, before that becomes a user who may see less. Raises
+        Failed.
         """
         return settings
 

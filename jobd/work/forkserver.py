@@ -20,7 +20,7 @@ from dataclasses import replace
 
 from jobd.core.model import ProcessIdentity
 from jobd.work import background, cgroup, groups, identity, tree, worker
-from jobd.work.launch import default_signals
+from jobd.work.standing import default_signals
 from jobd.work.wire import Gone, Hire, Hired, Message, NotHired, Ready, from_bytes, to_bytes
 
 _LARGEST = 65536

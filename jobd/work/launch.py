@@ -1,27 +1,29 @@
 """Starts the child of an attempt: session, descriptors, directory, user and signals as a job may expect them.
 
 A program under the worker's own user goes through subprocess (vfork inside; posix_spawn would leave it two signals
-ignored, 32 and 33). Another user, bounds, a sandbox or a Python callable of its own go through a fork, where each step
-can be checked before any code of the job runs.
+ignored, 32 and 33). Another user, bounds or a sandbox go through a fork, where each step can be checked before any code
+of the job runs. A call of its own goes through a new interpreter, which takes these steps itself: what is forked from a
+worker has the worker's memory, and in it what others were given.
 """
 
 from __future__ import annotations
 
 import errno
-import json
 import os
 import signal
 import subprocess
+import sys
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
-from jobd.work import cgroup, tree
-from jobd.work.accounts import Account, Refused, become
-from jobd.work.bounds import Bounds, Unmet, take_on
-from jobd.work.sandbox import Enclosure, planned, take
+from jobd.work import cgroup, standing
+from jobd.work.accounts import Refused
+from jobd.work.standing import Stand
 
+_ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+_PROGRAM = "import sys; sys.path.insert(0, sys.argv[1]); from jobd.work.fresh import main; main()"
+"""With -I neither the current directory nor PYTHONPATH is searched: where jobd itself lies must be said."""
 _NO_ROOM = {errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE}
 _REASONS = {
     errno.ENOENT: "not found",
@@ -30,6 +32,9 @@ _REASONS = {
     errno.E2BIG: "its arguments and environment are too long (128 KiB for one, 2 MiB for all)",
     errno.ETXTBSY: "it is being written to",
 }
+_PATIENCE_SECONDS = 60.0
+"""For an interpreter to come up: more than the busiest machine takes."""
+_LONGEST_TRACEBACK = 65536
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,14 +43,8 @@ class Launch:
 
     argv: tuple[str, ...]
     env: dict[str, str]
-    cwd: str
-    umask: int
-    account: Account
-    bounds: Bounds = field(default_factory=Bounds)
-    enclosure: Enclosure = field(default_factory=Enclosure)
+    stand: Stand
     stdin: str | None = None
-    leaf: str | None = None
-    """The cgroup of the attempt; None where there is no delegation."""
     own_leaf: str | None = None
     closes_others: bool = True
     """Descriptors may be open that exec does not close: code of jobs has run in this process."""
@@ -84,20 +83,17 @@ class _Pipes:
 
 def start(launch: Launch) -> Child:
     """Execute `launch.argv`. Raises Refused with the reason, its exit code and whether trying again can help."""
-    if "\0" in "".join((*launch.argv, launch.cwd)):
+    if "\0" in "".join((*launch.argv, launch.stand.cwd)):
         raise Refused("an argument or the directory contains a NUL character, which no program can be given")
-    if launch.account.differs or launch.bounds or launch.enclosure:
-        return fork(launch, lambda: _execute(launch))
-    return _started(launch, _popen)
+    return _started(launch, _forked if launch.stand.is_another else _popen)
 
 
-def fork(launch: Launch, body: Callable[[], int], keep: int = -1) -> Child:
-    """Run `body` in a fork that stands as the job's child would; its return value is the exit status.
+def interpret(launch: Launch, told: int, answer: int) -> Child:
+    """Start an interpreter that calls what the memory file `told` says (see fresh), and puts its answer into another.
 
-    The descriptor `keep` stays open in the child. Raises Refused where the child could not be put in its place: then
-    `body` never ran.
+    Raises Refused where it could not be put in its place: then nothing was called.
     """
-    return _started(launch, lambda launch, pipes: _forked(launch, pipes, body, keep))
+    return _started(launch, lambda launch, pipes: _interpreted(launch, pipes, told, answer))
 
 
 def _started(launch: Launch, way: Callable[[Launch, _Pipes], tuple[int, tuple[str, ...]]]) -> Child:
@@ -130,9 +126,9 @@ def _popen(launch: Launch, pipes: _Pipes) -> tuple[int, tuple[str, ...]]:
             stdin=pipes.stdin,
             stdout=pipes.stdout,
             stderr=pipes.stderr,
-            cwd=launch.cwd,
+            cwd=launch.stand.cwd,
             env=launch.env,
-            umask=launch.umask,
+            umask=launch.stand.umask,
             close_fds=launch.closes_others,
             start_new_session=True,
         )
@@ -148,112 +144,83 @@ class _inside:  # noqa: N801 - used as a statement
         self._launch = launch
 
     def __enter__(self) -> None:
-        if self._launch.leaf is not None:
-            cgroup.enter(self._launch.leaf)
+        if self._launch.stand.leaf is not None:
+            cgroup.enter(self._launch.stand.leaf)
 
     def __exit__(self, *_: object) -> None:
         if self._launch.own_leaf is not None:
             cgroup.enter(self._launch.own_leaf)
 
 
-def _forked(launch: Launch, pipes: _Pipes, body: Callable[[], int], keep: int) -> tuple[int, tuple[str, ...]]:
+def _forked(launch: Launch, pipes: _Pipes) -> tuple[int, tuple[str, ...]]:
     if len(os.listdir("/proc/self/task")) != 1:
         raise Refused("the worker has threads and cannot fork; it is replaced", spent=False)
-    told, tell = os.pipe2(os.O_CLOEXEC)
+    heard, tell = os.pipe2(os.O_CLOEXEC)
     try:
         pid = os.fork()
     except OSError:
-        os.close(told)
+        os.close(heard)
         os.close(tell)
         raise
     if pid == 0:
-        _stand_in_place(launch, pipes, tell, body, keep)
+        _become_program(launch, pipes, tell)
     os.close(tell)
-    unmet: tuple[str, ...] = ()
-    with os.fdopen(told, "rb") as file:
-        for line in file:
-            match json.loads(line):
-                case [int(number), text]:
-                    os.waitpid(pid, 0)
-                    raise OSError(number, text) if number else Refused(text, retryable=False)
-                case goes_without:
-                    unmet = tuple(goes_without)
-    return pid, unmet
+    return pid, standing.hear(heard, pid).unmet
 
 
-def _stand_in_place(launch: Launch, pipes: _Pipes, tell: int, body: Callable[[], int], keep: int) -> None:
-    """In the child: take every step, run the body, and never return."""
-    status = 126
+def _become_program(launch: Launch, pipes: _Pipes, tell: int) -> None:
+    """In the child: take every step, execute the program, and never return."""
     try:
         os.setsid()
-        default_signals()
-        if launch.leaf is not None:
-            cgroup.enter(launch.leaf)
+        standing.default_signals()
         for fd, source in ((0, pipes.stdin), (1, pipes.stdout), (2, pipes.stderr)):
             os.dup2(source, fd)
-        _close_others(tell, keep)
-        if unmet := take_on(launch.bounds):
-            _say(tell, unmet)
-        plan = planned(launch.enclosure)
-        take(plan.before)
-        if launch.account.differs:
-            become(launch.account)
-        take(plan.after)
-        os.umask(launch.umask)
-        _enter(launch)
-        os.set_inheritable(tell, False)
-        status = body() if launch.argv else _run_detached(tell, body)
-    except Unmet as problem:
-        _say(tell, [0, str(problem)])
-    except OSError as problem:
-        _say(tell, [problem.errno or 0, problem.strerror or str(problem)])
+        standing.close_others(tell)
+        standing.settle(launch.stand, tell)
+        os.execvpe(launch.argv[0], launch.argv, launch.env)  # noqa: S606 - no shell is the point
     except BaseException as problem:
         # Only what is about to end this process can hear it: the parent, by the pipe.
-        with suppress(OSError):
-            _say(tell, [0, f"{type(problem).__name__}: {problem}"])
+        standing.complain(tell, problem)
     finally:
-        os._exit(status)
+        os._exit(126)
 
 
-def _enter(launch: Launch) -> None:
+def _interpreted(launch: Launch, pipes: _Pipes, told: int, answer: int) -> tuple[int, tuple[str, ...]]:
+    heard, tell = os.pipe2(os.O_CLOEXEC)
     try:
-        os.chdir(launch.cwd)
-    except FileNotFoundError:
-        if launch.enclosure:
-            raise Unmet(f"the working directory {launch.cwd} is not there in the job's sandbox") from None
+        child = subprocess.Popen(
+            [sys.executable, "-I", "-c", _PROGRAM, _ROOT, str(told), str(tell), str(answer)],
+            stdin=pipes.stdin,
+            stdout=pipes.stdout,
+            stderr=pipes.stderr,
+            # What the job is given comes later: its variables have no say in how the interpreter starts.
+            env={"LANG": "C.UTF-8"} | {name: launch.env[name] for name in standing.MARKS},
+            cwd="/",
+            pass_fds=(told, tell, answer),
+            start_new_session=True,
+        )
+    except OSError:
+        os.close(heard)
         raise
+    finally:
+        os.close(tell)
+    child.returncode = 0
+    words = standing.hear(heard, child.pid, within_seconds=_PATIENCE_SECONDS)
+    if not words.is_ready:
+        raise _never_ready(child.pid, pipes)
+    return child.pid, words.unmet
 
 
-def _say(tell: int, words: list[Any]) -> None:
-    """One line for the parent: an error by its number (0 for none of the kernel's) and text, or a list of texts."""
-    os.write(tell, json.dumps(words).encode() + b"\n")
-
-
-def _run_detached(tell: int, body: Callable[[], int]) -> int:
-    os.close(tell)
-    return body()
-
-
-def _execute(launch: Launch) -> int:
-    os.execvpe(launch.argv[0], launch.argv, launch.env)  # noqa: S606 - no shell is the point
-
-
-def default_signals() -> None:
-    """Every signal as a new program expects it: nothing ignored, nothing blocked, no handler."""
-    signal.set_wakeup_fd(-1)
-    for number in signal.valid_signals():
-        if number not in (signal.SIGKILL, signal.SIGSTOP):
-            with suppress(OSError, ValueError):
-                signal.signal(number, signal.SIG_DFL)
-    tree.default_hidden_signals()
-    signal.pthread_sigmask(signal.SIG_SETMASK, [])
-
-
-def _close_others(*keep: int) -> None:
-    for name in os.listdir("/proc/self/fd"):
-        if (fd := int(name)) > 2 and fd not in keep:
-            with suppress(OSError):
-                os.close(fd)
+def _never_ready(pid: int, pipes: _Pipes) -> Refused:
+    """The reason for an interpreter that has ended, or has to end, before it stood in its place."""
+    with suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+    said = b""
+    with suppress(BlockingIOError):
+        said = os.read(pipes.from_stderr, _LONGEST_TRACEBACK)
+    last = (said.decode(errors="replace").split("\n\n")[0].strip().splitlines() or ["it said nothing"])[-1]
+    return Refused(f"its interpreter did not come up: {last}", retryable=True)
 
 
 def _pipes(stdin: str | None) -> _Pipes:
@@ -287,8 +254,8 @@ def _refusal(problem: OSError, launch: Launch) -> Refused:
     number = problem.errno or 0
     if number in _NO_ROOM:
         return Refused(f"no process could be started: {os.strerror(number)}", spent=False, retryable=True)
-    if not os.path.isdir(launch.cwd):
-        return Refused(f"the working directory {launch.cwd} is not there", 126)
+    if not os.path.isdir(launch.stand.cwd):
+        return Refused(f"the working directory {launch.stand.cwd} is not there", 126)
     reason = _REASONS.get(number) or problem.strerror or str(problem)
     program = launch.argv[0] if launch.argv else "the job"
     return Refused(

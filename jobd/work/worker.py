@@ -1,7 +1,8 @@
 """A worker: executes one order after the other, watches over each to its end, and reports.
 
 It is forked by the forkserver, has no thread, and imports next to nothing. Jobs are separate processes, except Python
-callables, which run in the worker itself unless they ask to be isolated.
+callables, which run in the worker itself unless they ask to be isolated or for another user: then in an interpreter of
+their own.
 """
 
 from __future__ import annotations
@@ -18,14 +19,14 @@ from typing import Any
 from jobd.core import parents
 from jobd.core.model import AttemptKey, Call, Ending, Finished, Json, Python, Usage
 from jobd.core.states import Outcome
-from jobd.work import background, cgroup, credentials, groups, tree
+from jobd.work import background, cgroup, credentials, fresh, groups, tree
 from jobd.work.accounts import Account, Refused, account_of
 from jobd.work.alarm import Alarm
 from jobd.work.bounds import Bounds, said_by_signal
 from jobd.work.channel import Channel
 from jobd.work.environment import directory_of, variables
 from jobd.work.executors import argv_of, check_variables, isolated, warm
-from jobd.work.launch import Child, Launch, fork, start
+from jobd.work.launch import Child, Launch, interpret, start
 from jobd.work.line import Line
 from jobd.work.output import Capture, path_of
 from jobd.work.resultwords import NOTHING
@@ -33,6 +34,7 @@ from jobd.work.sandbox import Enclosure
 from jobd.work.scratch import Scratch, remove
 from jobd.work.span import Start
 from jobd.work.stage import Stage
+from jobd.work.standing import Stand
 from jobd.work.watch import Ended, Watch
 from jobd.work.wire import NO_ROOM, Order
 
@@ -143,13 +145,15 @@ class Worker:
             launch = Launch(
                 argv=argv_of(order, self._place.settings),
                 env=env,
-                cwd=directory_of(order, account),
-                umask=order.umask,
-                account=account,
-                bounds=bounds,
-                enclosure=Enclosure(order.sandbox, (self._place.runtime_dir,), scratch.path),
+                stand=Stand(
+                    account,
+                    directory_of(order, account),
+                    order.umask,
+                    bounds,
+                    Enclosure(order.sandbox, (self._place.runtime_dir,), scratch.path),
+                    leaf,
+                ),
                 stdin=order.stdin,
-                leaf=leaf,
                 own_leaf=f"{self._place.group}/self" if leaf else None,
                 closes_others=self._has_called,
             )
@@ -186,11 +190,14 @@ class Worker:
     def _isolated(
         self, order: Order, launch: Launch, captures: tuple[Capture, Capture], scratch: Scratch, leaf: str | None
     ) -> Ending:
-        """Call it in a fork of its own; its answer comes back by a memory file."""
-        settings = isolated.prepare(order, self._place.settings)
+        """Call it in an interpreter of its own; its answer comes back by a memory file."""
         answer = os.memfd_create("answer", os.MFD_CLOEXEC)
         try:
-            child = fork(launch, isolated.body(order, launch.env, answer, settings), keep=answer)
+            told = fresh.write(order, launch.env, launch.stand, self._place.python_path, self._place.settings)
+            try:
+                child = interpret(launch, told, answer)
+            finally:
+                os.close(told)
             ending = self._watch(order, child, captures, scratch, leaf)
             return isolated.completed(ending, answer)
         finally:

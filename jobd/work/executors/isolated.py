@@ -1,4 +1,4 @@
-"""What is called in a fork of its own: what runs in the child, and how its answer reaches the worker."""
+"""What is called in an interpreter of its own: what runs there, and how its answer reaches the worker."""
 
 from __future__ import annotations
 
@@ -25,6 +25,11 @@ _ENDS = {outcome.value: outcome for outcome in (Outcome.SUCCEEDED, Outcome.FAILE
 _ANSWER_MAX_BYTES = 2 * 1024 * 1024
 
 
+def settings_for(order: Order, settings: Mapping[str, Json]) -> dict[str, Json]:
+    """What of jobd.yaml the interpreter is told: nothing where code of a job runs in it."""
+    return dict(settings) if isinstance(order.action, Call) else {}
+
+
 def prepare(order: Order, settings: Mapping[str, Json]) -> Mapping[str, Json]:
     """Load what is going to be called, with the worker's rights; the settings for it. Raises Refused."""
     if not isinstance(order.action, Call):
@@ -37,22 +42,18 @@ def prepare(order: Order, settings: Mapping[str, Json]) -> Mapping[str, Json]:
         raise Refused(str(failed), failed.exit_code, retryable=failed.retryable) from None
 
 
-def body(order: Order, env: dict[str, str], answer: int, settings: Mapping[str, Json]) -> Callable[[], int]:
-    """What the child runs once it stands in place; its exit status is the answer's."""
-
-    def run() -> int:
-        os.environ.clear()
-        os.environ.update(env)
-        sys.stdout, sys.stderr = _text_on(1), _text_on(2)
-        given = parents.read(order.parents)
-        context = Context(order.key.run, order.key.attempt, order.job, _teller(env.get("NOTIFY_SOCKET")), given)
-        answered = call(order, context, settings)
-        sys.stdout.flush()
-        sys.stderr.flush()
-        _write(answer, answered)
-        return answered.exit_code
-
-    return run
+def run(order: Order, env: Mapping[str, str], answer: int, settings: Mapping[str, Json]) -> int:
+    """Call it, write down the answer, and return its exit status."""
+    os.environ.clear()
+    os.environ.update(env)
+    sys.stdout, sys.stderr = _text_on(1), _text_on(2)
+    given = parents.read(order.parents)
+    context = Context(order.key.run, order.key.attempt, order.job, _teller(env.get("NOTIFY_SOCKET")), given)
+    answered = call(order, context, settings)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    _write(answer, answered)
+    return answered.exit_code
 
 
 def _teller(path: str | None) -> Callable[[float, str], None]:
