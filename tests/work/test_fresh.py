@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ import pytest
 from jobd.core.model import Sandbox
 from jobd.core.states import Outcome
 from tests.work.harness import Floor, alive_with, floor, key, python, shell, token
-from tests.work.test_children import needs_root, open_up
+from tests.work.test_children import needs_root
 
 SNOOPER = """
 import ctypes, os, re, time
@@ -57,12 +59,12 @@ def imported(payload):
 
 
 @pytest.fixture
-def snooper(tmp_path: Path) -> str:
-    open_up(tmp_path)
-    directory = tmp_path / "py"
-    directory.mkdir()
-    (directory / "snooper.py").write_text(SNOOPER)
-    return str(directory)
+def snooper() -> Iterator[str]:
+    """Where everybody finds the module: pytest closes its own directory to others whenever it starts anew."""
+    with tempfile.TemporaryDirectory(prefix="jobd-snooper-") as directory:
+        os.chmod(directory, 0o755)
+        (Path(directory) / "snooper.py").write_text(SNOOPER)
+        yield directory
 
 
 def halves() -> tuple[str, dict[str, Any]]:
