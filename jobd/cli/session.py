@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -16,7 +15,7 @@ import click
 from jobd.cli import table
 from jobd.cli.terminal import Screen, Tone, safe_text, screen_of
 from jobd.client import Client
-from jobd.core.trace import heard
+from jobd.client.calls import trace_headers
 
 SCHEMA_VERSION = 1
 """Raised when a shape printed by `--json` changes in a way that breaks its readers."""
@@ -44,15 +43,7 @@ class Session:
 
     def post(self, path: str, body: Any = None, *, lines: bytes | None = None) -> Any:
         """The answer to a request; `lines` are sent as JSON lines."""
-        return self.client.request("POST", path, body=body, lines=lines, headers=self._trace())
-
-    @staticmethod
-    def _trace() -> dict[str, str]:
-        """The trace that jobd-ctl itself runs in, as headers: what it submits belongs to it."""
-        found = heard(os.environ.get("TRACEPARENT"), os.environ.get("TRACESTATE"))
-        if found is None:
-            return {}
-        return {"traceparent": found.parent} | ({"tracestate": found.state} if found.state else {})
+        return self.client.request("POST", path, body=body, lines=lines, headers=trace_headers())
 
     def delete(self, path: str, **query: str | None) -> Any:
         """The answer to a request that puts something away."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
 from jobd.client.wire import RunFailed, encode, quote, request, target
+from jobd.core.trace import heard
 
 T = TypeVar("T")
 ABSENT: Any = object()
@@ -89,18 +91,27 @@ def post(path: str, body: Any = None, **query: Any) -> Call[Item]:
     return Call("POST", path, _object, body=body, query=query)
 
 
+def trace_headers() -> dict[str, str]:
+    """The trace that this process runs in, as headers: what it submits belongs to it unless the submit says another."""
+    found = heard(os.environ.get("TRACEPARENT"), os.environ.get("TRACESTATE"))
+    if found is None:
+        return {}
+    return {"traceparent": found.parent} | ({"tracestate": found.state} if found.state else {})
+
+
 def submit(job: str, payload: Any, options: Mapping[str, Any]) -> Call[SubmittedRun]:
     given = {} if payload is ABSENT else {"payload": payload}
-    return Call("POST", "/v1/runs", SubmittedRun, body={"job": job, **given, **options})
+    return Call("POST", "/v1/runs", SubmittedRun, body={"job": job, **given, **options}, headers=trace_headers())
 
 
 def submit_command(command: Sequence[str] | str, options: Mapping[str, Any]) -> Call[SubmittedRun]:
     words = command if isinstance(command, str) else list(command)
-    return Call("POST", "/v1/runs", SubmittedRun, body={"command": words, **options})
+    return Call("POST", "/v1/runs", SubmittedRun, body={"command": words, **options}, headers=trace_headers())
 
 
 def submit_many(submissions: Iterable[Mapping[str, Any]]) -> Call[list[int]]:
-    return Call("POST", "/v1/runs", _ids, lines=b"\n".join(encode(one) for one in submissions))
+    lines = b"\n".join(encode(one) for one in submissions)
+    return Call("POST", "/v1/runs", _ids, lines=lines, headers=trace_headers())
 
 
 def page(path: str, count: int, cursor: str | None, filters: Mapping[str, Any]) -> Call[Item]:

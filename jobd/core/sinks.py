@@ -25,6 +25,13 @@ class Sink:
         """One event, in the shape of `/v1/events`, once it is durable. What this raises is counted and logged."""
         raise NotImplementedError
 
+    def flush(self) -> None:
+        """Nothing came for a second: for a sink that gathers events and passes them on together."""
+
+    def lost(self) -> tuple[int, str]:
+        """How many of the events taken came to nothing since this was asked last, and what ails the sink now."""
+        return 0, ""
+
     def close(self) -> None:
         """No more events come; the process ends when this returns, or a moment later."""
 

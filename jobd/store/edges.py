@@ -85,7 +85,7 @@ def pass_blame(tx: Transaction, child: int) -> int | None:
 
 def block_again(tx: Transaction, run: int) -> bool:
     """Let a cancelled run wait for its parents again; False where it is not cancelled."""
-    tx.run("block_again", {"run": run})
+    tx.run("block_again", {"run": run, "now": tx.at})
     return bool(tx.changed())
 
 

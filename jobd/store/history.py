@@ -12,7 +12,7 @@ from jobd.core.buckets import Level
 from jobd.core.holds import Circuit, Holds, Pause
 from jobd.core.lateness import Check, Late
 from jobd.core.ledger import Terms
-from jobd.core.model import Command, Job, Json, Seen, Shell, Usage
+from jobd.core.model import AttemptKey, Command, Job, Json, Seen, Shell, Usage
 from jobd.core.queues import QueueSet
 from jobd.core.records import (
     AttemptRecord,
@@ -34,7 +34,8 @@ from jobd.core.spans import from_micros, from_micros_if, micros, micros_if
 from jobd.core.states import Disposition, Outcome, RunState, Trigger
 from jobd.core.stats import Sample
 from jobd.core.trace import Trace
-from jobd.store import audit, dead, holds, kin, limits, slots
+from jobd.core.tracing import Traced
+from jobd.store import audit, dead, holds, kin, limits, slots, traces
 from jobd.store.connection import Connection
 from jobd.store.retention import FINISHED_BUCKET
 
@@ -98,6 +99,18 @@ class History:
     def attempts(self, run: int) -> list[AttemptRecord]:
         """Every attempt of a run, first to last."""
         return [_attempt(row) for row in self._rows("attempts", {"run": run})]
+
+    def traced(self, run: int) -> traces.RunFacts | None:
+        """What the spans of a run are made of; None where it is not kept any more."""
+        return traces.facts(self._rows, run)
+
+    def traced_parents(self, run: int) -> list[Traced]:
+        """The runs that a run has waited for, as their spans know them."""
+        return traces.parents(self._rows, run)
+
+    def span_of(self, key: AttemptKey) -> tuple[datetime, datetime | None] | None:
+        """From when to when an attempt was under way."""
+        return traces.attempt(self._rows, key)
 
     def holds(self, job: str | None = None) -> dict[str, Holds]:
         """What keeps jobs in force back: all of them, or the one of this name."""

@@ -406,7 +406,8 @@ WHERE state = 'queued' AND id IN (
       SELECT id FROM run INDEXED BY run_ready WHERE state = 'queued' AND queue = :queue AND lane = open.value ->> 0
       ORDER BY priority DESC, run_at, id LIMIT :most))
   WHERE place <= room ORDER BY priority DESC, run_at, id LIMIT :most)
-RETURNING id, attempt, given_back, job, spec, priority, run_at, created_at, max_attempts, trigger, slot, timeout, owner, lane, parent;
+RETURNING id, attempt, given_back, job, spec, priority, run_at, created_at, max_attempts, trigger, slot, timeout, owner, lane, parent,
+  renewed_at;
 
 -- name: reserve_lane
 -- The same where a queue has one open lane, as nearly all have: straight down the index.
@@ -415,7 +416,8 @@ UPDATE run SET state = 'running', attempt = attempt + 1, started_at = :now, outc
 WHERE state = 'queued' AND id IN (
   SELECT id FROM run INDEXED BY run_ready WHERE state = 'queued' AND queue = :queue AND lane = :lane
   ORDER BY priority DESC, run_at, id LIMIT :most)
-RETURNING id, attempt, given_back, job, spec, priority, run_at, created_at, max_attempts, trigger, slot, timeout, owner, lane, parent;
+RETURNING id, attempt, given_back, job, spec, priority, run_at, created_at, max_attempts, trigger, slot, timeout, owner, lane, parent,
+  renewed_at;
 
 -- name: best
 -- The best waiting runs of a queue, each with its lane: of each open lane at most :most. What they use up together
@@ -431,7 +433,8 @@ ORDER BY best.priority DESC, best.run_at, best.id;
 UPDATE run SET state = 'running', attempt = attempt + 1, started_at = :now, outcome = NULL, exit_code = NULL, error = NULL,
   takes = NULL
 WHERE state = 'queued' AND id IN (SELECT value FROM json_each(:runs))
-RETURNING id, attempt, given_back, job, spec, priority, run_at, created_at, max_attempts, trigger, slot, timeout, owner, lane, parent;
+RETURNING id, attempt, given_back, job, spec, priority, run_at, created_at, max_attempts, trigger, slot, timeout, owner, lane, parent,
+  renewed_at;
 
 -- name: note_takes
 -- Write down what a run under way has taken of resources.
@@ -558,7 +561,7 @@ UPDATE run SET cancelling = 1, error = :error WHERE id = :run AND state = 'runni
 -- name: retry_run
 -- Queue a run again that ended failed or cancelled, with one attempt more if none is left; it still waits for parents
 -- that have not ended. Where another run holds its unique key by now, it stays as it is.
-UPDATE run SET run_at = :now, finished_at = NULL, cancelling = 0, expires_at = NULL, deadline = NULL,
+UPDATE run SET run_at = :now, finished_at = NULL, cancelling = 0, expires_at = NULL, deadline = NULL, renewed_at = :now,
   lane = (SELECT iif(job.lane >= 0, coalesce(run.own_lane, job.lane), job.lane) FROM job WHERE job.id = run.job),
   state = iif(EXISTS (SELECT 1 FROM edge INDEXED BY edge_of_child CROSS JOIN run AS parent ON parent.id = edge.parent
                       WHERE edge.child = run.id AND edge.decision IS NOT 'waived' AND parent.finished_at IS NULL),
@@ -975,7 +978,7 @@ RETURNING parent;
 -- Let a cancelled run wait for its parents again, where the runs of its job wait now. Where another run holds its unique
 -- key by now, it stays as it is.
 UPDATE run SET state = 'blocked', finished_at = NULL, outcome = NULL, exit_code = NULL, error = NULL, cancelling = 0,
-  deadline = NULL, lane = (SELECT job.lane FROM job WHERE job.id = run.job)
+  deadline = NULL, renewed_at = :now, lane = (SELECT job.lane FROM job WHERE job.id = run.job)
 WHERE id = :run AND state = 'cancelled'
   AND NOT EXISTS (
     SELECT 1 FROM run AS other INDEXED BY run_unique WHERE other.unique_key = run.unique_key AND other.id <> run.id
@@ -1036,6 +1039,24 @@ SELECT digest FROM audit ORDER BY id DESC LIMIT 1;
 -- Entries of the audit trail, newest first; of one user, or of all.
 SELECT id, at, uid, user, pid, executable, did, target, result, detail, times, digest FROM audit
 WHERE id < :before AND at >= :since AND (:user IS NULL OR user = :user) ORDER BY id DESC LIMIT :limit;
+
+-- name: traced_run
+-- What the spans of a run are made of.
+SELECT run.id, run.created_at, run.renewed_at, data.traceparent, data.tracestate, run.trigger, run.slot,
+       run.finished_at
+FROM run LEFT JOIN run_data AS data ON data.run = run.id
+WHERE run.id = :run;
+
+-- name: traced_parents
+-- The same of the runs that a run has waited for.
+SELECT run.id, run.created_at, run.renewed_at, data.traceparent, data.tracestate, run.trigger, run.slot,
+       run.finished_at
+FROM edge INDEXED BY edge_of_child CROSS JOIN run ON run.id = edge.parent LEFT JOIN run_data AS data ON data.run = run.id
+WHERE edge.child = :run ORDER BY run.id;
+
+-- name: span_of_attempt
+-- From when to when an attempt was under way.
+SELECT coalesce(started_at, reserved_at), finished_at FROM attempt WHERE run = :run AND attempt = :attempt;
 
 -- name: audit_after
 -- Entries of the audit trail above a number, oldest first, to follow the chain.

@@ -58,6 +58,8 @@ class Reserved:
     parent: int | None = None
     """Set for a run that waited for others."""
     trace: Trace | None = None
+    renewed_at: datetime | None = None
+    """When it was last made to wait again after it had been final."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -325,7 +327,7 @@ def head(tx: Transaction, queue: str, lane: int, most: int) -> list[str]:
 def _reserved(tx: Transaction, queue: str, row: tuple[Any, ...]) -> Reserved:
     (
         run, attempt, given_back, job, spec, priority, run_at, created_at, most, trigger, slot, timeout, owner, lane,
-        parent,
+        parent, renewed_at,
     ) = row  # fmt: skip
     payload, trace, is_poison = _payload(tx, run)
     return Reserved(
@@ -347,6 +349,7 @@ def _reserved(tx: Transaction, queue: str, row: tuple[Any, ...]) -> Reserved:
         is_poison=is_poison,
         parent=parent,
         trace=trace,
+        renewed_at=from_micros_if(renewed_at),
     )
 
 

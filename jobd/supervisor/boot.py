@@ -17,13 +17,14 @@ from jobd.core.errors import JobdError
 from jobd.core.names import counted
 from jobd.core.sources import Reading
 from jobd.core.states import Outcome
+from jobd.core.tracing import Tracer
 from jobd.definitions.library import Library
 from jobd.observe.journal import Journal
 from jobd.observe.metrics import Metrics
 from jobd.observe.scrape import Scrape
 from jobd.observe.sd_notify import watchdog_interval
 from jobd.observe.sentences import Priority
-from jobd.store import jobs, recovery, versions
+from jobd.store import jobs, recovery, traces, versions
 from jobd.store.open import open_store
 from jobd.supervisor import catalogs, recover, zonefiles
 from jobd.supervisor.catalogs import Host
@@ -34,8 +35,9 @@ from jobd.supervisor.engine import Engine
 from jobd.supervisor.keeper import Keeper
 from jobd.supervisor.outlets import Outlets
 from jobd.supervisor.reserve import Reservation
-from jobd.supervisor.settings import Settings
+from jobd.supervisor.settings import Settings, Tracing
 from jobd.supervisor.tick import Rules
+from jobd.supervisor.tracing import Spans
 from jobd.supervisor.zonewatch import ZoneWatch
 from jobd.work.hiring import ForkServer
 from jobd.work.identity import boot_id
@@ -76,6 +78,8 @@ async def serve(settings: Settings, forkserver: ForkServer, journal: Journal, so
     keeper.outlets = Outlets(settings.sinks, keeper.metrics, keeper.degrade)
     keeper.pool = _pool(keeper, forkserver)
     keeper.engine = _engine(keeper)
+    if settings.tracing is not None:
+        _trace(keeper, settings.tracing)
     keeper.pool.open()
     _recover(keeper)
     zone_watch = _load(keeper)
@@ -93,6 +97,8 @@ async def serve(settings: Settings, forkserver: ForkServer, journal: Journal, so
         await scrape.close()
         _close(keeper)
         keeper.outlets.close()
+        if keeper.spans is not None:
+            keeper.spans.close()
 
 
 def _pool(keeper: Keeper, forkserver: ForkServer) -> Pool:
@@ -118,6 +124,14 @@ def _engine(keeper: Keeper) -> Engine:
     settings = keeper.settings
     rules = Rules(_reservation(settings), Host(host_zone(), boot_id()), settings.max_queued_per_user)
     return Engine(keeper.writer, rules, keeper.pool, keeper.publish, Clock())
+
+
+def _trace(keeper: Keeper, settings: Tracing) -> None:
+    """Record spans from now on. What ails the collector makes nobody else ill: it is a warning."""
+    with keeper.writer.transaction(datetime.now(UTC)) as tx:
+        tracer = Tracer(traces.seed(tx), settings.sample)
+    keeper.engine.rules.reservation.tracer = tracer
+    keeper.spans = Spans(settings, tracer, keeper.history, keeper.metrics.count_sink, keeper.warn_of_tracing)
 
 
 def _reservation(settings: Settings) -> Reservation:

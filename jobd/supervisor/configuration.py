@@ -15,7 +15,7 @@ from jobd.core.retention import Retention
 from jobd.core.roles import Role
 from jobd.core.shown import shown
 from jobd.definitions.schema.how import RateLimit
-from jobd.definitions.schema.kinds import Duration, Name, Read, Size, Words, text_like, whole
+from jobd.definitions.schema.kinds import Duration, Name, Prepared, Read, Size, Words, text_like, whole
 
 _MODE = re.compile(r"(?:0o)?([0-7]{3,4})", re.ASCII)
 _HTTP_DENY = ("169.254.0.0/16", "fe80::/10", "fd00:ec2::254/128")
@@ -55,6 +55,18 @@ def _program(value: Any) -> str:
     if fault := allowlist.entry_fault(entry):
         raise ValueError(fault)
     return entry
+
+
+def _share(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
+        raise ValueError(f"{shown(value)} is not a share (write a number from 0 to 1)")
+    return float(value)
+
+
+def _sinks(value: Any) -> dict[str, Any]:
+    if isinstance(value, dict) and "otel" in value:
+        raise ValueError("otel is jobd's own: set tracing: {endpoint: …} instead")
+    return value  # type: ignore[no-any-return]
 
 
 def _not_yet(key: str, instead: str) -> Read:
@@ -145,6 +157,16 @@ def _is_loopback(host: str) -> bool:
     return host in ("localhost", "::1") or host.startswith("127.")
 
 
+class TracingWords(Words):
+    """The collector that spans of runs and attempts are sent to, by OTLP over HTTP."""
+
+    endpoint: Annotated[str, text_like(r"https?://[^\s/?#@]+(/[^\s?#]*)?", "an http(s) address without a password")]
+    service_name: str = "jobd"
+    sample: Annotated[float, Read(_share, {"type": "number", "minimum": 0, "maximum": 1})] = 1.0
+    headers_file: str | None = None
+    ca_file: str | None = None
+
+
 class Logging(Words):
     level: Literal["debug", "info", "warning", "error"] = "info"
     mask: list[str] = Field(default_factory=lambda: ["password", "token", "secret"])
@@ -192,7 +214,8 @@ class Configuration(Words):
     queues: dict[Name, Queue] = Field(default_factory=dict)
     policy: Policies = Policies()
     python_path: list[str] = Field(default_factory=list)
-    sinks: dict[Name, Any] = Field(default_factory=dict)
+    sinks: Annotated[dict[Name, Any], Prepared(_sinks, {"type": "object"})] = Field(default_factory=dict)
+    tracing: TracingWords | None = None
     logging: Logging = Logging()
     smtp: Smtp = Smtp()
     resources: dict[Name, Annotated[int, whole(1, 1_000_000)]] = Field(default_factory=dict)

@@ -26,6 +26,7 @@ from jobd.observe.journal import Journal
 from jobd.observe.metrics import Metrics
 from jobd.observe.recent import Recent
 from jobd.observe.sd_notify import Systemd
+from jobd.observe.sentences import Priority
 from jobd.store.connection import StorageFailed, Writer
 from jobd.store.history import History
 from jobd.store.recovery import LeftAttempt
@@ -39,6 +40,7 @@ from jobd.supervisor.outlets import Outlets
 from jobd.supervisor.prune import Pruner
 from jobd.supervisor.secrets import SecretsOfRuns
 from jobd.supervisor.settings import Settings
+from jobd.supervisor.tracing import Spans
 from jobd.work import manager
 from jobd.work.output import OutputFiles
 from jobd.work.pool import Pool
@@ -49,6 +51,7 @@ _WAL_CHECKPOINTED_AT = 4 * 1024 * 1024
 _TICK_LATE_SECONDS = 65.0
 _SETTLE_SECONDS = 1.0
 _PRUNE_PAUSE_SECONDS = 0.01
+_TRACING = "tracing: "
 
 
 class Keeper:
@@ -61,6 +64,8 @@ class Keeper:
     drain: Callable[[], None]
     """Begin to end, as at SIGTERM."""
     outlets: Outlets | None = None
+    spans: Spans | None = None
+    """None where tracing is not set."""
 
     def __init__(self, settings: Settings, writer: Writer, history: History, journal: Journal) -> None:
         self.settings = settings
@@ -122,6 +127,8 @@ class Keeper:
         self.recent.take(event)
         if self.outlets:
             self.outlets.take(event)
+        if self.spans is not None:
+            self.spans.take(event)
 
     def _note_degraded(self, event: events.Degraded) -> None:
         if event.detail:
@@ -159,6 +166,17 @@ class Keeper:
     def degrade(self, reason: str, detail: str) -> None:
         """A part of jobd is not well, or with an empty detail well again."""
         self.publish(events.Degraded(reason, datetime.now(UTC), detail))
+
+    def warn_of_tracing(self, detail: str) -> None:
+        """Spans are lost, or with an empty detail no more: nothing of jobd is worse for it, so it is a warning."""
+        before = self.warnings
+        self.warnings = [one for one in before if not one.startswith(_TRACING)]
+        if detail:
+            self.warnings.append(_TRACING + detail)
+        if self.warnings != before:
+            self.journal.note(
+                _TRACING + (detail or "spans arrive again"), Priority.WARNING if detail else Priority.NOTICE
+            )
 
     def status_line(self) -> str:
         """One line for `systemctl status`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import sys
 from collections.abc import Iterable
 
@@ -16,6 +17,14 @@ def admit(directories: Iterable[str]) -> None:
     for directory in directories:
         if _is_ours(directory) and directory not in sys.path:
             sys.path.append(directory)
+
+
+def has_module(name: str) -> bool:
+    """Whether a package is there to be imported, without doing so."""
+    try:
+        return importlib.util.find_spec(name) is not None
+    except ImportError:
+        return False
 
 
 def _is_ours(directory: str) -> bool:

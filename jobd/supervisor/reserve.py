@@ -17,6 +17,8 @@ from jobd.core.pace import Pace
 from jobd.core.queues import Limits, QueueSet
 from jobd.core.spans import show_size
 from jobd.core.states import Outcome
+from jobd.core.trace import Trace
+from jobd.core.tracing import Traced, Tracer
 from jobd.store import edges, holds, limits, runs
 from jobd.store.connection import Transaction
 from jobd.store.runs import Reserved
@@ -44,6 +46,8 @@ class Reservation:
     """Rate limits of queues that have one."""
     resources: Mapping[str, int] = field(default_factory=dict)
     pace: Pace = field(default_factory=Pace)
+    tracer: Tracer | None = None
+    """Set where spans are recorded: then attempts are told of their own, else of what their run was submitted with."""
     _last_queue: str | None = None
 
     def reserve(
@@ -171,8 +175,13 @@ class Reservation:
             wanted += in_room
         return wanted
 
-    @staticmethod
-    def _start(tx: Transaction, pairs: Sequence[tuple[Reserved, Seat]], specs: Specs, after: Aftermath) -> None:
+    def _trace_of(self, run: Reserved) -> Trace | None:
+        if self.tracer is None:
+            return run.trace
+        traced = Traced(run.key.run, run.created_at, run.renewed_at, run.trace)
+        return self.tracer.of_attempt(traced, run.key.attempt).trace
+
+    def _start(self, tx: Transaction, pairs: Sequence[tuple[Reserved, Seat]], specs: Specs, after: Aftermath) -> None:
         runs.open_attempts(tx, [(run.key, seat.worker) for run, seat in pairs])
         for run, seat in pairs:
             job = specs.get(tx, run.spec)
@@ -183,7 +192,7 @@ class Reservation:
             if len(handed) > parents.MOST_BYTES:
                 after.failed.append(overloaded(run.key, len(handed)))
                 continue
-            after.orders.append((seat.number, _order(run, job, handed, _time_left(tx, run, job))))
+            after.orders.append((seat.number, _order(run, job, handed, _time_left(tx, run, job), self._trace_of(run))))
             after.changed.append(run.key.run)
             waited = (tx.now - max(run.run_at, run.created_at)).total_seconds()
             after.events.append(events.AttemptStarted(run.key, job.name, run.queue, tx.now, max(0.0, waited)))
@@ -238,7 +247,7 @@ def _time_left(tx: Transaction, run: Reserved, job: Job) -> float:
     return max((deadline - tx.now).total_seconds(), _MOMENT_SECONDS)
 
 
-def _order(run: Reserved, job: Job, handed: str, seconds_left: float) -> Order:
+def _order(run: Reserved, job: Job, handed: str, seconds_left: float, trace: Trace | None) -> Order:
     return order_of(
         job,
         run.key,
@@ -249,7 +258,7 @@ def _order(run: Reserved, job: Job, handed: str, seconds_left: float) -> Order:
         max_attempts=run.max_attempts,
         timeout_seconds=run.timeout_seconds,
         parents=handed,
-        trace=run.trace,
+        trace=trace,
         total_seconds=seconds_left,
     )
 

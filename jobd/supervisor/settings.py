@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -21,9 +21,34 @@ from jobd.definitions.parse import Node, parse, plain
 from jobd.definitions.problems import Malformed, Place, Problem
 from jobd.definitions.schema.explain import problems_of
 from jobd.supervisor import paths, plugins
-from jobd.supervisor.configuration import Configuration
+from jobd.supervisor.configuration import Configuration, TracingWords
 from jobd.supervisor.paths import Paths
 from jobd.work.programs import Programs
+
+_SPAN_EXPORTER = "opentelemetry.exporter.otlp.proto.http"
+
+
+@dataclass(frozen=True, slots=True)
+class Tracing:
+    """Where spans are exported to, and how many."""
+
+    endpoint: str
+    service_name: str
+    sample: float
+    """The share of the traces begun by jobd that are recorded, 0 to 1."""
+    headers_file: str | None
+    """Absolute, like `ca_file`."""
+    ca_file: str | None
+
+    @property
+    def for_sink(self) -> dict[str, Json]:
+        """What of this the exporting process is told."""
+        return {
+            "endpoint": self.endpoint,
+            "service_name": self.service_name,
+            "headers_file": self.headers_file,
+            "ca_file": self.ca_file,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +101,8 @@ class Settings:
     """The server for mail: host, port, tls, user, password_file (absolute), from."""
     sinks: Mapping[str, Json]
     """Event sinks by the names of their entry points, with the options of each."""
+    tracing: Tracing | None
+    """None where no spans are recorded."""
     log_level: Literal["debug", "info", "warning", "error"]
     mask: tuple[str, ...]
     socket_group_is_named: bool = field(default=False, compare=False)
@@ -134,6 +161,10 @@ def load(config: str | None = None, *, user: bool = False, environ: Mapping[str,
     words = _words(node) if node is not None else Configuration()
     own = _Resolved(words, usual, os.path.dirname(path))
     plugins.admit(own.python_path)
+    if own.tracing is not None and not plugins.has_module(_SPAN_EXPORTER):
+        assert node is not None and isinstance(node.value, dict)
+        fault = "needs the OpenTelemetry SDK in jobd's environment (pip install 'jobd[otel]' there, or take this out)"
+        raise Malformed(Problem(node.value["tracing"].place, "tracing", fault))
     defaults = _defaults(node) if node is not None else None
     return _settings(words, own, defaults, path if content is not None else None, user, environ)
 
@@ -150,8 +181,19 @@ class _Resolved:
         self.runtime_dir = at(words.runtime_dir) if words.runtime_dir else usual.runtime_dir
         self.socket = at(words.control.socket) if words.control.socket else os.path.join(self.runtime_dir, "jobd.sock")
         self.python_path = tuple(map(at, words.python_path))
+        self.tracing = _tracing(words.tracing, at) if words.tracing is not None else None
         smtp = words.smtp.model_dump(by_alias=True)
         self.smtp = smtp | {"password_file": smtp["password_file"] and at(smtp["password_file"])}
+
+
+def _tracing(words: TracingWords, at: Callable[[str], str]) -> Tracing:
+    return Tracing(
+        words.endpoint,
+        words.service_name,
+        words.sample,
+        words.headers_file and at(words.headers_file),
+        words.ca_file and at(words.ca_file),
+    )
 
 
 def _settings(
@@ -197,6 +239,7 @@ def _settings(
         http_deny=tuple(policy.http_deny),
         smtp=own.smtp,
         sinks=dict(words.sinks),
+        tracing=own.tracing,
         log_level=words.logging.level,
         mask=tuple(words.logging.mask),
     )

@@ -29,7 +29,7 @@ class Ears:
     """Whom an outlet tells what."""
 
     on_counted: Callable[[str, str, int], None]
-    """Name of the sink; `taken`, `failed` or `dropped`; how many events."""
+    """Name of the sink; `taken`, `failed`, `lost` or `dropped`; how many events."""
     on_ailing: Callable[[str, str], None]
     """Name of the sink, and what is wrong with it; nothing once it is well."""
 
@@ -125,13 +125,13 @@ class Outlet:
             self._note(json.loads(line))
 
     def _note(self, said: dict[str, Json]) -> None:
-        for what in ("taken", "failed"):
+        for what in ("taken", "failed", "lost"):
             if said[what]:
                 self._ears.on_counted(self._name, what, said[what])
         if said["error"]:
             self._reason = said["error"]
             self._ears.on_ailing(self._name, self._reason)
-        elif said["taken"]:
+        elif said["is_well"]:
             self._pause, self._reason = 0.0, ""
             self._ears.on_ailing(self._name, "")
 

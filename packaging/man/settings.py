@@ -43,6 +43,12 @@ TEXTS = {
     "channels": "Where notifications go, by name.",
     "calendars": "Days by name, on which jobs rest that exclude them.",
     "sinks": "Event sinks of other packages by name, with what each is told; see docs/extending.md.",
+    "tracing": "Spans of runs and attempts for a collector; none are recorded where nothing is said.",
+    "tracing.endpoint": "Where spans are sent by OTLP over HTTP, such as http://127.0.0.1:4318; needs jobd[otel].",
+    "tracing.service_name": "What the spans' service is called.",
+    "tracing.sample": "The share, 0 to 1, of the traces begun by jobd that are recorded.",
+    "tracing.headers_file": "A file of NAME: VALUE lines to send along, such as the key of a collector.",
+    "tracing.ca_file": "Certificates to check that of the collector against.",
     "logging.level": "debug, info, warning or error.",
     "logging.mask": "Keys whose values are masked where text is shown.",
 }
