@@ -52,7 +52,7 @@ class AsyncClient:
 
         Options are those of the API: queue, priority, run_at (aware datetime or RFC 3339 text), delay, key,
         max_attempts, timeout and expires (seconds, timedelta or text like "5m"), depends_on, traceparent and
-        tracestate (W3C Trace Context). A known `key` gives its run, marked `duplicate`.
+        tracestate (W3C Trace Context; the environment's by default). A known `key` gives its run, marked `duplicate`.
         """
         return await self._ask(calls.submit(job, payload, options))
 

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
 from jobd.client.wire import RunFailed, encode, quote, request, target
-from jobd.core.trace import heard
 
 T = TypeVar("T")
 ABSENT: Any = object()
@@ -93,7 +92,12 @@ def post(path: str, body: Any = None, **query: Any) -> Call[Item]:
 
 def trace_headers() -> dict[str, str]:
     """The trace that this process runs in, as headers: what it submits belongs to it unless the submit says another."""
-    found = heard(os.environ.get("TRACEPARENT"), os.environ.get("TRACESTATE"))
+    parent = os.environ.get("TRACEPARENT")
+    if not parent:
+        return {}
+    from jobd.core.trace import heard
+
+    found = heard(parent, os.environ.get("TRACESTATE"))
     if found is None:
         return {}
     return {"traceparent": found.parent} | ({"tracestate": found.state} if found.state else {})

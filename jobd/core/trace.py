@@ -1,4 +1,4 @@
-"""Which trace a run belongs to, by W3C Trace Context: jobd hands it on as it came and records no spans of its own."""
+"""Which trace a run belongs to, by W3C Trace Context. Which spans jobd adds to it is `tracing`'s."""
 
 from __future__ import annotations
 

@@ -1052,7 +1052,7 @@ WHERE run.id = :run;
 SELECT run.id, run.created_at, run.renewed_at, data.traceparent, data.tracestate, run.trigger, run.slot,
        run.finished_at
 FROM edge INDEXED BY edge_of_child CROSS JOIN run ON run.id = edge.parent LEFT JOIN run_data AS data ON data.run = run.id
-WHERE edge.child = :run ORDER BY run.id;
+WHERE edge.child = :run ORDER BY edge.parent;
 
 -- name: span_of_attempt
 -- From when to when an attempt was under way.

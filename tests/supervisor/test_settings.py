@@ -12,7 +12,7 @@ from jobd.core.model import Calendar
 from jobd.core.retention import Retention
 from jobd.core.roles import Role
 from jobd.definitions.problems import Malformed
-from jobd.supervisor.settings import Settings, load
+from jobd.supervisor.settings import Settings, Tracing, load
 
 ROOT = Path(__file__).parents[2]
 HOME = {"HOME": "/home/ana"}
@@ -72,6 +72,7 @@ def test_without_a_file_everything_is_default() -> None:
             "from": "jobd@localhost",
         },
         sinks={},
+        tracing=None,
         log_level="info",
         mask=("password", "token", "secret"),
     )
@@ -150,6 +151,12 @@ shell_allowlist: [ls, /bin/echo]
     rules = found.rules
     assert (rules.allow_shell, rules.run_as_allowed, rules.max_payload_bytes) == (False, ("ana",), 1024)
     assert rules.queues == {"default", "email", "slow"}
+
+
+def test_tracing_names_a_collector_and_files_beside_the_settings(tmp_path: Path) -> None:
+    text = "tracing: {endpoint: 'http://[::1]:4318', sample: 0.25, headers_file: key, ca_file: /etc/ca.pem}\n"
+    assert read(tmp_path, text).tracing == Tracing("http://[::1]:4318", "jobd", 0.25, f"{tmp_path}/key", "/etc/ca.pem")
+    assert read(tmp_path, "tracing: null\n").tracing is None
 
 
 @pytest.mark.parametrize("text", ["metrics: null", "metrics:", "metrics: {listen: null}"])
@@ -239,6 +246,15 @@ GOLDEN = [
         ["jobd.yaml:1:19: calendars.rest: a list is not a mapping (write key: value below it)"],
     ),
     ("store: {synchronous: off}\n", ['jobd.yaml:1:22: store.synchronous: "off" is not one of full, normal']),
+    ("tracing: {}\n", ["jobd.yaml:1:1: tracing: endpoint is missing (it has no default)"]),
+    (
+        "tracing: {endpoint: localhost, sample: 2}\nsinks: {otel: null}\n",
+        [
+            'jobd.yaml:1:21: tracing.endpoint: "localhost" is not an http(s) address without a password',
+            "jobd.yaml:1:40: tracing.sample: 2 is not a share (write a number from 0 to 1)",
+            "jobd.yaml:2:1: sinks: otel is jobd's own: set tracing: {endpoint: …} instead",
+        ],
+    ),
     ("workers: 4\n", ["jobd.yaml:1:10: workers: 4 is not a mapping (write key: value below it)"]),
     ("- a\n", ["jobd.yaml:1:1: a list is not a mapping (write key: value)"]),
     (

@@ -108,6 +108,8 @@ def _message(detail: Any) -> str:
             said = f"{shown(value)} is not a list (write [a, b])"
         case "dict_type" | "model_type":
             said = f"{shown(value)} is not a mapping (write key: value below it)"
+        case "missing":
+            said = f"{detail['loc'][-1]} is missing (it has no default)"
         case _:
             said = f"{shown(value)}: {detail['msg']}"
     return said
