@@ -157,10 +157,10 @@ def _print(
     """The definitions, and the comparison as comments below them, so that all of it is one file of YAML."""
     from jobd.definitions.importers.settle import text
 
-    session.say(text(jobs, _head(general)).rstrip("\n"))
-    session.say()
+    session.verbatim(text(jobs, _head(general)).rstrip("\n"))
+    session.verbatim()
     for line in _comparison(fires, differing, over, request, old):
-        session.say(f"# {line}".rstrip())
+        session.verbatim(f"# {line}".rstrip())
     for problem in [*general, *(problem for job in jobs for problem in job.problems)]:
         complain(str(problem))
     told = sum(len(job.problems) for job in jobs) + len(general)

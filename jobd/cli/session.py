@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import click
 
 from jobd.cli import table
+from jobd.cli.measure import flowed
 from jobd.cli.terminal import Screen, Tone, safe_text, screen_of
 from jobd.client import Client
 from jobd.client.calls import trace_headers
@@ -78,7 +79,8 @@ class Session:
 
     def paint(self, text: str, tone: Tone) -> None:
         """Print a line for a person in its tone."""
-        print(self.screen.paint(safe_text(text), tone))
+        for line in flowed(safe_text(text), self.screen.width):
+            print(self.screen.paint(line, tone))
 
     @cached_property
     def screen(self) -> Screen:
@@ -97,7 +99,13 @@ class Session:
             print(line)
 
     def say(self, text: str = "") -> None:
-        """Print data for a person."""
+        """Print data for a person, with lines that are too long for the terminal broken at spaces."""
+        for line in flowed(safe_text(text), self.screen.width):
+            print(line)
+
+    @staticmethod
+    def verbatim(text: str = "") -> None:
+        """Print what is copied or run elsewhere: no line is broken."""
         print(safe_text(text))
 
     @staticmethod

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from jobd.cli.measure import columns_of, cut, pieces
 from jobd.cli.terminal import Screen, Tone, safe_line
 
 _GAP = "  "
-_LEAST = 8
+_LEAST, _LEAST_OF_ALL = 8, 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,58 +38,68 @@ def filled(columns: Sequence[Column], rows: Sequence[Row]) -> tuple[list[Column]
 
 
 def lines(columns: Sequence[Column], rows: Sequence[Sequence[Cell | str]], screen: Screen) -> list[str]:
-    """The table as lines without newlines. Text of cells may be hostile: it is escaped here."""
+    """The table as lines without newlines. Text of cells may be hostile: it is escaped here.
+
+    Where the terminal is too narrow, elastic cells are cut. Ids and names never are: one that has no room stands on
+    lines of its own above the rest of its row.
+    """
     cells = [[_cell(item) for item in row] for row in rows]
     widths = [
-        max(_columns_of(column.title), *(_columns_of(row[at].text) for row in cells), 0)
+        max(columns_of(column.title), *(columns_of(row[at].text) for row in cells), 0)
         for at, column in enumerate(columns)
     ]
-    widths = _fitted(columns, widths, screen.width)
-    heading = [Cell(column.title, Tone.DIM) for column in columns]
-    return [_line(columns, row, widths, screen) for row in [heading, *cells]]
+    if screen.width is not None:
+        widths = _fitted(columns, widths, screen.width)
+    heading = _line(columns, [Cell(column.title, Tone.DIM) for column in columns], widths, screen)
+    return [heading, *(line for row in cells for line in _row(columns, row, widths, screen))]
 
 
 def _cell(item: Cell | str) -> Cell:
     return Cell(safe_line(item)) if isinstance(item, str) else Cell(safe_line(item.text), item.tone)
 
 
-def _fitted(columns: Sequence[Column], widths: list[int], limit: int | None) -> list[int]:
-    """Take what is too much from the widest elastic column, again and again, down to a least width."""
-    fitted = list(widths)
+def _fitted(columns: Sequence[Column], widths: list[int], limit: int) -> list[int]:
+    """The widths within a limit: elastic columns give first, and names only where these have nothing left to give."""
     elastic = [at for at, column in enumerate(columns) if column.is_elastic]
-    while limit is not None and sum(fitted) + len(_GAP) * (len(fitted) - 1) > limit:
-        widest = max(elastic, key=lambda at: fitted[at], default=None)
-        if widest is None or fitted[widest] <= _LEAST:
+    for least in (_LEAST, _LEAST_OF_ALL):
+        fitted = _taken(widths, elastic, limit, least)
+        if _together(fitted) <= limit:
+            return fitted
+    names = [at for at, column in enumerate(columns) if not column.is_elastic]
+    return _taken(_taken(widths, elastic, limit, _LEAST), names, limit, _LEAST)
+
+
+def _together(widths: Sequence[int]) -> int:
+    return sum(widths) + len(_GAP) * (len(widths) - 1)
+
+
+def _taken(widths: Sequence[int], some: Sequence[int], limit: int, least: int) -> list[int]:
+    """Take what is too much from the widest of some columns, again and again, down to a least width."""
+    left = list(widths)
+    for _ in range(_together(widths) - limit):
+        widest = max(some, key=lambda at: left[at], default=None)
+        if widest is None or left[widest] <= least:
             break
-        fitted[widest] -= 1
-    return fitted
+        left[widest] -= 1
+    return left
+
+
+def _row(columns: Sequence[Column], row: Sequence[Cell], widths: list[int], screen: Screen) -> Iterator[str]:
+    """A row as one line, with lines above it for whole names that have no room in it."""
+    left = list(row)
+    for at, column in enumerate(columns):
+        if not column.is_elastic and columns_of(row[at].text) > widths[at]:
+            for piece in pieces(row[at].text, screen.width or widths[at]):
+                yield screen.paint(piece, row[at].tone)
+            left[at] = Cell("")
+    yield _line(columns, left, widths, screen)
 
 
 def _line(columns: Sequence[Column], row: Sequence[Cell], widths: list[int], screen: Screen) -> str:
     parts = []
     for column, cell, width in zip(columns, row, widths, strict=True):
-        text = _cut(cell.text, width)
-        padding = " " * (width - _columns_of(text))
+        text = cut(cell.text, width)
+        padding = " " * (width - columns_of(text))
         painted = screen.paint(text, cell.tone)
         parts.append(padding + painted if column.is_right else painted + padding)
     return _GAP.join(parts).rstrip()
-
-
-def _cut(text: str, width: int) -> str:
-    if _columns_of(text) <= width:
-        return text
-    kept = ""
-    for char in text:
-        if _columns_of(kept + char) >= width:
-            break
-        kept += char
-    return kept + "…"
-
-
-def _columns_of(text: str) -> int:
-    """How many columns a terminal gives to `text`: wide characters take two, combining ones none."""
-    if text.isascii():
-        return len(text)
-    return sum(
-        0 if unicodedata.combining(char) else 2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text
-    )

@@ -6,7 +6,10 @@ import io
 import unicodedata
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from jobd.cli.measure import columns_of, cut, flowed
 from jobd.cli.table import Cell, Column, lines
 from jobd.cli.terminal import Screen, Tone, safe_line, safe_text, screen_of
 
@@ -111,3 +114,40 @@ def test_colour_does_not_move_columns() -> None:
     painted = Screen(is_terminal=True, has_color=True, width=80)
     shown = lines([Column("A"), Column("B")], [[Cell("bad", Tone.BAD), "x"]], painted)
     assert shown[1] == "\x1b[31mbad\x1b[0m  x"
+
+
+def test_a_name_without_room_stands_whole_above_its_row() -> None:
+    name = "a-name-that-is-longer-than-the-whole-line-of-the-terminal"
+    columns = [Column("RUN", is_right=True), Column("JOB"), Column("STATE")]
+    shown = lines(columns, [["7", name, "failed"], ["8", "short", "queued"]], NARROW)
+    assert name in "".join(shown)
+    assert all(columns_of(line) <= 30 for line in shown)
+    assert shown[-2].split() == ["7", "failed"]
+    assert shown[-1].split() == ["8", "short", "queued"]
+
+
+@given(st.text(st.characters(codec="utf-8", exclude_categories=["C"]), max_size=80), st.integers(20, 60))
+def test_flowed_text_fits_and_loses_nothing_but_blanks(text: str, width: int) -> None:
+    shown = list(flowed(text, width))
+    assert all(columns_of(line) <= width for line in shown)
+    assert "".join("".join(shown).split()) == "".join(text.split())
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("short", ["short"]),
+        ("one two three four five six", ["one two three four", "  five six"]),
+        ("key      one two three four", ["key      one two", "         three four"]),
+        ("x" * 45, ["x" * 20, "  " + "x" * 18, "  " + "x" * 7]),
+        ("夜間バックアップ失敗しました", ["夜間バックアップ失敗", "  しました"]),
+    ],
+)
+def test_a_line_that_is_too_long_goes_on_below_its_value(text: str, expected: list[str]) -> None:
+    assert list(flowed(text, 20)) == expected
+    assert list(flowed(text, None)) == [text]
+
+
+def test_marks_and_joiners_take_no_room() -> None:
+    assert [columns_of(text) for text in ("abc", "e\u0301", "世界", "🚀", "\u200d")] == [3, 1, 4, 2, 0]
+    assert (cut("世界", 3), cut("abcd", 3), cut("abc", 3)) == ("世…", "ab…", "abc")

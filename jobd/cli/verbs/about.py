@@ -35,5 +35,5 @@ def completion(session: Session, shell: str) -> Exit:
 
     kind = get_completion_class(shell)
     assert kind is not None
-    session.say(kind(group, {}, "jobd-ctl", "_JOBD_CTL_COMPLETE").source())
+    session.verbatim(kind(group, {}, "jobd-ctl", "_JOBD_CTL_COMPLETE").source())
     return Exit.OK

@@ -47,7 +47,7 @@ def systemd(session: Session, job: str, directory: str | None, force: bool, conf
         session.emit({"job": job, "files": pair.files, "problems": pair.problems})
     elif directory is None:
         for name, text in pair.files.items():
-            session.say(f"# {name}\n{text}")
+            session.verbatim(f"# {name}\n{text}")
     for problem in pair.problems:
         complain(f"{job}: {problem}")
     if directory is not None:

@@ -71,10 +71,10 @@ def cat(session: Session, job: str) -> Exit:
         return Exit.OK
     lines = [*_document(found["definition"], found["sources"], "")]
     width = min(60, max((len(text) for text, source in lines if source), default=0))
-    session.say(f"# {found['file']}:{found['line']}")
-    session.say(f"{found['name']}:")
+    session.verbatim(f"# {found['file']}:{found['line']}")
+    session.verbatim(f"{found['name']}:")
     for text, source in lines:
-        session.say(f"  {text:<{width}}  # {source}" if source else f"  {text}")
+        session.verbatim(f"  {text:<{width}}  # {source}" if source else f"  {text}")
     return Exit.OK
 
 
