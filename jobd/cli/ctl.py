@@ -46,6 +46,7 @@ VERBS = {
     "backup": ("operations", "backup", "Write a copy of the database, while jobd works on."),
     "restore": ("operations", "restore", "Put a backup in the place of the database, while jobd is stopped."),
     "drain": ("operations", "drain", "Start nothing more, wait for what runs, and end jobd."),
+    "top": ("top", "top", "What goes on, live: workers, queues, runs under way, failures."),
     "stats": ("stats", "stats", "How the runs of the last hours went, by job or by queue."),
     "doctor": ("doctor", "doctor", "What is degraded on this host, and how to mend it."),
     "prune": ("prune", "prune", "Forget now what the retention of jobd.yaml says."),
