@@ -15,8 +15,9 @@ from jobd.definitions import folder
 from jobd.definitions.catalog import Catalog, Contribution, assemble
 from jobd.definitions.defined import Defined
 from jobd.definitions.folder import Shelf, Source
+from jobd.definitions.guard import Guard
 from jobd.definitions.interpret import Rules
-from jobd.definitions.problems import Malformed, Problem
+from jobd.definitions.problems import Malformed, Place, Problem
 from jobd.definitions.reading import jobs
 
 
@@ -68,12 +69,14 @@ class Library:
         directories: Sequence[str],
         rules: Rules | None = None,
         *,
+        guard: Guard | None = None,
         patience: Patience | None = None,
         monotonic: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
     ) -> None:
         self._directories = tuple(directories)
         self._rules = rules or Rules()
+        self._guard = guard
         self._patience = patience or Patience()
         self._monotonic = monotonic
         self._wall = wall
@@ -146,7 +149,7 @@ class Library:
 
     def preview(self) -> Catalog:
         """The catalog a rescan without patience would give; nothing changes."""
-        other = Library(self._directories, self._rules, patience=NO_PATIENCE)
+        other = Library(self._directories, self._rules, guard=self._guard, patience=NO_PATIENCE)
         other._kept = dict(self._kept)
         other._shelves = dict(self._shelves)
         other._is_stale = True
@@ -226,9 +229,12 @@ class Library:
 
     def _read(self, source: Source, kept: _Kept | None) -> _Kept:
         try:
-            return _Kept(source, jobs(source, self._rules))
+            found = _Kept(source, jobs(source, self._rules, self._guard))
         except Malformed as malformed:
-            return _Kept(source, kept.jobs if kept else (), malformed.problems)
+            found = _Kept(source, kept.jobs if kept else (), malformed.problems)
+        if self._guard is not None:
+            self._guard.clear()
+        return found
 
     def _let_go(self, present: Set[str], now: float) -> list[_Doubt]:
         """Forget files that have been missing for long enough. Returns a reason to doubt it, if there is one."""
@@ -270,5 +276,15 @@ class Library:
 
     def _contributions(self, degraded: Iterable[_Doubt]) -> list[Contribution]:
         unreadable = tuple(problem for _, problem in degraded if problem is not None)
-        files = [Contribution(kept.jobs, kept.problems, name in self._missing) for name, kept in self._kept.items()]
+        files = [
+            Contribution(kept.jobs, (*kept.problems, *self._objections(kept)), name in self._missing)
+            for name, kept in self._kept.items()
+        ]
         return [Contribution((), unreadable), *files]
+
+    def _objections(self, kept: _Kept) -> list[Problem]:
+        """What keeps jobs that are well written from being worked with."""
+        if self._guard is None:
+            return []
+        found = [(one, why) for one in kept.jobs if (why := self._guard.objects(one))]
+        return [Problem(Place(one.file, one.line, one.column), f"jobs.{one.job.name}", why) for one, why in found]

@@ -7,6 +7,9 @@ import contextlib
 import ctypes
 import gc
 import os
+import signal
+import sys
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -34,6 +37,7 @@ from jobd.supervisor.drain import Drain
 from jobd.supervisor.engine import Engine
 from jobd.supervisor.keeper import Keeper
 from jobd.supervisor.outlets import Outlets
+from jobd.supervisor.quarantine import Quarantine
 from jobd.supervisor.reserve import Reservation
 from jobd.supervisor.settings import Settings, Tracing
 from jobd.supervisor.tick import Rules
@@ -81,8 +85,9 @@ async def serve(settings: Settings, forkserver: ForkServer, journal: Journal, so
     if settings.tracing is not None:
         _trace(keeper, settings.tracing)
     keeper.pool.open()
-    _recover(keeper)
-    zone_watch = _load(keeper)
+    with _no_blame_for_ending(keeper):
+        _recover(keeper)
+        zone_watch = _load(keeper)
     scrape = Scrape(keeper.metrics.render, lambda: list(keeper.degraded))
     listening = _listening(keeper, sockets)
     try:
@@ -122,7 +127,12 @@ def _pool(keeper: Keeper, forkserver: ForkServer) -> Pool:
 
 def _engine(keeper: Keeper) -> Engine:
     settings = keeper.settings
-    rules = Rules(_reservation(settings), Host(host_zone(), boot_id()), settings.max_queued_per_user)
+    rules = Rules(
+        _reservation(settings),
+        Host(host_zone(), boot_id()),
+        settings.max_queued_per_user,
+        quarantine=Quarantine(os.path.join(settings.runtime_dir, "underway")),
+    )
     return Engine(keeper.writer, rules, keeper.pool, keeper.publish, Clock())
 
 
@@ -158,15 +168,17 @@ def _recover(keeper: Keeper) -> None:
 def _load(keeper: Keeper) -> ZoneWatch:
     """Put the definitions in force that are there now, held against those that were in force last."""
     settings, rules = keeper.settings, keeper.engine.rules
-    keeper.library = Library(settings.jobs_dirs, settings.rules)
+    _blame(keeper)
+    keeper.library = Library(settings.jobs_dirs, settings.rules, guard=rules.quarantine)
     catalog = keeper.library.load()
     zone_watch = ZoneWatch(keeper, zonefiles.versions(rules.host.zone))
     with keeper.writer.transaction(datetime.now(UTC)) as tx:
         stored = jobs.in_force(tx)
         catalog = keeper.library.remember(catalogs.last_good(catalog, stored))
-        change = catalogs.adopt(tx, catalog, {}, rules.host, stored=stored)
+        change = catalogs.adopt(tx, catalog, {}, rules.host, stored=stored, quarantine=rules.quarantine)
         worked_out_by = versions.known(tx)
         versions.note(tx, zone_watch.versions)
+    rules.quarantine.clear()
     rules.put_in_force(change.in_force)
     for name, at in change.next_slots:
         keeper.engine.agenda.set(name, at)
@@ -174,6 +186,28 @@ def _load(keeper: Keeper) -> ZoneWatch:
     keeper.tell(change)
     zone_watch.begin(change, worked_out_by)
     return zone_watch
+
+
+@contextlib.contextmanager
+def _no_blame_for_ending(keeper: Keeper) -> Iterator[None]:
+    """A start that is called off, or refused with a reason, is no death: no definition is at fault."""
+    before = signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    try:
+        yield
+    except (SystemExit, KeyboardInterrupt, JobdError):
+        keeper.engine.rules.quarantine.clear()
+        raise
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _blame(keeper: Keeper) -> None:
+    """Find out what the last jobd died of, before anything is tried that may end this one too."""
+    now = datetime.now(UTC)
+    with keeper.writer.transaction(now) as tx:
+        step = keeper.engine.rules.quarantine.judge(tx, now, __version__)
+    if step is not None:
+        keeper.journal.note(f"The last jobd died while {step.said} ({step.name})", Priority.ERROR)
 
 
 def _listening(keeper: Keeper, sockets: dict[str, int]) -> listen.Listening:

@@ -14,6 +14,7 @@ from jobd.definitions.catalog import Catalog, Defined
 from jobd.store import jobs
 from jobd.store.connection import Transaction
 from jobd.store.runs import JobRef
+from jobd.supervisor.quarantine import Quarantine
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,7 @@ class InForce:
     defined: Defined
     ref: JobRef
     timetable: Timetable | None
-    """None for a job without a schedule, and for a disabled one."""
+    """None for a job without a schedule, for a disabled one, and for one whose slots are quarantined."""
 
     @property
     def job(self) -> Job:
@@ -134,11 +135,13 @@ def adopt(
     *,
     stored: Mapping[str, Known] | None = None,
     anew: bool = False,
+    quarantine: Quarantine | None = None,
 ) -> Change:
     """Write down a catalog: `before` is in force now, and at boot `stored` by the last supervisor.
 
     `anew`: what was worked out of the zone database holds no more. What did not change costs next to nothing.
     """
+    quarantine = quarantine or Quarantine()
     old: Mapping[str, Known] = before if stored is None else stored
     added, changed, removed = compare(old, catalog.jobs)
     for name in removed:
@@ -152,10 +155,11 @@ def adopt(
             continue
         ref = _ref(tx, defined, old.get(name), host, is_touched=name in touched)
         is_as_before = known is not None and name not in touched and not anew
-        slots = known.timetable if known and is_as_before else timetable(defined.job, host.zone)
+        is_barred = quarantine.plans(defined) is not None
+        slots = known.timetable if known and is_as_before else _timetable(defined.job, host.zone, is_barred=is_barred)
         in_force[name] = InForce(defined, ref, slots)
     wanted = {name for name in in_force if anew or name in touched or name not in before}
-    planned, moved = _next_slots(tx, in_force, wanted, touched, host)
+    planned, moved = _next_slots(tx, in_force, wanted, touched, host, quarantine)
     gone = [(name, None) for name in removed]
     return Change(catalog, in_force, tuple(added), tuple(changed), tuple(removed), (*planned, *gone), tuple(moved))
 
@@ -168,9 +172,10 @@ def _ref(tx: Transaction, defined: Defined, known: Known | None, host: Host, *, 
     return jobs.adopt(tx, defined.job, defined.file, starts_afresh=afresh, boot_id=host.boot_id)
 
 
-def timetable(job: Job, zone: str) -> Timetable | None:
+def _timetable(job: Job, zone: str, *, is_barred: bool) -> Timetable | None:
     """When a job is due; None where it never is."""
-    return Timetable(job.schedule, zone, job.name) if job.enabled and job.schedule.expressions else None
+    is_due = job.enabled and job.schedule.expressions and not is_barred
+    return Timetable(job.schedule, zone, job.name) if is_due else None
 
 
 def standing_of(timing: jobs.Timing, host: Host) -> due.Standing:
@@ -196,12 +201,18 @@ def _timings(tx: Transaction, in_force: Mapping[str, InForce], names: Collection
 
 
 def _next_slots(
-    tx: Transaction, in_force: Mapping[str, InForce], names: Collection[str], touched: Container[str], host: Host
+    tx: Transaction,
+    in_force: Mapping[str, InForce],
+    names: Collection[str],
+    touched: Container[str],
+    host: Host,
+    quarantine: Quarantine,
 ) -> tuple[list[tuple[str, datetime | None]], list[Moved]]:
     """When each named job is to be planned next, and the unchanged ones among them whose next slot is another."""
     planned: list[tuple[str, datetime | None]] = []
     moved: list[Moved] = []
     for timing in _timings(tx, in_force, names):
+        quarantine.plans(in_force[timing.name].defined)
         slots, standing = in_force[timing.name].timetable, standing_of(timing, host)
         at = _next_slot(tx, slots, standing, timing.job)
         if at != timing.next_slot:

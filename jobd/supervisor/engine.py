@@ -221,12 +221,14 @@ class Engine:
         except StorageFailed as error:
             self.rules.specs.forget()
             self._storage_failed(now, str(error))
+            self.rules.quarantine.clear()
             return False
         except Unkept as fault:
             self.rules.specs.forget()
             if fault.instead in batch.reports:
                 raise  # it was replaced already: the fault is not the job's
             self.inbox.replace(fault.instead)
+            self.rules.quarantine.clear()
             return False
         self.inbox.drop(batch)
         self._is_anew &= moment.draining
@@ -235,6 +237,7 @@ class Engine:
         seconds, changed = time.perf_counter() - began, self._writer.total_changes() - changes
         self._publish(events.StoreCommitted(now, seconds, changed))
         self._carry_out(after)
+        self.rules.quarantine.clear()
         return True
 
     def _carry_out(self, after: Aftermath) -> None:

@@ -18,6 +18,7 @@ from jobd.supervisor.aftermath import Aftermath
 from jobd.supervisor.cancel import cancel_run
 from jobd.supervisor.catalogs import Host, InForce, standing_of
 from jobd.supervisor.lanes import NONE_DRAINED, drained, hold_of
+from jobd.supervisor.quarantine import Quarantine
 from jobd.supervisor.twice import slot_twice
 
 
@@ -48,6 +49,7 @@ def plan(
     host: Host,
     after: Aftermath,
     *,
+    quarantine: Quarantine,
     since: datetime,
     corrected: bool,
 ) -> None:
@@ -66,6 +68,7 @@ def plan(
         timing = jobs.timing(tx, job.ref.job, name)
         if timing is not None:
             held = everything or hold_of(closed, job.job.queue)
+            quarantine.plans(job.defined)
             _plan_job(sheet, job, timing, host, everything=held, since=since, corrected=corrected)
     sheet.write()
 

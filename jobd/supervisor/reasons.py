@@ -149,7 +149,7 @@ class Reasons:
         after = history.slots_from(name, asked.at, 2)
         nearest = asked.at + timedelta(seconds=_NEAR_SECONDS + job.job.schedule.jitter_seconds)
         row = after[0] if after and after[0].slot < nearest else None
-        timetable = job.timetable or self._timetable(job.job)
+        timetable = job.timetable or self._timetable(job)
         due = row.slot if row else _due(timetable, known, asked.at, nearest)
         host = self._host(job.job)
         run = self._run_of(row)
@@ -179,11 +179,12 @@ class Reasons:
         run = row.run if row.run is not None else run_in(row.reason)
         return None if run is None else self._keeper.history.run(run)
 
-    def _timetable(self, job: Job) -> Timetable | None:
-        """When a disabled job would be due."""
-        return (
-            Timetable(job.schedule, self._keeper.engine.rules.host.zone, job.name) if job.schedule.expressions else None
-        )
+    def _timetable(self, one: InForce) -> Timetable | None:
+        """When a disabled job would be due; one that jobd died of is not looked into again."""
+        job, rules = one.job, self._keeper.engine.rules
+        if not job.schedule.expressions or rules.quarantine.objects(one.defined):
+            return None
+        return Timetable(job.schedule, rules.host.zone, job.name)
 
     def _zone_of(self, job: Job | None) -> str:
         return (job.schedule.timezone if job else None) or self._keeper.engine.rules.host.zone

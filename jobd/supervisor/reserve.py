@@ -23,6 +23,7 @@ from jobd.store import edges, holds, limits, runs
 from jobd.store.connection import Transaction
 from jobd.store.runs import Reserved
 from jobd.supervisor.aftermath import Aftermath
+from jobd.supervisor.quarantine import Quarantine
 from jobd.supervisor.specs import Specs
 from jobd.work.pool import Seat
 from jobd.work.wire import Order, order_of
@@ -59,6 +60,7 @@ class Reservation:
         after: Aftermath,
         *,
         hiring: bool,
+        quarantine: Quarantine,
     ) -> None:
         """Fill the seats with the best waiting runs that may start, and places behind them with quick ones."""
         if not runs.waiting_queues(tx, "", 1):
@@ -83,7 +85,7 @@ class Reservation:
             slow = {seat.number for run, seat in filled if not self._is_quick(tx, run, specs)}
             filled += self._behind(tx, waiting, ledger, places, slow)
         limits.note_levels(tx, ledger.spent())
-        self._start(tx, filled, specs, after)
+        self._start(tx, filled, specs, after, quarantine)
         after.next_token = ledger.next_at()
         if rooms and len(taken) == len(seats):
             after.wanted = self._wanted(tx, _rooms(waiting, ledger, 2**31)) if hiring else 1
@@ -181,12 +183,22 @@ class Reservation:
         traced = Traced(run.key.run, run.created_at, run.renewed_at, run.trace)
         return self.tracer.of_attempt(traced, run.key.attempt).trace
 
-    def _start(self, tx: Transaction, pairs: Sequence[tuple[Reserved, Seat]], specs: Specs, after: Aftermath) -> None:
+    def _start(
+        self,
+        tx: Transaction,
+        pairs: Sequence[tuple[Reserved, Seat]],
+        specs: Specs,
+        after: Aftermath,
+        quarantine: Quarantine,
+    ) -> None:
         runs.open_attempts(tx, [(run.key, seat.worker) for run, seat in pairs])
         for run, seat in pairs:
             job = specs.get(tx, run.spec)
             if job is None or run.is_poison:
                 after.failed.append(unreadable(run.key, "payload" if job else "definition"))
+                continue
+            if why := quarantine.starts(job.name, run.spec):
+                after.failed.append(deadly(run.key, why))
                 continue
             handed = parents.to_text(edges.parents(tx, run.key.run)) if run.parent is not None else ""
             if len(handed) > parents.MOST_BYTES:
@@ -267,6 +279,11 @@ def unreadable(key: AttemptKey, what: str) -> Finished:
     """The report of an attempt whose definition or payload cannot be read: it never starts, and a retry cannot help."""
     error = f"undecodable: its {what} cannot be read by this version of jobd"
     return Finished(key, Ending(Outcome.FAILED, error=error, retryable=False))
+
+
+def deadly(key: AttemptKey, why: str) -> Finished:
+    """The report of an attempt whose start ended jobd before, and would again."""
+    return Finished(key, Ending(Outcome.FAILED, error=f"its definition {why}", retryable=False))
 
 
 def overloaded(key: AttemptKey, size: int) -> Finished:

@@ -5,19 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 
 from jobd.core.intents import Submit
+from jobd.definitions.catalog import Catalog
 from jobd.store import audit, holds, runs, versions
 from jobd.store.connection import Transaction
 from jobd.supervisor import apply, audited, catalogs, together, vigil
 from jobd.supervisor.aftermath import Aftermath
-from jobd.supervisor.catalogs import AdoptCatalog, Host, InForce
+from jobd.supervisor.catalogs import AdoptCatalog, Change, Host, InForce
 from jobd.supervisor.expire import expire, give_up
 from jobd.supervisor.finalize import finalize
 from jobd.supervisor.follow import follow
 from jobd.supervisor.hold import release, try_again
 from jobd.supervisor.inbox import Asked, Batch
 from jobd.supervisor.plan import carry, plan, stirred
+from jobd.supervisor.quarantine import Quarantine
 from jobd.supervisor.reserve import Places, Reservation
 from jobd.supervisor.specs import Specs
 from jobd.work.pool import Seat
@@ -34,6 +37,7 @@ class Rules:
     watched: Mapping[str, InForce] = field(default_factory=dict)
     """Those of which something is expected."""
     specs: Specs = field(default_factory=Specs)
+    quarantine: Quarantine = field(default_factory=Quarantine)
 
     def put_in_force(self, in_force: Mapping[str, InForce]) -> None:
         """Decide by these jobs from now on."""
@@ -86,11 +90,11 @@ def tick(tx: Transaction, rules: Rules, batch: Batch, moment: Moment) -> Afterma
     follow(tx, after)
     release(tx, after)
     names = dict.fromkeys((*moment.due, *stirred(after.events, in_force)))
-    plan(tx, names, in_force, rules.host, after, since=moment.since, corrected=moment.corrected)
+    plan_all = partial(plan, quarantine=rules.quarantine, since=moment.since, corrected=moment.corrected)
+    plan_all(tx, names, in_force, rules.host, after)
     told = len(after.events)
     follow(tx, after)
-    plan_again = stirred(after.events[told:], in_force)
-    plan(tx, plan_again, in_force, rules.host, after, since=moment.since, corrected=moment.corrected)
+    plan_all(tx, stirred(after.events[told:], in_force), in_force, rules.host, after)
     runs.promote(tx)
     try_again(tx, after)
     watched = rules.watched if after.change is None else vigil.watched(in_force)
@@ -101,7 +105,9 @@ def tick(tx: Transaction, rules: Rules, batch: Batch, moment: Moment) -> Afterma
         vigil.watch(tx, {*moment.late, *vigil.concerned(after.events, watched)}, watched, after)
     if is_in_time and not moment.draining:
         seen = len(after.events)
-        rules.reservation.reserve(tx, moment.seats, moment.places, rules.specs, after, hiring=moment.hiring)
+        rules.reservation.reserve(
+            tx, moment.seats, moment.places, rules.specs, after, hiring=moment.hiring, quarantine=rules.quarantine
+        )
         vigil.watch(tx, vigil.concerned(after.events[seen:], watched), watched, after)
     after.next_due = min(filter(None, (runs.next_due(tx), holds.next_release(tx), after.next_token)), default=None)
     return after
@@ -119,12 +125,16 @@ def answer(tx: Transaction, rules: Rules, batch: Batch, after: Aftermath) -> Non
     audit.append(tx, audited.entries(asked, tx.now))
 
 
+def _adopted(tx: Transaction, rules: Rules, catalog: Catalog, *, anew: bool) -> Change:
+    return catalogs.adopt(tx, catalog, rules.in_force, rules.host, anew=anew, quarantine=rules.quarantine)
+
+
 def _said(tx: Transaction, rules: Rules, intents: Sequence[Asked], after: Aftermath) -> Sequence[object]:
     """The answers to one intent, or to plain submits that came one after the other."""
     most = rules.most_queued_per_user
     match intents[0]:
         case AdoptCatalog(catalog, releases):
-            after.change = catalogs.adopt(tx, catalog, rules.in_force, rules.host, anew=releases is not None)
+            after.change = _adopted(tx, rules, catalog, anew=releases is not None)
             if releases is not None:
                 versions.note(tx, releases)
             return [after.change]

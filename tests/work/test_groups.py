@@ -74,7 +74,12 @@ def test_a_controller_that_the_host_does_not_hand_down_refuses_the_attempt(
 def test_too_much_memory_ends_the_whole_attempt_as_out_of_memory(tmp_path: Path, delegation: str) -> None:
     if not has(delegation, "memory"):
         pytest.skip("this host hands down no memory controller")
-    order = shell(1, "sleep 60 & head -c 200M /dev/zero | tail -c 150M | wc -c", limits=Limits(memory=48 * MIB))
+    order = shell(
+        1,
+        "sleep 60 & head -c 200M /dev/zero | tail -c 150M | wc -c",
+        limits=Limits(memory=48 * MIB),
+        timeout_seconds=60.0,
+    )
     ending, out = run_in(tmp_path, delegation, order)
     assert (ending.outcome, out) == (Outcome.OOM, b"")
     assert ending.error and "limits.memory" in ending.error
