@@ -6,6 +6,7 @@ paths of a system installation are those of the test's directory.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -14,11 +15,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.docs.pages import Block, blocks
+from tests.docs.pages import Block, Command, blocks, modules, settings
 from tests.e2e.daemon import Host
 
 _TIME = r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)?)?|\b\d\d:\d\d(:\d\d)?\b"
 _SPAN = r"\b\d+(\.\d+)?\s?(ms|s|m|h|d|min)\b( \d+(s|m|h)\b)*"
+
+OF_THE_READER = ("python_path", "roles", "sinks")
+"""Settings that name directories, groups and packages of the reader's host."""
 
 
 def nothing(_: Host) -> None:
@@ -29,7 +33,6 @@ def nothing(_: Host) -> None:
 class Stage:
     """What a page takes for granted of the reader's host."""
 
-    settings: str = ""
     jobs: str = ""
     """Definitions beyond those that the page shows."""
     programs: Mapping[str, str] = field(default_factory=dict)
@@ -55,19 +58,21 @@ def settle(host: Host, stage: Stage, page: Path) -> None:
         path.parent.mkdir(exist_ok=True)
         path.write_text(text)
         path.chmod(0o755)
-    for module, text in stage.python.items():
+    for module, text in {**stage.python, **modules(page)}.items():
         path = host.scripts / module
         path.parent.mkdir(exist_ok=True)
         path.write_text(text)
     (host.directory / ".curlrc").write_text("silent\nshow-error\nfail-with-body\n")
-    search = f"{programs}:/usr/local/bin:/usr/bin:/bin"
-    host.configure(f"{stage.settings}\ndefaults: {{env: {{PATH: '{search}'}}}}\n")
+    search = f"{programs}:{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin"
+    own = {key: value for key, value in settings(page).items() if key not in OF_THE_READER}
+    own |= {"defaults": {"env": {"PATH": search, "JOBD_SOCKET": host.socket}}}
+    host.configure("\n".join(json.dumps({key: value})[1:-1] for key, value in own.items()))
     shown = [block for block in blocks(page) if block.language == "yaml" and re.search("^jobs:", block.text, re.M)]
     for number, block in enumerate(shown):
         host.define(file_of(block, number), here(host, as_whoever_tests(block.text)))
     host.define("taken-for-granted", stage.jobs or "jobs: {}\n")
     host.start()
-    assert host.status()["problems"] == []
+    assert (found := host.status()["problems"]) == [], found
     stage.before(host)
 
 
@@ -85,18 +90,20 @@ def as_whoever_tests(text: str) -> str:
 def here(host: Host, text: str) -> str:
     """The paths of a system installation as paths of this host."""
     directory = str(host.directory)
-    for usual, own in (("/etc/jobd", ""), ("/run/jobd", "/run"), ("/var/lib/jobd", "/state")):
+    for usual, own in (("/etc/jobd", ""), ("/run/jobd", "/run"), ("/var/lib/jobd", "/state"), ("/var/backups", "")):
         text = re.sub(rf"(?<![\w./-]){usual}\b", lambda _, own=own: directory + own, text)  # type: ignore[misc]
     return text
 
 
-def typed(host: Host, text: str, setup: str = "") -> subprocess.CompletedProcess[str]:
-    """What a reader sees who types this in a shell of this host."""
+def typed(host: Host, command: Command, setup: str = "") -> subprocess.CompletedProcess[str]:
+    """What a reader sees who types this in a shell of this host, or runs this program."""
     path = f"{host.directory}/bin:{Path(sys.executable).parent}:{os.environ['PATH']}"
     environ = os.environ | {"PATH": path, "JOBD_SOCKET": host.socket, "JOBD_CONFIG": str(host.config)}
     environ["CURL_HOME"] = str(host.directory)
+    python, shell = [sys.executable, "-c"], ["bash", "-euo", "pipefail", "-c"]
+    program = [*python, command.text] if command.block.language == "python" else [*shell, f"{setup}\n{command.text}"]
     return subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", here(host, f"{setup}\n{text}")],
+        [here(host, word) for word in program],
         cwd=host.directory / "here", env=environ, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT, text=True, timeout=60, check=False,
     )  # fmt: skip

@@ -26,8 +26,12 @@ def release_42(host: Host) -> None:
 
 
 STAGES = {
+    "docs/cookbook.md": Stage(
+        programs={"pg_dump": TRUE, "pg_restore": TRUE, "logger": TRUE, "mv": TRUE, "sales-report": "echo sold"}
+        | {"train-model": TRUE, "embed-texts": TRUE},
+        files={"addresses.jsonl": '{"job": "geocode", "payload": {"address": "Calle Mayor 1"}}\n'},
+    ),
     "README.md": Stage(
-        settings="queues: {email: {max_running: 4}}",
         jobs="""
             jobs:
               bounces: {shell: exit 1}
@@ -46,7 +50,6 @@ STAGES = {
         jobs="jobs: {nightly-backup: {command: 'true', schedule: 30 2 * * *}}",
         files={"old.txt": "30 2 * * * root true\n", "units/x.timer": TIMER, "units/x.service": SERVICE},
     ),
-    "docs/queues.md": Stage(settings="queues: {email: {max_running: 4, rate_limit: 100/min}}"),
     "docs/clients.md": Stage(
         jobs="jobs: {mail: {command: 'echo sent'}}",
         files={"submissions": '{"job": "mail"}\n{"job": "mail"}\n'},

@@ -8,15 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.docs.elsewhere import entry
-from tests.docs.pages import PAGES, Command, commands, name
-from tests.docs.stage import Stage, departures, settle, typed
+from tests.docs.elsewhere import runnable
+from tests.docs.pages import PAGES, Command, name
+from tests.docs.stage import Stage, departures, here, settle, typed
 from tests.docs.stages import STAGES
 from tests.e2e.daemon import Host, host
-
-
-def runnable(page: Path) -> list[Command]:
-    return [one for one in commands(page) if entry(one) is None]
 
 
 @pytest.mark.slow
@@ -43,10 +39,11 @@ def with_functions(page: Path) -> Iterator[tuple[Command, str]]:
 
 
 def wrong_about(host: Host, command: Command, before: str) -> list[str]:
-    done = typed(host, command.text, before)
+    done = typed(host, command, before)
     if not command.answer:
         return [f"{command}: exit status {done.returncode}: {done.stdout[-600:]}"] if done.returncode else []
-    return [f"{command}: no such line: {line!r} in\n{done.stdout}" for line in departures(done.stdout, command.answer)]
+    answer = tuple(here(host, line) for line in command.answer)
+    return [f"{command}: no such line: {line!r} in\n{done.stdout}" for line in departures(done.stdout, answer)]
 
 
 def test_the_stages_are_those_of_pages_that_are_there() -> None:

@@ -14,14 +14,10 @@ import pytest
 
 from jobd.cli.ctl import VERBS, group
 from jobd.definitions.check import check
-from jobd.definitions.parse import parse, plain
-from jobd.definitions.work import json_schema
 from jobd.supervisor import settings
 from tests.docs.elsewhere import unused
-from tests.docs.pages import LANGUAGES, PAGES, Block, blocks, examples, name, prose
-
-DEFINITIONS = {"jobs"}
-JOB_KEYS = set(json_schema()["$defs"]["Job"]["properties"])
+from tests.docs.pages import JOB_KEYS, LANGUAGES, PAGES, Block, blocks, examples, name, prose, read
+from tests.docs.pages import settings as settings_shown
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name)
@@ -35,30 +31,37 @@ OF_THE_PAGES_PLUGIN = "abacus:"
 """tests/docs/test_extending.py has jobd take what only a plug-in of the page understands."""
 
 
-@pytest.mark.parametrize("block", [one for one in examples("yaml") if OF_THE_PAGES_PLUGIN not in one.text], ids=str)
-def test_yaml_is_taken_by_jobds_own_readers(block: Block, tmp_path: Path) -> None:
-    document = plain(parse(block.text.encode(), str(block)) or pytest.fail("empty"))
-    definitions = {key: value for key, value in document.items() if key in DEFINITIONS}
-    rest = {key: value for key, value in document.items() if key not in DEFINITIONS}
-    if definitions:
-        assert problems_of_definitions(block.text if not rest else json.dumps(definitions), tmp_path) == []
-    elif set(rest) <= JOB_KEYS and not set(rest) <= {"defaults"}:
-        assert problems_of_definitions(json.dumps({"jobs": {"job": {"command": "true"} | rest}}), tmp_path) == []
-        return
-    if rest:
-        (tmp_path / "jobd.yaml").write_text(block.text if not definitions else json.dumps(rest))
-        settings.load(str(tmp_path / "jobd.yaml"), environ={})
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_yaml_is_taken_by_jobds_own_readers(page: Path, tmp_path: Path) -> None:
+    path = tmp_path / "jobd.yaml"
+    path.write_text(json.dumps(settings_shown(page)))
+    rules = settings.load(str(path), environ={}).rules
+    wrong: list[str] = []
+    for block in blocks(page):
+        if block.language == "yaml" and OF_THE_PAGES_PLUGIN not in block.text:
+            (tmp_path / "example.yaml").write_text(as_definitions(block))
+            wrong += [f"{block}: {one}" for one in check([str(tmp_path / "example.yaml")], rules).problems]
+    assert wrong == []
 
 
-def problems_of_definitions(text: str, directory: Path) -> list[str]:
-    path = directory / "example.yaml"
-    path.write_text(text)
-    return [str(problem) for problem in check([str(path)]).problems]
+def as_definitions(block: Block) -> str:
+    """What a block says of jobs: as it stands, or the jobs out of it, or a job of the keys that it shows."""
+    document = read(block)
+    if set(document) <= {"jobs", "defaults"} and "jobs" in document:
+        return block.text
+    if set(document) <= JOB_KEYS - {"defaults"}:
+        return json.dumps({"jobs": {"job": {"command": "true"} | document}})
+    return json.dumps({"jobs": document.get("jobs", {})})
 
 
 @pytest.mark.parametrize("block", examples("json", "toml"), ids=str)
 def test_data_parses(block: Block) -> None:
     {"json": json.loads, "toml": tomllib.loads}[block.language](block.text)
+
+
+@pytest.mark.parametrize("block", examples("python"), ids=str)
+def test_python_is_python(block: Block) -> None:
+    compile(block.text, str(block), "exec", dont_inherit=True)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name)
