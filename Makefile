@@ -4,8 +4,13 @@ export PYTHON
 BIN := .venv/bin
 QUICK := not slow and not systemd
 
-# A test that hangs is ended by its own limit; the output is shown as it comes.
+# Each file of tests runs in one of as many processes as there are processors. A test that hangs is ended by its own limit.
 PYTEST := $(BIN)/python -m pytest
+AT_ONCE ?= $(shell nproc)
+TOGETHER = -n $(AT_ONCE) --dist loadfile
+
+# The tests start hundreds of programs: to compile jobd for each of them would take half of their time.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run test test-all check oracle golden machine soak planted bench tools man deb clean
@@ -20,10 +25,10 @@ run: setup ## run jobd in the foreground with the jobs of examples/jobs.d
 	@exec packaging/run-local
 
 test: setup $(if $(filter true,$(CI)),tools) ## run the quick tests; with CI=true all of them
-	$(PYTEST) $(if $(filter true,$(CI)),,-m "$(QUICK)") $(ARGS)
+	$(PYTEST) $(TOGETHER) $(if $(filter true,$(CI)),,-m "$(QUICK)") $(ARGS)
 
 test-all: setup ## run all tests, slow ones and those in a real systemd too
-	$(PYTEST) $(ARGS)
+	$(PYTEST) $(TOGETHER) $(ARGS)
 
 check: setup ## look at the code: ruff, mypy strict, layers
 	$(BIN)/ruff check .

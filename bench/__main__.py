@@ -10,20 +10,37 @@ from collections.abc import Callable
 
 import apsw
 
-from bench import allowlist, besides, idle, latency, lateness, loading, masking, memory, submits, throughput
+from bench import (
+    allowlist,
+    besides,
+    idle,
+    latency,
+    lateness,
+    loading,
+    masking,
+    memory,
+    parts,
+    starting,
+    submits,
+    throughput,
+)
 from bench.table import Line, as_json, text
 
 _MEASURES: dict[str, Callable[[int], list[Line]]] = {
     "submits": submits.measure,
     "programs": throughput.programs,
+    "asked": throughput.asked_of_programs,
+    "requests": throughput.requests,
     "calls": throughput.calls,
     "latency": lambda rounds: latency.measure(rounds * 20),
+    "starting": starting.measure,
     "memory": lambda _rounds: memory.measure(),
     "load": loading.measure,
     "lateness": lambda _rounds: lateness.measure(),
     "masking": lambda _rounds: masking.measure(),
     "idle": lambda _rounds: idle.measure(),
     "allowlist": allowlist.measure,
+    "parts": parts.measure,
 }
 _ASKED_FOR: dict[str, Callable[[int], list[Line]]] = {"peers": besides.measure}
 """What installs other queues first: measured where it is named, never as part of everything."""

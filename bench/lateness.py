@@ -14,9 +14,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from bench import cron, definitions
+from bench.crew import Crew
 from bench.daemon import Daemon, daemon, room
 from bench.paired import percentile
-from bench.spawning import BarePool
 from bench.table import Line
 from jobd.client import Client
 
@@ -63,8 +63,8 @@ def _jobd(size: int) -> Burst:
 
 
 @contextmanager
-def _pool() -> Iterator[BarePool]:
-    pool = BarePool(_WORKERS)
+def _pool() -> Iterator[Crew]:
+    pool = Crew(_WORKERS, "spawn")
     try:
         yield pool
     finally:

@@ -215,7 +215,7 @@ def spawn_errors(directory: Path) -> dict[str, tuple[Order, int, str]]:
 def open_up(directory: Path) -> None:
     """Let other users reach what lies in a test's directory."""
     for place in (directory, *directory.parents):
-        if place.name.startswith("pytest-"):
+        if place.name.startswith(("pytest-", "popen-")):
             place.chmod(place.stat().st_mode | 0o055)
     directory.chmod(0o755)
 
