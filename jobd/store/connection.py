@@ -122,6 +122,8 @@ class Transaction:
         self.now = now
         self.ids = ids
         self.at = micros(now)
+        self.known: dict[str, Any] = {}
+        """What stages have read and may read again; whatever changes it takes it out."""
 
     def run(self, name: str, bindings: Any = ()) -> apsw.Cursor:
         return self._connection.run(name, bindings)

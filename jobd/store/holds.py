@@ -119,12 +119,6 @@ def lapse(tx: Transaction) -> list[Lapsed]:
     return [Lapsed("job", name) for _, name in found] + [Lapsed("queue", name) for (name,) in queues]
 
 
-def next_release(tx: Transaction) -> datetime | None:
-    """When the next pause or cooldown is over."""
-    row = tx.row("next_release", {"now": tx.at})
-    return None if row is None else from_micros_if(row[0])
-
-
 def note_circuit(tx: Transaction, job: int, circuit: Circuit) -> None:
     """Remember how the circuit of a job stands; opening and closing moves its waiting runs."""
     bindings = {"failures": circuit.failures, "until": micros_if(circuit.until), "trial": circuit.trial}

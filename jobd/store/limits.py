@@ -118,7 +118,16 @@ def queue_settings(ask: Ask) -> dict[str, QueueSet]:
     }
 
 
+def settings_now(tx: Transaction) -> dict[str, QueueSet]:
+    """What was set of queues, read once in a transaction."""
+    if "queue_settings" not in tx.known:
+        tx.known["queue_settings"] = queue_settings(tx.rows)
+    found: dict[str, QueueSet] = tx.known["queue_settings"]
+    return found
+
+
 def set_queue(tx: Transaction, name: str, settings: Mapping[str, Any], by: str) -> None:
     """Remember all that is set of a queue; nothing takes back what was."""
     text = json.dumps(settings, sort_keys=True) if settings else None
     tx.run("set_queue", {"name": name, "settings": text, "now": tx.at, "by": by})
+    tx.known.pop("queue_settings", None)

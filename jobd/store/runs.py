@@ -250,12 +250,6 @@ def promote(tx: Transaction, most: int = 1000) -> int:
     return len(tx.rows("promote", {"now": tx.at, "most": most}))
 
 
-def next_due(tx: Transaction) -> datetime | None:
-    """When the next scheduled or retried run becomes ready, or one that waits too late to start."""
-    row = tx.row("next_due")
-    return None if row is None or row[0] is None else from_micros(row[0])
-
-
 def unfinished_of(tx: Transaction, job: int, most: int) -> list[int]:
     """Runs of a job that wait, or run and are not being ended, at most so many."""
     return [row[0] for row in tx.rows("unfinished_of", {"job": job, "most": most})]

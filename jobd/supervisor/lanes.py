@@ -20,7 +20,7 @@ Drained = Mapping[str, QueueSet]
 
 def set_queue(tx: Transaction, intent: SetQueue, after: Aftermath) -> None:
     """Let other limits hold from this tick's reservation on."""
-    known = limits.queue_settings(tx.rows).get(intent.queue)
+    known = limits.settings_now(tx).get(intent.queue)
     settings = intent.change.applied(known.settings if known else {})
     limits.set_queue(tx, intent.queue, settings, intent.actor.user)
     after.events.append(events.QueueChanged(intent.queue, tx.now, intent.actor.user, intent.change))
@@ -30,7 +30,7 @@ NONE_DRAINED: Drained = {}
 
 
 def drained(tx: Transaction) -> Drained:
-    return {name: asked for name, asked in limits.queue_settings(tx.rows).items() if asked.is_draining}
+    return {name: asked for name, asked in limits.settings_now(tx).items() if asked.is_draining}
 
 
 def check_open(requests: Iterable[RunRequest], closed: Drained) -> None:

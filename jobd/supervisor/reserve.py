@@ -92,7 +92,7 @@ class Reservation:
 
     def _ledger(self, tx: Transaction) -> Ledger:
         """What may start as this reservation begins."""
-        asked = limits.queue_settings(tx.rows)
+        asked = limits.settings_now(tx)
         ledger = Ledger(
             tx.now,
             Counter(runs.running(tx)),

@@ -9,7 +9,7 @@ from functools import partial
 
 from jobd.core.intents import Submit
 from jobd.definitions.catalog import Catalog
-from jobd.store import audit, holds, runs, versions
+from jobd.store import audit, coming, runs, versions
 from jobd.store.connection import Transaction
 from jobd.supervisor import apply, audited, catalogs, together, vigil
 from jobd.supervisor.aftermath import Aftermath
@@ -85,18 +85,23 @@ def tick(tx: Transaction, rules: Rules, batch: Batch, moment: Moment) -> Afterma
     answer(tx, rules, batch, after)
     # What was adopted just now holds for the slots of this tick already.
     in_force = after.change.in_force if after.change is not None else rules.in_force
-    is_in_time = expire(tx, after)
-    give_up(tx, rules.specs, after)
+    # Nearly always nothing is: then what would look for it is left out.
+    is_due, is_in_time = coming.is_any(tx), True
+    if is_due:
+        is_in_time = expire(tx, after)
+        give_up(tx, rules.specs, after)
     follow(tx, after)
-    release(tx, after)
+    if is_due:
+        release(tx, after)
     names = dict.fromkeys((*moment.due, *stirred(after.events, in_force)))
     plan_all = partial(plan, quarantine=rules.quarantine, since=moment.since, corrected=moment.corrected)
     plan_all(tx, names, in_force, rules.host, after)
     told = len(after.events)
     follow(tx, after)
     plan_all(tx, stirred(after.events[told:], in_force), in_force, rules.host, after)
-    runs.promote(tx)
-    try_again(tx, after)
+    if is_due or names or after.final:
+        runs.promote(tx)
+        try_again(tx, after)
     watched = rules.watched if after.change is None else vigil.watched(in_force)
     if not moment.draining:
         # What starts late just now is late all the same.
@@ -109,7 +114,7 @@ def tick(tx: Transaction, rules: Rules, batch: Batch, moment: Moment) -> Afterma
             tx, moment.seats, moment.places, rules.specs, after, hiring=moment.hiring, quarantine=rules.quarantine
         )
         vigil.watch(tx, vigil.concerned(after.events[seen:], watched), watched, after)
-    after.next_due = min(filter(None, (runs.next_due(tx), holds.next_release(tx), after.next_token)), default=None)
+    after.next_due = min(filter(None, (coming.next_at(tx), after.next_token)), default=None)
     return after
 
 

@@ -38,7 +38,7 @@ HOT: dict[str, str | None] = {
     "waiting": "run_ready",
     "running": "run_running",
     "promote": "run_due",
-    "next_due": "run_due",
+    "coming": "run_due",
     "expire": "run_expiring",
     "give_up": "run_deadline",
     "set_deadline": "INTEGER PRIMARY KEY",
@@ -118,9 +118,9 @@ SCANS_ALLOWED = {
     ("taken", "SCAN run USING COVERING INDEX run_takes"),
     ("left_running", "SCAN run USING INDEX run_running"),
     # The first steps along an index that has the order asked for, cut off by a LIMIT.
-    ("next_due", "SCAN run USING COVERING INDEX run_due"),
-    ("next_due", "SCAN run USING INDEX run_due"),
-    ("next_due", "SCAN run USING COVERING INDEX run_expiring"),
+    ("coming", "SCAN run USING COVERING INDEX run_due"),
+    ("coming", "SCAN run USING INDEX run_due"),
+    ("coming", "SCAN run USING COVERING INDEX run_expiring"),
     ("oldest_waiting", "SCAN run USING COVERING INDEX run_ready"),
 }
 SORTS_ALLOWED = {
@@ -223,7 +223,7 @@ FLAT: dict[str, dict[str, object]] = {
     "taken": {},
     "running": {},
     "promote": {"now": 2**60, "most": 10},
-    "next_due": {},
+    "coming": {"now": 1},
     "waiting": {"queue": "default", "lane": 0, "most": 64},
     "oldest_waiting": {"most": 256},
     "queue_counts": {},

@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from jobd.core.allot import Lane
 from jobd.core.model import AttemptKey, Ending, ProcessIdentity, RunRequest
 from jobd.core.states import Outcome, RunState, Trigger
-from jobd.store import jobs, runs
+from jobd.store import coming, jobs, runs
 from jobd.store.open import open_store
+from tests.examples import examples
 from tests.store.builders import NOW, SECOND, WORKER, Store, job
 
 # Accepting
@@ -44,7 +45,7 @@ json_values = st.recursive(
 )
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=examples(60), suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(payload=json_values)
 def test_a_payload_comes_back_as_it_was_given(store: Store, payload: object) -> None:
     (run,) = store.submit(payload=payload)
@@ -58,12 +59,12 @@ def test_a_run_for_later_is_scheduled_and_not_reserved_before_it_is_promoted(sto
     assert store.state(run) is RunState.SCHEDULED
     with store.transaction() as tx:
         assert runs.promote(tx) == 0
-        assert runs.next_due(tx) == NOW + SECOND
+        assert coming.next_at(tx) == NOW + SECOND
     assert store.reserve() == []
     store.now += SECOND
     with store.transaction() as tx:
         assert runs.promote(tx) == 1
-        assert runs.next_due(tx) is None
+        assert coming.next_at(tx) is None
     assert [got.key for got in store.reserve()] == [AttemptKey(run, 1)]
 
 
@@ -341,7 +342,7 @@ def test_a_failed_run_that_is_retried_gets_at_least_one_attempt_more(store: Stor
 # Everything at once
 
 
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=examples(25), suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(seed=st.integers(0, 2**32))
 def test_whatever_is_asked_a_run_has_one_state_and_its_attempts_no_gap(store: Store, seed: int) -> None:
     """A random life of ten runs, reports late and double included, against a model that keeps only the rules."""
