@@ -91,9 +91,19 @@ def parsed(path: str, source: str) -> Module:
     return Module(path, ast.parse(source))
 
 
-def imports(module: Module) -> Iterator[tuple[int, str]]:
+@cache
+def nodes(module: Module) -> tuple[ast.AST, ...]:
+    return tuple(ast.walk(module.tree))
+
+
+@cache
+def imports(module: Module) -> tuple[tuple[int, str], ...]:
     """Every (line, dotted name) that is imported anywhere in the module; `from a import b` gives `a.b`."""
-    for node in ast.walk(module.tree):
+    return tuple(_imports(module))
+
+
+def _imports(module: Module) -> Iterator[tuple[int, str]]:
+    for node in nodes(module):
         if isinstance(node, ast.Import):
             yield from ((node.lineno, alias.name) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -117,6 +127,7 @@ def upward_imports(module: Module) -> list[str]:
     return found
 
 
+@cache
 def _is_layer(name: str) -> bool:
     return (PACKAGE / name).is_dir() or (PACKAGE / f"{name}.py").exists()
 
@@ -131,13 +142,13 @@ def process_use(module: Module) -> list[str]:
     """Imports and calls that start, signal or wait for processes, aliases of the modules included."""
     found = [f"{module.path}:{line}: imports {name}" for line, name in imports(module) if is_of(name, PROCESS_MODULES)]
     aliases = {}
-    for node in ast.walk(module.tree):
+    for node in nodes(module):
         if isinstance(node, ast.Import):
             aliases |= {alias.asname or alias.name: alias.name for alias in node.names}
         if isinstance(node, ast.ImportFrom) and node.module in PROCESS_CALLS:
             calls = [alias.name for alias in node.names if PROCESS_CALLS[node.module].fullmatch(alias.name)]
             found += [f"{module.path}:{node.lineno}: imports {node.module}.{name}" for name in calls]
-    for node in ast.walk(module.tree):
+    for node in nodes(module):
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
             pattern = PROCESS_CALLS.get(aliases.get(node.value.id, ""))
             if pattern and pattern.fullmatch(node.attr):
@@ -149,7 +160,7 @@ def process_use(module: Module) -> list[str]:
 
 def sql_use(module: Module) -> list[str]:
     found = [f"{module.path}:{line}: imports {name}" for line, name in imports(module) if is_of(name, SQL_MODULES)]
-    for node in ast.walk(module.tree):
+    for node in nodes(module):
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and SQL.match(node.value):
             found.append(f"{module.path}:{node.lineno}: SQL text {node.value.strip()[:40]!r}")
         if isinstance(node, ast.Call) and _opens(node) and "jobd.db" in ast.unparse(node):
@@ -158,7 +169,10 @@ def sql_use(module: Module) -> list[str]:
 
 
 def _opens(call: ast.Call) -> bool:
-    return isinstance(call.func, ast.Name | ast.Attribute) and ast.unparse(call.func).split(".")[-1] == "open"
+    match call.func:
+        case ast.Name("open") | ast.Attribute(attr="open"):
+            return True
+    return False
 
 
 def yaml_use(module: Module) -> list[str]:
@@ -171,7 +185,7 @@ def code_from_data(module: Module) -> list[str]:
     found = [
         f"{module.path}:{line}: imports {name}" for line, name in imports(module) if is_of(name, DANGEROUS_MODULES)
     ]
-    for node in ast.walk(module.tree):
+    for node in nodes(module):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("eval", "exec"):
             found.append(f"{module.path}:{node.lineno}: {node.func.id}()")
         if not (isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "yaml"):

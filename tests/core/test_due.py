@@ -15,6 +15,7 @@ from jobd.core.due import Active, Plan, Standing
 from jobd.core.model import Calendar, Schedule
 from jobd.core.schedule import Timetable
 from jobd.core.states import Disposition, Trigger
+from tests.examples import examples
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)
@@ -252,7 +253,7 @@ ACTIVES = st.builds(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(SCHEDULES, st.lists(st.tuples(STEPS, ACTIVES), min_size=1, max_size=8))
 def test_whatever_the_clock_does_each_slot_is_decided_once_in_order_and_by_the_rules(
     words: Schedule, story: list[tuple[timedelta, Active]]

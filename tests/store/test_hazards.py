@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from jobd.control import bodies
 from jobd.control.problems import Malformed
+from tests.examples import examples
 from tests.supervisor.stage import Stage, job, stage
 
 texts = st.text(st.characters(codec=None)) | st.sampled_from(
@@ -47,7 +48,7 @@ def test_every_payload_comes_out_as_it_went_in_or_is_refused() -> None:
     with tempfile.TemporaryDirectory() as directory, stage(Path(directory)) as on:
         on.adopt(job())
 
-        @settings(max_examples=150, deadline=None)
+        @settings(max_examples=examples(150), deadline=None)
         @given(values, st.booleans())
         def check(value: Any, plain: bool) -> None:
             body = json.dumps(value, ensure_ascii=plain)

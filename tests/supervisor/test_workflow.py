@@ -21,6 +21,7 @@ from jobd.core.parents import read
 from jobd.core.records import DeadFilter
 from jobd.core.roles import Role
 from jobd.core.states import Condition, Outcome, RunState
+from tests.examples import examples
 from tests.supervisor.stage import ANN, Stage, every_minute, job
 from tests.supervisor.stage import stage as opened
 
@@ -492,7 +493,7 @@ ENDS = st.sampled_from(
 )
 
 
-@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(50), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(waits=graphs(), data=st.data())
 def test_whatever_the_graph_each_run_is_let_go_once_or_ended_with_its_parents(
     tmp_path_factory: pytest.TempPathFactory, waits: list[list[tuple[int, Condition]]], data: st.DataObject

@@ -15,6 +15,7 @@ from jobd.definitions.importers.cronfiles import Source
 from jobd.definitions.importers.drafts import Imported
 from jobd.definitions.interpret import Rules, interpret
 from jobd.definitions.parse import parse, plain
+from tests.examples import examples
 
 FOLDER = Path(__file__).parent / "crontabs"
 """Lines of Debian's packages, comments in our own words; `crontab` is the one of the system."""
@@ -167,7 +168,7 @@ def test_names_that_are_taken_are_not_given_again() -> None:
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=80))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 def test_any_text_is_printed_as_yaml_that_reads_as_the_same(text: str) -> None:
     words = {"description": text, "command": ["x", text], "env": {"A": text}}
     node = parse(emit.document([("job", words, [text])], {}).encode(), "f")
@@ -176,7 +177,7 @@ def test_any_text_is_printed_as_yaml_that_reads_as_the_same(text: str) -> None:
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0\n"), min_size=1, max_size=80))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 def test_any_command_is_taken_over_into_valid_yaml(command: str) -> None:
     jobs = imported(f"* * * * * {command}\n* * * * * y\n")
     assert_printed_as_meant(jobs)

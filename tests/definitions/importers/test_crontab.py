@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from jobd.definitions.importers import crontab
 from jobd.definitions.importers.crontab import Crontab, Entry, split_at_percent
+from tests.examples import examples
 
 
 def read(text: str, *, is_system: bool = False) -> Crontab:
@@ -138,7 +139,7 @@ def test_a_line_without_its_newline_is_imported_and_named() -> None:
 
 
 @given(st.text(max_size=200), st.booleans())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 def test_no_text_makes_the_reader_raise(text: str, is_system: bool) -> None:
     found = read(text, is_system=is_system)
     lines = [line for line in text.split("\n") if line.strip() and not line.lstrip(" \t").startswith("#")]
@@ -151,7 +152,7 @@ _FIELD = st.lists(st.sampled_from(["*", "*/7", "1", "2-5", "1-9/3", "~3", "7", "
 
 
 @given(st.lists(_FIELD, min_size=5, max_size=5).map(" ".join))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 def test_every_line_is_imported_or_named(fields: str) -> None:
     found = read(f"{fields} x\n")
     assert len(found.entries) + len(found.problems) == 1

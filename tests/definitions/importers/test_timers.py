@@ -15,6 +15,7 @@ from jobd.definitions.importers.drafts import Batch, Draft, Imported
 from jobd.definitions.importers.unitfiles import Unit
 from jobd.definitions.interpret import Rules, interpret
 from jobd.definitions.parse import parse
+from tests.examples import examples
 
 NOW = datetime(2026, 3, 5, tzinfo=UTC)
 
@@ -206,7 +207,7 @@ def test_what_is_no_span_is_refused(text: str) -> None:
 
 
 @given(st.text(max_size=120))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 def test_no_unit_file_makes_the_importer_raise(text: str) -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -216,7 +217,7 @@ def test_no_unit_file_makes_the_importer_raise(text: str) -> None:
 
 
 @given(st.text(max_size=60))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 def test_splitting_gives_words_or_a_reason(text: str) -> None:
     try:
         assert all(isinstance(call.shell(), str) for call in execlines.calls(text, Unit("x.service", "x"), None))
