@@ -16,6 +16,12 @@ def be_quick() -> None:
     settings.load_profile("quick")
 
 
+def be_patient() -> None:
+    """No example has to be quick: the machine may be busy with something else."""
+    settings.register_profile("patient", deadline=None)
+    settings.load_profile("patient")
+
+
 def examples(count: int) -> int:
     """So many, or a fifth of that many where the run is to be quick."""
     return max(min(count, _LEAST), count // _PART) if _is_quick else count

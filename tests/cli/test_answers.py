@@ -250,7 +250,7 @@ def test_a_second_question_on_a_connection_is_not_slower(daemon: Daemon, ctl: Ct
     daemon.gets("/v1/runs/2/wait", ended(id=2))
     start = time.monotonic()
     assert ctl("wait", "1", "2").code == 0
-    assert time.monotonic() - start < 5
+    assert time.monotonic() - start < 30
 
 
 ENDS = [

@@ -285,7 +285,7 @@ def test_loading_waits_for_a_file_that_was_just_written(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text(job("a"))
     started = time.monotonic()
     assert Library([str(tmp_path)]).load().jobs.keys() == {"a"}
-    assert time.monotonic() - started < 1.0
+    assert time.monotonic() - started < 20
 
 
 SEED = """\

@@ -21,7 +21,7 @@ T = TypeVar("T")
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def until(question: Callable[[], T], seconds: float = 10.0, what: str = "") -> T:
+def until(question: Callable[[], T], seconds: float = 60.0, what: str = "") -> T:
     """The first answer that is true, asked again and again; AssertionError when it does not come in time."""
     ends = time.monotonic() + seconds
     while not (answer := question()):
@@ -87,7 +87,7 @@ class Host:
         self.clock = WallClock(self.directory)
         return self.clock
 
-    def start(self, seconds: float = 20.0) -> Host:
+    def start(self, seconds: float = 60.0) -> Host:
         """Start the daemon and wait until it answers."""
         process = self.launch()
 
@@ -100,12 +100,12 @@ class Host:
 
     def answers(self) -> bool:
         try:
-            with self.client(2.0) as client:
+            with self.client(10.0) as client:
                 return bool(client.status()["pid"] == (self.process.pid if self.process else 0))
         except JobdError:
             return False
 
-    def client(self, seconds: float = 20.0) -> Client:
+    def client(self, seconds: float = 60.0) -> Client:
         return Client(self.socket, timeout_seconds=seconds)
 
     def status(self) -> dict[str, Any]:
@@ -136,7 +136,7 @@ class Host:
             os.kill(pid, signal.SIGKILL)
         self.process.wait()
 
-    def end(self, seconds: float = 30.0) -> int:
+    def end(self, seconds: float = 60.0) -> int:
         """SIGTERM, and the exit code."""
         assert self.process is not None
         self.process.send_signal(signal.SIGTERM)
@@ -149,7 +149,7 @@ class Host:
         with self.client() as client:
             return client.run(run)
 
-    def ended(self, run: int, seconds: float = 15.0) -> dict[str, Any]:
+    def ended(self, run: int, seconds: float = 60.0) -> dict[str, Any]:
         """A run when it is final."""
         with self.client() as client:
             found = client.wait(run, seconds)

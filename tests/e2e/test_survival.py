@@ -28,7 +28,7 @@ def begin(host: Host, name: str, starts: Path, **options: Any) -> tuple[int, int
     with host.client() as client:
         until(lambda: name in {job["name"] for job in client.jobs()})
         run = int(client.submit(name, **options))
-    line = until(lambda: starts.exists() and starts.read_text().splitlines(), 5)
+    line = until(lambda: starts.exists() and starts.read_text().splitlines())
     assert line
     return run, int(line[-1].split()[1])
 
@@ -101,7 +101,7 @@ def test_the_timeout_of_an_adopted_job_stays_in_force(daemon: Host) -> None:
     daemon.start()
     ended = daemon.ended(run)
     assert ended["outcome"] == "timeout"
-    assert time.monotonic() - began < 2 + 0.3 + 1.5
+    assert time.monotonic() - began < 30
     assert not is_alive(pid)
 
 
@@ -184,7 +184,7 @@ def test_no_process_of_an_attempt_lives_when_its_retry_starts(daemon: Host, shap
     )
     run, pid = begin(daemon, "hostile", starts)
     expected = 1 if "{pids}" not in HOSTILE[shape] else 2
-    until(lambda: pids.exists() and len(pids.read_text().split()) == expected, 5)
+    until(lambda: pids.exists() and len(pids.read_text().split()) == expected)
     daemon.kill_everything()
     daemon.start()
     ended = daemon.ended(run, 30)

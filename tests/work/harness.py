@@ -18,7 +18,7 @@ from jobd.work.output import OutputFiles
 from jobd.work.pool import ForkServer, Pool, PoolSettings
 from jobd.work.wire import Order
 
-PATIENCE_SECONDS = 15.0
+PATIENCE_SECONDS = 45.0
 
 
 def key(run: int, attempt: int = 1) -> AttemptKey:

@@ -39,7 +39,7 @@ def test_the_end_is_that_of_the_leader_and_not_of_its_pipes(tmp_path: Path) -> N
     mark = str(int(token(), 16))
     since = time.monotonic()
     ending, out, _ = one(tmp_path, shell(1, f"(setsid sleep 60.{mark} &); echo hi"))
-    assert time.monotonic() - since < 2.5
+    assert time.monotonic() - since < 20
     assert (ending.outcome, out, ending.usage.leftovers) == (Outcome.SUCCEEDED, b"hi\n", 1)
     assert alive_with(mark) == []
 
