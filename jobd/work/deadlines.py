@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import time
 from collections.abc import Callable, Iterable
 
 from jobd.core.model import Seen
@@ -14,6 +15,9 @@ from jobd.work.member import Member, Task
 _MARGIN_SECONDS = 0.5
 _START_SECONDS = 5.0
 _ENDLESS_START_SECONDS = 60.0
+_SPARED = 2
+"""How often a worker that is past an attempt is given time to say so."""
+_HALT_SECONDS = 0.05
 
 
 class Deadlines:
@@ -70,18 +74,37 @@ class Deadlines:
             task = member.head
             if task is None or task.deadline is None:
                 continue
-            if task.deadline <= now and not task.is_spared and _is_past(member, task):
-                # The report is on its way, on a machine that gives the worker little time: spare what came after it.
-                task.is_spared, task.deadline = True, now + _START_SECONDS
-            if task.deadline > now:
+            if task.deadline <= now:
+                _end(member, task, now)
+            if task.deadline is not None:
                 awaited.append(task.deadline)
-                continue
-            # What the worker could not end in time ends with the worker: the forkserver then clears up below it.
-            task.stop, task.deadline = task.stop or Outcome.TIMEOUT, None
-            task.snapshot = _snapshot(member)
-            member.signal(signal.SIGKILL)
         if awaited:
             self._plan(min(awaited))
+
+
+def _end(member: Member, task: Task, now: float) -> None:
+    """What the worker could not end in time ends with the worker: the forkserver then clears up below it.
+
+    On a machine that gives a worker little time it may be past the attempt, and its report on the way: what came after
+    is spared. It is stopped before anybody looks, so that it begins nothing between the look and its end.
+    """
+    seen = _snapshot(member)
+    _halt(member)
+    if task.spared < _SPARED and _is_past(member, task):
+        member.signal(signal.SIGCONT)
+        task.spared, task.deadline = task.spared + 1, now + _START_SECONDS
+        return
+    task.stop, task.deadline = task.stop or Outcome.TIMEOUT, None
+    task.snapshot = seen
+    member.signal(signal.SIGKILL)
+
+
+def _halt(member: Member) -> None:
+    """Stop the worker, and wait until it does stand still: that takes an instant, or for one that is stuck too long."""
+    member.signal(signal.SIGSTOP)
+    until = time.monotonic() + _HALT_SECONDS
+    while member.is_moving and time.monotonic() < until:
+        time.sleep(0.0005)
 
 
 def _is_past(member: Member, task: Task) -> bool:

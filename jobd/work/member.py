@@ -12,9 +12,12 @@ from typing import Literal
 from jobd.core.model import AttemptKey, ProcessIdentity, Seen
 from jobd.core.states import Outcome
 from jobd.work.channel import Channel
-from jobd.work.identity import open_pidfd
+from jobd.work.identity import open_pidfd, stat_fields
 from jobd.work.line import TALLY
 from jobd.work.wire import Order, Started
+
+_AT_REST = (b"T", b"t", b"Z", b"X")
+"""States of a process (proc(5)) in which it does nothing more."""
 
 
 @dataclass(slots=True)
@@ -33,8 +36,8 @@ class Task:
     deadline: float | None = None
     """Instant of the monotonic clock at which the pool itself ends it."""
 
-    is_spared: bool = False
-    """It was given time once, because its worker had come past it."""
+    spared: int = 0
+    """How often it was given time because its worker had come past it."""
     snapshot: tuple[Seen, ...] = ()
     """The worker and what was below it when the pool ended it."""
 
@@ -104,6 +107,12 @@ class Member:
         if self.pidfd is not None:
             with suppress(ProcessLookupError, PermissionError):
                 signal.pidfd_send_signal(self.pidfd, number)
+
+    @property
+    def is_moving(self) -> bool:
+        """The worker can do something: it is there, and not stopped."""
+        fields = stat_fields(self.identity.pid) if self.identity is not None else None
+        return fields is not None and fields[0] not in _AT_REST
 
     def close(self) -> None:
         self.channel.close()
