@@ -20,7 +20,7 @@ from dataclasses import replace
 
 from jobd.core.model import ProcessIdentity
 from jobd.work import background, cgroup, groups, identity, tree, worker
-from jobd.work.standing import default_signals
+from jobd.work.standing import close_others, default_signals
 from jobd.work.wire import Gone, Hire, Hired, Message, NotHired, Ready, from_bytes, to_bytes
 
 _LARGEST = 65536
@@ -36,6 +36,7 @@ def main() -> None:
     tree.set_title("jobd: forkserver")
     tree.become_subreaper()
     default_signals()
+    close_others(told["fd"])
     _be_an_ordinary_victim()
     place = worker.Place(told["runtime_dir"], told["output_dir"], tuple(told["python_path"]), settings=told["settings"])
     group = _take_delegation() if told["delegated"] else None

@@ -111,7 +111,7 @@ def _started(launch: Launch, way: Callable[[Launch, _Pipes], tuple[int, tuple[st
         raise _refusal(problem, launch) from None
     except ValueError as problem:
         pipes.close_ours()
-        raise Refused(f"an argument or variable cannot be given to a program: {problem}") from None
+        raise Refused(f"{standing.NOT_GIVEN}: {problem}") from None
     except BaseException:
         pipes.close_ours()
         raise

@@ -23,6 +23,7 @@ from jobd.work.sandbox import Enclosure, planned, take
 
 MARKS = ("JOBD_RUN_ID", "JOBD_ATTEMPT", "JOBD_RUNTIME_DIR")
 """By these variables the processes of an attempt are known once nobody has kept them together (see tree)."""
+NOT_GIVEN = "an argument or variable cannot be given to a program"
 _PIECE = 65536
 
 
@@ -89,6 +90,8 @@ def complain(tell: int, problem: BaseException) -> None:
                 _say(tell, "refused", str(problem), 126, False)
             case OSError():
                 _say(tell, "error", problem.errno or 0, problem.strerror or str(problem))
+            case ValueError():
+                _say(tell, "refused", f"{NOT_GIVEN}: {problem}", 126, False)
             case _:
                 _say(tell, "refused", f"{type(problem).__name__}: {problem}", 126, False)
 

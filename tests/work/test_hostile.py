@@ -51,7 +51,7 @@ def alive_of(directory: Path) -> list[int]:
 
 
 async def it_is_run(hall: Floor, behind: Ending, attempt: int = 1) -> None:
-    """What waited behind the job as run 2 is run, at the latest when it is handed out again: nothing of it was spent."""
+    """What waited behind the job as run 2 is run, at the latest when it is handed out again: nothing was spent."""
     while behind.outcome is Outcome.INTERRUPTED and attempt < 5:
         assert (behind.spent, behind.started_at) == (False, None), behind
         attempt += 1
