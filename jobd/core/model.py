@@ -126,6 +126,10 @@ class CircuitBreaker:
     cooldown_seconds: float
 
 
+UNLIMITED = -1
+"""As a limit: there is none, where else there would be a usual one."""
+
+
 @dataclass(frozen=True, slots=True)
 class Expect:
     """What a job is expected to keep, in seconds; where it does not, it is late. None expects nothing."""
@@ -145,7 +149,7 @@ class Limits:
     files: int | None = None
     """Open descriptors of one process."""
     file_size: int | None = None
-    """Bytes of one file."""
+    """Bytes of one file; UNLIMITED takes the usual limit away."""
     core: int | None = None
     """Bytes of a core dump; 0 is none."""
     cpu_time: float | None = None

@@ -25,6 +25,10 @@ _MORE_CPU_SECONDS = 5
 """From SIGXCPU, which a program may catch to end in order, to SIGKILL."""
 
 
+USUAL_FILE_SIZE = 1 << 30
+"""For a job that does not say: what runs away fills no disk at once. The job itself may raise it (ulimit -f)."""
+
+
 class Unmet(Exception):
     """A bound that the kernel does not let this process have; the text says which and why."""
 
@@ -56,10 +60,25 @@ def take_on(bounds: Bounds) -> list[str]:
     return unmet
 
 
+def usual() -> int:
+    """Put the usual limits on the calling process, which it may lift again; what held before, for `lift`."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    if soft == resource.RLIM_INFINITY or soft > USUAL_FILE_SIZE:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (USUAL_FILE_SIZE, hard))
+    return soft
+
+
+def lift(before: int) -> None:
+    """Have the limits again that held before `usual`."""
+    resource.setrlimit(resource.RLIMIT_FSIZE, (before, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
+
+
 def said_by_signal(number: int, limits: Limits) -> str | None:
     """Which limit a job ran into that was ended by this signal; None where it was none."""
     if number == signal.SIGXFSZ and limits.file_size is not None:
         return f"it wrote more than the {limits.file_size} bytes a file may have (limits.file_size)"
+    if number == signal.SIGXFSZ:
+        return "it wrote more than the 1GiB a file may have where its job does not say (limits: {file_size: 20GiB})"
     if number == signal.SIGXCPU and limits.cpu_time is not None:
         return f"it used more than {limits.cpu_time:g} s of CPU time (limits.cpu_time)"
     return None
@@ -73,6 +92,8 @@ def _steps(bounds: Bounds) -> Iterator[tuple[str, Callable[[], None]]]:
     if (score := bounds.oom_score_adjust) is not None:
         yield f"oom_score_adjust: {score}", lambda: _adjust_oom_score(score)
     limits = bounds.limits
+    if limits.file_size is None:
+        usual()
     for word, kind, most in (
         ("files", resource.RLIMIT_NOFILE, limits.files),
         ("file_size", resource.RLIMIT_FSIZE, limits.file_size),

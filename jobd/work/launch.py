@@ -17,7 +17,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
-from jobd.work import cgroup, standing
+from jobd.work import bounds, cgroup, standing
 from jobd.work.accounts import Refused
 from jobd.work.standing import Stand
 
@@ -138,7 +138,7 @@ def _popen(launch: Launch, pipes: _Pipes) -> tuple[int, tuple[str, ...]]:
 
 
 class _inside:  # noqa: N801 - used as a statement
-    """A child is born in the cgroup of its parent, so the worker steps into the attempt's for the birth."""
+    """A child is born with the limits and in the cgroup of its parent: for that long the worker has the attempt's."""
 
     def __init__(self, launch: Launch) -> None:
         self._launch = launch
@@ -146,8 +146,10 @@ class _inside:  # noqa: N801 - used as a statement
     def __enter__(self) -> None:
         if self._launch.stand.leaf is not None:
             cgroup.enter(self._launch.stand.leaf)
+        self._before = bounds.usual()
 
     def __exit__(self, *_: object) -> None:
+        bounds.lift(self._before)
         if self._launch.own_leaf is not None:
             cgroup.enter(self._launch.own_leaf)
 

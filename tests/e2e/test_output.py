@@ -52,6 +52,7 @@ def resident_bytes(pid: int) -> int:
 
 
 def test_bytes_of_every_value_come_back_as_they_were_written(served: Host) -> None:
+    """B18."""
     data = bytes(range(256)) * 64 + b"\xff\xfe\xc3 no end"
     served.script("binary.py", f"import sys\nsys.stdout.buffer.write({data!r})\n")
     with served.client() as client:
@@ -129,6 +130,7 @@ def test_a_secret_in_an_error_reaches_no_listing_no_log_and_no_store(make_host: 
 
 @pytest.mark.slow
 def test_jobs_that_write_a_lot_at_once_leave_the_memory_of_the_daemon_alone(make_host: MakeHost) -> None:
+    """B17."""
     host = make_host("workers: {max: 4}\n").start()
     assert host.process is not None
     host.define("flood", "jobs:\n  flood: {shell: 'head -c 67108864 /dev/zero | tr \"\\\\0\" x', max_running: 4}\n")

@@ -173,7 +173,7 @@ HOSTILE = {
     "shape", [pytest.param(shape, marks=pytest.mark.slow if n else ()) for n, shape in enumerate(sorted(HOSTILE))]
 )
 def test_no_process_of_an_attempt_lives_when_its_retry_starts(daemon: Host, shape: str) -> None:
-    """Daemon, forkserver and worker are killed at once; the job and its children are left to themselves."""
+    """B6: daemon, forkserver and worker are killed at once; the job and its children are left to themselves."""
     pids, overlap, once = (daemon.directory / name for name in ("pids", "overlap", "once"))
     body = HOSTILE[shape].format(pids=pids)
     # The second attempt looks for every process of the first before it does anything else.

@@ -107,6 +107,7 @@ def test_a_write_lock_that_does_not_come_is_a_storage_failure(store: Store) -> N
 
 
 def test_a_handle_is_refused_after_a_fork(store: Store) -> None:
+    """T6."""
     # os._exit: a child that shares the parent's handle must not run its clean-up.
     pid = os.fork()
     if pid == 0:

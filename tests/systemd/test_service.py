@@ -203,6 +203,7 @@ def test_a_sandbox_holds_and_the_job_still_finds_the_journal_and_its_files(servi
 
 
 def test_a_daemon_that_hangs_is_started_again_and_one_that_idles_is_not(service: Service) -> None:
+    """B23."""
     service.override("watchdog", "WatchdogSec=2", "TimeoutAbortSec=1")
     service.define("long", waiting("long"))
     service.box.do("systemctl", "restart", "jobd")
@@ -218,6 +219,7 @@ def test_a_daemon_that_hangs_is_started_again_and_one_that_idles_is_not(service:
 
 
 def test_a_job_cannot_speak_for_the_service(service: Service) -> None:
+    """B12."""
     forged = "NOTIFY_SOCKET=/run/systemd/notify systemd-notify --status=forged STOPPING=1 MAINPID=$$"
     service.define("forger", json.dumps({"jobs": {"forger": {"shell": forged}}}))
     service.ends(service.run("forger"))

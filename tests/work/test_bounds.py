@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from jobd.core.model import Limits
+from jobd.core.model import UNLIMITED, Limits
 from jobd.core.states import Outcome
 from tests.work.harness import python, shell
 from tests.work.test_children import needs_root, one, open_up
@@ -63,6 +63,28 @@ def test_a_file_that_grows_too_large_names_the_limit(tmp_path: Path) -> None:
     ending, _, _ = one(tmp_path, order)
     assert ending.outcome is Outcome.KILLED and ending.error and "limits.file_size" in ending.error
     assert (tmp_path / "big").stat().st_size == 4096
+
+
+@pytest.mark.parametrize("user", [None, pytest.param("nobody", marks=needs_root)])
+def test_b24_a_file_has_a_bound_where_nothing_is_said_and_none_where_that_is_said(
+    tmp_path: Path, user: str | None
+) -> None:
+    open_up(tmp_path)
+    text = "ulimit -f; ulimit -f unlimited; ulimit -f"
+    _, out, _ = one(tmp_path / "a", shell(1, text, user=user, cwd="/"))
+    assert out.split() == [b"2097152", b"unlimited"], "1 GiB, in blocks of 512"
+    _, out, _ = one(tmp_path / "b", shell(1, "ulimit -f", user=user, cwd="/", limits=Limits(file_size=UNLIMITED)))
+    assert out == b"unlimited\n"
+    _, out, _ = one(tmp_path / "c", shell(1, "ulimit -f", user=user, cwd="/", limits=Limits(core=0)))
+    assert out == b"2097152\n"
+
+
+def test_b24_a_file_beyond_the_usual_bound_names_the_limit(tmp_path: Path) -> None:
+    """Sparse: the disk of the test is left alone."""
+    order = shell(1, "exec dd if=/dev/zero of=big bs=1 count=1 seek=1073741824", cwd=str(tmp_path))
+    ending, _, _ = one(tmp_path, order)
+    assert ending.outcome is Outcome.KILLED and ending.error and "limits: {file_size: 20GiB}" in ending.error
+    assert (tmp_path / "big").stat().st_size <= 1 << 30
 
 
 def test_cpu_time_beyond_its_limit_names_the_limit(tmp_path: Path) -> None:

@@ -74,6 +74,26 @@ def test_attempts_have_groups_of_their_own(tmp_path: Path, delegation: str, call
     assert groups(delegation) == {"forkserver"}
 
 
+def test_t9_ten_daemons_that_heed_nothing_are_gone_with_their_group(tmp_path: Path, delegation: str) -> None:
+    """Each has left session and parent, so that killing a process group would leave it alive."""
+    mark = str(int(token(), 16))
+    forkserver = started(tmp_path, delegation)
+    daemon = f"setsid sh -c '(trap \"\" HUP INT TERM ALRM; sleep 60.{mark}) >/dev/null 2>&1 &'"
+    text = f"trap '' TERM; for n in 1 2 3 4 5 6 7 8 9 10; do {daemon}; done; sleep 61.{mark}; :"
+
+    async def scenario() -> None:
+        async with attended(tmp_path, forkserver) as hall:
+            await hall.until(lambda: hall.pool.containment == "cgroup")
+            hall.pool.hand_out([shell(1, text, timeout_seconds=3.0, kill_after_seconds=0.2)])
+            await hall.until(lambda: len(alive_with(f"60.{mark}")) >= 10)
+            await hall.until(lambda: hall.ending(1))
+            assert hall.ending(1).outcome is Outcome.TIMEOUT  # type: ignore[union-attr]
+            assert alive_with(mark) == []
+
+    asyncio.run(scenario())
+    assert forkserver.wait(15)
+
+
 def test_a_dead_workers_group_is_killed_and_removed(tmp_path: Path, delegation: str) -> None:
     mark = str(int(token(), 16))
     forkserver = started(tmp_path, delegation)

@@ -30,12 +30,14 @@ def one(tmp_path: Path, order: Order, **values: object) -> tuple[Ending, bytes, 
 
 
 def test_stdout_and_stderr_are_kept_apart_as_bytes(tmp_path: Path) -> None:
+    """B18."""
     ending, out, err = one(tmp_path, shell(1, r"printf 'a\0b\377\n'; printf 'e\200' >&2"))
     assert (out, err) == (b"a\0b\xff\n", b"e\x80")
     assert (ending.usage.stdout_bytes, ending.usage.stderr_bytes) == (5, 2)
 
 
 def test_the_end_is_that_of_the_leader_and_not_of_its_pipes(tmp_path: Path) -> None:
+    """B4."""
     mark = str(int(token(), 16))
     since = time.monotonic()
     ending, out, _ = one(tmp_path, shell(1, f"(setsid sleep 60.{mark} &); echo hi"))
@@ -72,12 +74,14 @@ def test_background_processes_may_stay_where_the_job_says_so(tmp_path: Path) -> 
 
 
 def test_signals_are_as_a_new_program_expects_them(tmp_path: Path) -> None:
+    """B9."""
     _, out, _ = one(tmp_path, command(1, "grep", "-E", "Sig(Blk|Ign)", "/proc/self/status"))
     assert out.split()[1::2] == [b"0" * 16, b"0" * 16]
 
 
 @pytest.mark.parametrize("user", [None, pytest.param("nobody", marks=needs_root)])
 def test_no_descriptor_but_the_standard_ones_is_inherited(tmp_path: Path, user: str | None) -> None:
+    """B10."""
     open_up(tmp_path)
     _, out, _ = one(tmp_path, command(1, "ls", "/proc/self/fd", user=user))
     # The fourth is the directory that ls itself has open.
@@ -85,6 +89,7 @@ def test_no_descriptor_but_the_standard_ones_is_inherited(tmp_path: Path, user: 
 
 
 def test_the_job_has_a_session_of_its_own_and_no_terminal(tmp_path: Path) -> None:
+    """B21."""
     _, out, _ = one(tmp_path, shell(1, "ps -o pid=,sid=,tty= -p $$"))
     pid, session, terminal = out.split()
     assert pid == session and terminal == b"?"
@@ -94,6 +99,7 @@ OWN = {"PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "MINE", "NOTIFY_SOCKE
 
 
 def test_the_environment_is_built_from_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """B11."""
     for name in ("NOTIFY_SOCKET", "LISTEN_FDS", "WATCHDOG_USEC", "CREDENTIALS_DIRECTORY", "LD_LIBRARY_PATH", "PYTHONX"):
         monkeypatch.setenv(name, "canary")
     for n in range(34):
@@ -177,6 +183,7 @@ def test_a_hostile_result_file_is_named_and_ignored(tmp_path: Path) -> None:
 
 
 def test_the_private_directory_goes_whatever_is_in_it_and_nothing_else_does(tmp_path: Path) -> None:
+    """B24."""
     canary = tmp_path / "canary"
     canary.mkdir()
     (canary / "precious").write_text("here")
@@ -221,6 +228,7 @@ def open_up(directory: Path) -> None:
 
 
 def test_each_way_not_to_start_is_named_and_not_retried(tmp_path: Path) -> None:
+    """B15."""
     cases = spawn_errors(tmp_path)
 
     async def scenario() -> None:
@@ -235,6 +243,7 @@ def test_each_way_not_to_start_is_named_and_not_retried(tmp_path: Path) -> None:
 
 
 def test_a_program_that_is_being_written_may_be_tried_again(tmp_path: Path) -> None:
+    """B15: ETXTBSY passes."""
     program = tmp_path / "program"
     program.write_bytes(Path("/bin/true").read_bytes())
     program.chmod(0o755)

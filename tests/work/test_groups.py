@@ -72,6 +72,7 @@ def test_a_controller_that_the_host_does_not_hand_down_refuses_the_attempt(
 
 
 def test_too_much_memory_ends_the_whole_attempt_as_out_of_memory(tmp_path: Path, delegation: str) -> None:
+    """B20."""
     if not has(delegation, "memory"):
         pytest.skip("this host hands down no memory controller")
     order = shell(
@@ -98,6 +99,7 @@ def test_too_much_memory_of_a_python_job_does_not_end_its_worker(
 
 
 def test_a_fork_bomb_ends_at_its_tasks(tmp_path: Path, delegation: str) -> None:
+    """B3."""
     if not has(delegation, "pids"):
         pytest.skip("this host hands down no pids controller")
     text = "for n in 1 2 3 4 5 6 7 8 9; do sleep 60 & done; wait"

@@ -264,6 +264,8 @@ def test_a_worker_is_replaced_after_so_many_attempts(tmp_path: Path) -> None:
 
 
 def test_a_kernel_that_refuses_to_fork_costs_no_attempt(tmp_path: Path) -> None:
+    """B16; by a kernel that does refuse in test_births."""
+
     async def scenario() -> None:
         async with floor(tmp_path, max_workers=2) as hall:
             hall.pool._dissolve(0)
@@ -283,6 +285,7 @@ def test_a_kernel_that_refuses_to_fork_costs_no_attempt(tmp_path: Path) -> None:
 
 
 def test_a_machine_without_room_for_a_process_costs_no_attempt_and_is_left_alone(tmp_path: Path) -> None:
+    """B16: no descriptors are left."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
 
     async def scenario() -> None:

@@ -173,6 +173,8 @@ def test_processes_a_call_leaves_are_ended(tmp_path: Path, callables: str) -> No
 
 
 def test_a_worker_with_threads_left_is_replaced(tmp_path: Path, callables: str) -> None:
+    """B22."""
+
     async def scenario() -> None:
         async with floor(tmp_path, python_path=[callables], max_workers=1) as hall:
             await hall.run(python(1, "callables:thread"))

@@ -28,6 +28,7 @@ SHAPES = {
 
 
 def test_every_shape_ends_in_time_and_leaves_nothing(tmp_path: Path) -> None:
+    """B1 and T8: the seven shapes that outlive an alarm, and one that is stopped."""
     marks = {shape: str(int(token(), 16)) for shape in SHAPES}
 
     async def scenario() -> None:

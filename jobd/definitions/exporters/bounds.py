@@ -39,4 +39,6 @@ def unsaid(words: Mapping[str, Any]) -> list[str]:
 
 
 def _limit(value: Any) -> str:
+    if value == "unlimited":
+        return "infinity"
     return str(value).replace("iB", "").replace("B", "")

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from jobd.core import model, spans
 from jobd.core.shown import shown
-from jobd.definitions.schema.kinds import Read, Size, Words, duration, whole
+from jobd.definitions.schema.kinds import Read, Size, Words, duration, sized, whole
 
 _IONICE = re.compile(r"idle|(best-effort|realtime)(?::([0-7]))?", re.ASCII)
 _PERCENT = re.compile(r"(\d+(?:\.\d+)?)%", re.ASCII)
@@ -57,6 +57,14 @@ def _memory(value: Any) -> int:
     return most
 
 
+def _file_size(value: Any) -> int:
+    return model.UNLIMITED if value == "unlimited" else sized(value)
+
+
+FileSize = Annotated[
+    int,
+    Read(_file_size, {"type": ["string", "integer"], "description": "A size in bytes (512KiB, 1GiB) or unlimited."}),
+]
 CpuShare = Annotated[float, Read(_share, {"type": "string", "pattern": f"^{_PERCENT.pattern}$"})]
 Memory = Annotated[
     int, Read(_memory, {"type": ["string", "integer"], "description": "A size in bytes: 512MiB, 1GiB; at least 1MiB."})
@@ -77,7 +85,10 @@ class Limits(Words):
     files: Annotated[int, whole(8, 1_073_741_816)] | None = Field(
         default=None, description="Descriptors that a process may have open (RLIMIT_NOFILE)."
     )
-    file_size: Size | None = Field(default=None, description="How large a file may be made (RLIMIT_FSIZE).")
+    file_size: FileSize | None = Field(
+        default=None,
+        description="How large a file may be made (RLIMIT_FSIZE), or unlimited; 1GiB where not said.",
+    )
     core: Size | None = Field(default=None, description="How large a core dump may be (RLIMIT_CORE); 0 for none.")
     cpu_time: Annotated[float, duration(1.0)] | None = Field(
         default=None, description="CPU time that one process may use (RLIMIT_CPU), in whole seconds."

@@ -54,7 +54,8 @@ def _duration(value: Any) -> float:
     return spans.seconds(value)
 
 
-def _size(value: Any) -> int:
+def sized(value: Any) -> int:
+    """Bytes, of a number or a word like 512KiB. Raises ValueError for anything else."""
     if isinstance(value, bool) or not isinstance(value, str | int):
         raise ValueError(f"{shown(value)} is not a size (try 512KiB or 1GiB)")
     return spans.size(value)
@@ -132,7 +133,7 @@ Duration = Annotated[
     Read(_duration, {"type": ["string", "number"], "description": "A duration: 90, 90s, 15m, 1h 30m, 2d."}),
 ]
 Size = Annotated[
-    int, Read(_size, {"type": ["string", "integer"], "description": "A size in bytes: 4096, 512KiB, 1GiB."})
+    int, Read(sized, {"type": ["string", "integer"], "description": "A size in bytes: 4096, 512KiB, 1GiB."})
 ]
 Name = Annotated[str, Read(_name, {"type": "string", "pattern": f"^{names.NAME.pattern}$"})]
 ExitStatus = Annotated[int, whole(0, 255)]
