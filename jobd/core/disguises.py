@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import shlex
 from collections.abc import Iterable, Iterator
 from urllib.parse import quote, quote_plus
@@ -13,6 +14,8 @@ SHORTEST = 6
 _SHORTEST_LINE = 8
 _LONGEST = 16 * 1024
 """Longer ones are files rather than words that turn up in text."""
+_PLAIN = re.compile(rb"[A-Za-z0-9]+")
+_SHORTEST_MARK = 4
 
 
 def forms(value: bytes) -> set[bytes]:
@@ -23,6 +26,19 @@ def forms(value: bytes) -> set[bytes]:
     for part in _parts(value):
         found.update(form for form in _written(part) if len(form) >= SHORTEST)
     return found
+
+
+def marks(found: Iterable[bytes]) -> list[bytes]:
+    """Words of which a text has at least one wherever it has one of these forms: few of them, and quickly sought.
+
+    What is written down in several ways has a run of letters and digits in common.
+    """
+    chosen: list[bytes] = []
+    for form in sorted(found, key=len):
+        if not any(mark in form for mark in chosen):
+            run = max(_PLAIN.findall(form), key=len, default=b"")
+            chosen.append(run if len(run) >= _SHORTEST_MARK else form)
+    return chosen
 
 
 def _parts(value: bytes) -> Iterator[bytes]:

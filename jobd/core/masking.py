@@ -9,12 +9,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from jobd.core.disguises import forms
+from jobd.core.disguises import forms, marks
 from jobd.core.looks import Span
 from jobd.core.tells import Tells
 
 MASK = b"***"
-_LONGEST_LINE = 64 * 1024
+_LONGEST_LINE = 8 * 1024
+"""A longer one is given out in pieces: whoever masks is held up no longer than one of them takes."""
+_REACH = 512
+"""So far back from its end a piece of a long line is looked at for what may begin there and go on in the next one."""
 _REST_OF_WORD = re.compile(rb"[^\s\"'<>]*")
 _LINE_END = re.compile(rb"[\r\n]")
 _KEY_BEGINS = re.compile(rb"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----")
@@ -31,9 +34,11 @@ class Masker:
         self._forms = sorted(found, key=len, reverse=True)
         self._longest = len(self._forms[0]) if found else 0
         self._exact = re.compile(_alternatives(self._forms)) if found else None
+        self._marks = marks(found)
         self._heads: dict[bytes, list[bytes]] = {}
         for form in self._forms:
             self._heads.setdefault(form[:2], []).append(form)
+        self._begins = re.compile(b"(?=" + b"|".join(map(re.escape, self._heads)) + b")", re.S) if found else None
 
     def knowing(self, values: Iterable[bytes]) -> Masker:
         """A masker that also takes out these values."""
@@ -63,7 +68,9 @@ class Masker:
 
     def known(self, data: bytes) -> list[Span]:
         """Where values that are known stand."""
-        return [match.span() for match in self._exact.finditer(data)] if self._exact is not None else []
+        if self._exact is None or not any(mark in data for mark in self._marks):
+            return []
+        return [match.span() for match in self._exact.finditer(data)]
 
     def guessed(self, lines: bytes) -> list[Span]:
         """Where secrets seem to stand in whole lines."""
@@ -71,18 +78,28 @@ class Masker:
 
     def open_from(self, data: bytes) -> int:
         """Where the first known value begins that may go on behind the end of `data`; its length where none does."""
-        for at in range(max(len(data) - self._longest + 1, 0), len(data)):
-            candidates = self._heads.get(data[at : at + 2]) or (self._forms if at == len(data) - 1 else None)
-            if candidates is not None:
-                tail = data[at:]
-                if any(len(form) > len(tail) and form.startswith(tail) for form in candidates):
-                    return at
-        return len(data)
+        if self._begins is None:
+            return len(data)
+        for match in self._begins.finditer(data, max(len(data) - self._longest + 1, 0)):
+            at = match.start()
+            tail = data[at:]
+            if any(len(form) > len(tail) and form.startswith(tail) for form in self._heads[tail[:2]]):
+                return at
+        is_open = data and any(form[0] == data[-1] for form in self._forms)
+        return len(data) - 1 if is_open else len(data)
 
     def unfinished_from(self, data: bytes) -> int:
         """Where in its last line something begins that may turn out to be a secret when the line goes on."""
         upto = self.open_from(data)
         start = _line_start_before(data, upto)
+        return self._before_tells(data, start, upto)
+
+    def cut_at(self, data: bytes) -> int:
+        """Where to cut a line that is too long to wait for its end: no value goes on there, and as a rule no guess."""
+        upto = self.open_from(data)
+        return self._before_tells(data, max(upto - _REACH, 0), upto) or upto
+
+    def _before_tells(self, data: bytes, start: int, upto: int) -> int:
         word = _LONG_WORD.search(data, start, upto)
         return min(word.start() if word else upto, start + self._tells.first(data[start:upto]))
 
@@ -103,7 +120,7 @@ class Stream:
         """What can be given out now that `data` has come."""
         self._held += data
         if len(self._held) > max(_LONGEST_LINE, 4 * self._masker._longest):
-            return self._settle(self._line_start(), or_cut_at=self._masker.open_from(self._held))
+            return self._settle(self._line_start(), or_cut_at=self._masker.cut_at(self._held))
         return self._settle(self._line_start())
 
     def pause(self) -> bytes:

@@ -30,6 +30,17 @@ _URL = re.compile(rb"://[^\s/?#:@\"'<>]{0,128}:(?!\d{1,5}[/?#])([^\s\"'<>]{1,256
 _COOKIE = re.compile(rb"cookie[\"']?:[ \t]{0,8}([^\r\n]{1,8000})", re.I)
 _PAIR = re.compile(rb"([^\s=;,\"']{1,100})=([^;\s\"',]{1,4096})")
 _ATTRIBUTES = (b"path", b"domain", b"expires", b"max-age", b"samesite", b"priority", b"version")
+_URL_REACHES = 400
+_COMMAND_REACHES = 160
+_OPTIONS = {
+    b"curl ": (b"-u", b"-user"),
+    b"sshpass": (b"-p",),
+    b"mysql": (b"-p",),
+    b"redis-cli": (b"-a",),
+    b"ldap": (b"-w",),
+    b"docker login": (b"-p",),
+}
+"""What has to stand near a word for its pattern to hold: sought first, for patterns that look far are slow to fail."""
 _COMMANDS = {
     b"curl ": re.compile(
         rb"curl [^\r\n|;]{0,120}?(?<=[ \t])(?:-u|--user|--proxy-user)[ \t=]?[\"']?[^\s:]{0,99}:([^\s\"']+)"
@@ -53,7 +64,7 @@ class Tells:
         finds: list[tuple[bytes, _Find]] = [(word, keyed.at(word)) for word in keyed.words]
         finds += [(b"bearer", _bearer), (b"basic", _basic), (b"authorization", _authorization)]
         finds += [(b"cookie", _cookie), (b"://", _url)]
-        finds += [(word, _grouped(pattern)) for word, pattern in _COMMANDS.items()]
+        finds += [(word, _grouped(pattern, _OPTIONS.get(word))) for word, pattern in _COMMANDS.items()]
         self._by_stem: dict[bytes, list[tuple[bytes, _Find]]] = {}
         for word, find in finds:
             stem = next((stem for stem in _STEMS if stem in word), word)
@@ -109,6 +120,8 @@ def _authorization(text: bytes, at: int) -> Iterator[Span]:
 
 
 def _url(text: bytes, at: int) -> Iterator[Span]:
+    if text.find(b"@", at, at + _URL_REACHES) < 0:
+        return
     match = _URL.match(text, at)
     if match is not None:
         yield match.span(1)
@@ -124,8 +137,10 @@ def _cookie(text: bytes, at: int) -> Iterator[Span]:
     yield match.end(), match.end()  # all of it was looked at
 
 
-def _grouped(pattern: re.Pattern[bytes]) -> _Find:
+def _grouped(pattern: re.Pattern[bytes], near: tuple[bytes, ...] | None) -> _Find:
     def find(text: bytes, at: int) -> Iterator[Span]:
+        if near is not None and all(text.find(word, at, at + _COMMAND_REACHES) < 0 for word in near):
+            return
         match = pattern.match(text, at)
         if match is not None:
             yield match.span(1)
