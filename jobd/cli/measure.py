@@ -68,14 +68,14 @@ def _broken(line: str, width: int) -> Iterator[str]:
     current, is_fresh = lead, True
     for word in line[len(lead) :].split(" "):
         if not is_fresh and columns_of(current) + 1 + columns_of(word) > width:
-            yield current
+            yield current.rstrip()
             current, is_fresh = indent, True
         current, is_fresh = current + word if is_fresh else f"{current} {word}", False
         while columns_of(current) > width:
             head = _head(current, width)
             yield head
             current = indent + current[len(head) :]
-    yield current
+    yield current.rstrip()
 
 
 def _lead(line: str, most: int) -> str:

@@ -116,7 +116,8 @@ class Session:
     def remark(self, text: str) -> None:
         """Tell, on stderr, what is no data; `-q` keeps it back."""
         if not self.is_quiet:
-            print(safe_text(text), file=sys.stderr, flush=True)
+            for line in flowed(safe_text(text), screen_of(sys.stderr).width):
+                print(line, file=sys.stderr, flush=True)
 
 
 def verb(*, example: str, **settings: Any) -> Callable[[Callable[..., Any]], click.Command]:

@@ -49,7 +49,7 @@ def lines(columns: Sequence[Column], rows: Sequence[Sequence[Cell | str]], scree
         for at, column in enumerate(columns)
     ]
     if screen.width is not None:
-        widths = _fitted(columns, widths, screen.width)
+        widths = _handed_over(columns, cells, _fitted(columns, widths, screen.width), widths)
     heading = _line(columns, [Cell(column.title, Tone.DIM) for column in columns], widths, screen)
     return [heading, *(line for row in cells for line in _row(columns, row, widths, screen))]
 
@@ -59,14 +59,35 @@ def _cell(item: Cell | str) -> Cell:
 
 
 def _fitted(columns: Sequence[Column], widths: list[int], limit: int) -> list[int]:
-    """The widths within a limit: elastic columns give first, and names only where these have nothing left to give."""
+    """The widths within a limit: elastic columns give first, then the widest of the others, then the next one."""
     elastic = [at for at, column in enumerate(columns) if column.is_elastic]
-    for least in (_LEAST, _LEAST_OF_ALL):
-        fitted = _taken(widths, elastic, limit, least)
-        if _together(fitted) <= limit:
-            return fitted
-    names = [at for at, column in enumerate(columns) if not column.is_elastic]
-    return _taken(_taken(widths, elastic, limit, _LEAST), names, limit, _LEAST)
+    names = sorted((at for at, column in enumerate(columns) if not column.is_elastic), key=lambda at: -widths[at])
+    fitted = widths
+    for folded in range(len(names) + 1):
+        for least in (_LEAST, _LEAST_OF_ALL):
+            fitted = _taken(widths, elastic, limit, least)
+            for at in names[:folded]:
+                fitted = _taken(fitted, [at], limit, _LEAST)
+            if _together(fitted) <= limit:
+                return fitted
+    return fitted
+
+
+def _handed_over(
+    columns: Sequence[Column], rows: Sequence[Sequence[Cell]], fitted: list[int], wanted: list[int]
+) -> list[int]:
+    """Let elastic columns have the room that is left over once names that do not fit stand elsewhere."""
+    widths, room = list(fitted), 0
+    for at, column in enumerate(columns):
+        if not column.is_elastic and fitted[at] < wanted[at]:
+            sizes = (columns_of(row[at].text) for row in rows)
+            widths[at] = max(columns_of(column.title), *(size for size in sizes if size <= fitted[at]), 0)
+            room += fitted[at] - widths[at]
+    for at, column in enumerate(columns):
+        if column.is_elastic:
+            more = min(room, wanted[at] - widths[at])
+            widths[at], room = widths[at] + more, room - more
+    return widths
 
 
 def _together(widths: Sequence[int]) -> int:

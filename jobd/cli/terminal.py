@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TextIO
 
+from jobd.cli.measure import flowed
+
 
 class Tone(Enum):
     """Why a piece of text stands out; the value is its SGR code."""
@@ -82,4 +84,5 @@ def _columns(stream: TextIO) -> int:
 
 def complain(message: str) -> None:
     """Say what went wrong, on stderr, as every message of jobd-ctl begins."""
-    print(f"jobd-ctl: {safe_text(message)}", file=sys.stderr, flush=True)
+    for line in flowed(f"jobd-ctl: {safe_text(message)}", screen_of(sys.stderr).width):
+        print(line, file=sys.stderr, flush=True)
