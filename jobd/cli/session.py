@@ -120,12 +120,30 @@ class Session:
                 print(line, file=sys.stderr, flush=True)
 
 
+class Seldom(click.Option):
+    """An option that the help of its verb only names, so that it stays on one screen; the manual explains it."""
+
+    def get_help_record(self, ctx: click.Context) -> None:  # noqa: ARG002 - click's signature
+        return None
+
+
+class Verb(click.Command):
+    """A command whose help names its seldom used options in one paragraph."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        super().format_options(ctx, formatter)
+        named = [param.opts[0] for param in self.params if isinstance(param, Seldom)]
+        if named:
+            lines = flowed(f"  More, in jobd-ctl(1): {' '.join(named)}", formatter.width)
+            formatter.write("".join(f"{line}\n" for line in lines))
+
+
 def verb(*, example: str, **settings: Any) -> Callable[[Callable[..., Any]], click.Command]:
     """Make a verb of a function that takes the session first: with its example, and the options every verb takes."""
 
     def wrap(function: Callable[..., Any]) -> click.Command:
         shown = "\b\nExamples:\n" + "\n".join(f"  {line}" for line in example.splitlines())
-        make: Callable[[Callable[..., Any]], click.Command] = click.command(epilog=shown, **settings)
+        make: Callable[[Callable[..., Any]], click.Command] = click.command(cls=Verb, epilog=shown, **settings)
         made = make(click.pass_obj(function))
         made.params += [_flag("--json", "wants_json", "Print JSON of a stable shape."), _flag("-q", "is_quiet", "")]
         return made

@@ -22,7 +22,7 @@ _SPANS = frozenset({"waited_seconds", "duration", "lag_seconds"})
 @verb(
     example="jobd-ctl events -f\n"
     "jobd-ctl events --run 42\n"
-    "jobd-ctl --json events -f --kind run_finished | jq -r 'select(.state == \"failed\") | .job'"
+    "jobd-ctl --json events -f | jq -r 'select(.state == \"failed\") | .job'"
 )
 @click.option("-f", "--follow", "follows", is_flag=True, help="Go on with what happens, until interrupted.")
 @click.option("--job", metavar="J", help="Only events of this job.", shell_complete=completing.jobs)

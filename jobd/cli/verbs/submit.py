@@ -14,7 +14,7 @@ import click
 from jobd.cli import completing
 from jobd.cli.exits import Exit
 from jobd.cli.follow import Sink, follow
-from jobd.cli.session import Session, verb
+from jobd.cli.session import Seldom, Session, verb
 from jobd.cli.times import moment
 from jobd.cli.verbs.wait import exit_code, finish
 from jobd.core.errors import Invalid
@@ -29,20 +29,22 @@ OPTIONS = [
     click.option("--in", "delay", metavar="D", help="Not before so long from now (90s, 15m, 2h)."),
     click.option("--priority", metavar="P", help="low, medium, high, or -100 to 100; higher goes first."),
     click.option("--queue", metavar="Q", help="Another queue than the job's own."),
-    click.option("--key", metavar="K", help="Idempotency: a second submit with this key makes no second run."),
+    click.option("--key", metavar="K", help="A second submit with this key makes no second run."),
     click.option(
         "--unique",
+        cls=Seldom,
         metavar="FIELDS",
         help="No second run with these fields of the payload (a,b); * is the whole payload, '' none of it.",
     ),
-    click.option("--period", metavar="D", help="With --unique: once in each such period."),
-    click.option("--states", metavar="S", help="With --unique: active (until the run is final), or all."),
-    click.option("--on-conflict", metavar="C", help="With --unique: keep, replace or error."),
-    click.option("--max-attempts", metavar="N", type=click.IntRange(1), help="All attempts counted."),
+    click.option("--period", cls=Seldom, metavar="D", help="With --unique: once in each such period."),
+    click.option("--states", cls=Seldom, metavar="S", help="With --unique: active (until the run is final), or all."),
+    click.option("--on-conflict", cls=Seldom, metavar="C", help="With --unique: keep, replace or error."),
+    click.option("--max-attempts", cls=Seldom, metavar="N", type=click.IntRange(1), help="All attempts counted."),
     click.option("--timeout", metavar="D", help="Per attempt, in place of the job's own; 0 is none."),
-    click.option("--expires", metavar="D", help="Not started so long after it might have: it never starts."),
+    click.option("--expires", cls=Seldom, metavar="D", help="Not started so long after it might have: never starts."),
     click.option(
         "--uses",
+        cls=Seldom,
         metavar="NAME[=N]",
         multiple=True,
         help="Take so much of a resource, in place of the job's uses.",
@@ -50,6 +52,7 @@ OPTIONS = [
     click.option(
         "--depends-on",
         "depends_on",
+        cls=Seldom,
         metavar="RUN[:ON]",
         multiple=True,
         help="Wait for a run's success (or :failure, or :always); may be given several times.",

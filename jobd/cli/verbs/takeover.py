@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from jobd.cli.exits import Exit
-from jobd.cli.session import Session, verb
+from jobd.cli.session import Seldom, Session, verb
 from jobd.cli.times import moment
 from jobd.core.errors import NotFound, NotPermitted
 
@@ -37,15 +37,21 @@ def _options(function: Callable[..., Any]) -> Callable[..., Any]:
     """The options that both importers take."""
     for option in reversed(
         [
-            click.option("--from", "start", metavar="T", help="Compare from this instant instead of now."),
-            click.option("--to", "end", metavar="T", help="Compare up to this instant."),
-            click.option("-n", "count", type=click.IntRange(1, 10_000), help="Compare so many fires of each job."),
-            click.option("--tz", metavar="ZONE", help="The old host's time zone, if it is not this host's."),
+            click.option("--from", "start", cls=Seldom, metavar="T", help="Compare from this instant instead of now."),
+            click.option("--to", "end", cls=Seldom, metavar="T", help="Compare up to this instant."),
+            click.option(
+                "-n", "count", cls=Seldom, type=click.IntRange(1, 10_000), help="Compare so many fires of each job."
+            ),
+            click.option(
+                "--tz", cls=Seldom, metavar="ZONE", help="The old host's time zone, if it is not this host's."
+            ),
             click.option(
                 "--write", "writes", is_flag=False, flag_value="", metavar="[DIR]", help="Write the definitions."
             ),
             click.option("--force", is_flag=True, help="Let --write replace files that are there."),
-            click.option("--config", metavar="FILE", envvar="JOBD_CONFIG", help="The jobd.yaml [env: JOBD_CONFIG]."),
+            click.option(
+                "--config", cls=Seldom, metavar="FILE", envvar="JOBD_CONFIG", help="The jobd.yaml [JOBD_CONFIG]."
+            ),
         ]
     ):
         function = option(function)
@@ -61,9 +67,13 @@ def _options(function: Callable[..., Any]) -> Callable[..., Any]:
 @click.argument("file", required=False)
 @click.option("-u", "--user", metavar="USER", help="The crontab of this user, or whose FILE is.")
 @click.option("--system", "is_whole", is_flag=True, help="/etc/crontab and all of /etc/cron.d.")
-@click.option("--system-form", is_flag=True, help="FILE has user names before the commands.")
-@click.option("--split-run-parts", "splits", is_flag=True, help="One job for each script of a run-parts directory.")
-@click.option("--dialect", type=click.Choice(["debian", "cronie"]), help="Whose rules the old side goes by.")
+@click.option("--system-form", cls=Seldom, is_flag=True, help="FILE has user names before the commands.")
+@click.option(
+    "--split-run-parts", "splits", cls=Seldom, is_flag=True, help="One job for each script of a run-parts directory."
+)
+@click.option(
+    "--dialect", cls=Seldom, type=click.Choice(["debian", "cronie"]), help="Whose rules the old side goes by."
+)
 @_options
 def crontab(
     session: Session,
