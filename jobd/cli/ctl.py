@@ -50,7 +50,7 @@ VERBS = {
     "stats": ("stats", "stats", "How the runs of the last hours went, by job or by queue."),
     "doctor": ("doctor", "doctor", "What is degraded on this host, and how to mend it."),
     "prune": ("prune", "prune", "Forget now what the retention of jobd.yaml says."),
-    "reload": ("reload", "reload", "Read the definitions again; says what changed."),
+    "reload": ("reload", "reload", "Read settings and definitions again; says what changed."),
     "check": ("check", "check", "Validate definitions without a daemon."),
     "schema": ("check", "schema", "The JSON Schema of definitions, for editors."),
     "import": (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NoReturn
 
@@ -35,7 +35,7 @@ def run(arguments: list[str]) -> int:
         settings = load(words.config, user=words.user)
         if words.check:
             return _check(settings)
-        return _serve(settings)
+        return _serve(settings, lambda: load(words.config, user=words.user, admits_plugins=False))
     except Malformed as malformed:
         for problem in malformed.problems:
             print(problem, file=sys.stderr)
@@ -72,7 +72,7 @@ def _check(settings: Settings) -> int:
     return 6 if verdict.problems else 0
 
 
-def _serve(settings: Settings) -> int:
+def _serve(settings: Settings, reread: Callable[[], Settings]) -> int:
     """Boot in the order that makes it safe.
 
     The locks come first, closed on exec, so that a worker that outlives jobd does not hold them; the forkserver comes
@@ -99,16 +99,15 @@ def _serve(settings: Settings) -> int:
     import logging
 
     from jobd.observe.journal import Records, open_journal
-    from jobd.observe.sentences import Priority
+    from jobd.observe.sentences import LEVELS
 
     with _no_certificates():
         from jobd.supervisor.boot import serve
 
-    levels = {"debug": Priority.DEBUG, "info": Priority.INFO, "warning": Priority.WARNING, "error": Priority.ERROR}
-    journal = open_journal(levels[settings.log_level])
+    journal = open_journal(LEVELS[settings.log_level])
     logging.getLogger().addHandler(Records(journal))
     try:
-        asyncio.run(serve(settings, forkserver, journal, sockets))
+        asyncio.run(serve(settings, reread, forkserver, journal, sockets))
     finally:
         forkserver.close()
         for descriptor in held:

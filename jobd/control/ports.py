@@ -39,12 +39,15 @@ from jobd.core.stats import Sample
 
 @dataclass(frozen=True, slots=True)
 class Reloaded:
-    """What a reload changed: names of jobs, and every problem as `FILE:LINE:COL: …`."""
+    """What a reload changed: names of jobs, words of jobd.yaml, and every problem as `FILE:LINE:COL: …`."""
 
     added: tuple[str, ...] = ()
     changed: tuple[str, ...] = ()
     removed: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
+    settings: tuple[str, ...] = ()
+    restart_needed: tuple[str, ...] = ()
+    """Words that were changed in jobd.yaml and hold once jobd starts anew."""
     dry_run: bool = False
 
 

@@ -7,6 +7,7 @@ import errno
 import os
 import socket
 from collections import Counter
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -34,7 +35,7 @@ class Reception:
         listening: Listening,
         runner: web.AppRunner,
         *,
-        roles: Roles,
+        roles: Callable[[], Roles],
         limits: Limits = USUAL,
     ) -> None:
         self._listening = listening
@@ -104,7 +105,7 @@ class Reception:
             pid=who.pid,
             user=self._names.of(who.uid),
             executable=executable(who.pid),
-            role=role_of(who.uid, who.groups | {who.gid}, self._roles, os.geteuid()),
+            role=role_of(who.uid, who.groups | {who.gid}, self._roles(), os.geteuid()),
         )
         self._admit(peer, actor)
 
@@ -182,12 +183,12 @@ async def receive(
     listening: Listening,
     app: web.Application,
     *,
-    roles: Roles,
+    roles: Callable[[], Roles],
     limits: Limits = USUAL,
 ) -> Reception:
     """Serve an application on a listening socket until the Reception is closed.
 
-    `roles`: who holds which role, beside root and the user jobd runs as, who administer.
+    `roles`: who holds which role as a connection is made, beside root and the user jobd runs as, who administer.
     """
     runner = web.AppRunner(app, handle_signals=False, handler_cancellation=True, access_log=None, shutdown_timeout=1.0)
     await runner.setup()

@@ -340,6 +340,8 @@ def reloaded(change: Reloaded) -> dict[str, Any]:
         "changed": list(change.changed),
         "removed": list(change.removed),
         "problems": list(change.problems),
+        "settings": list(change.settings),
+        "restart_needed": list(change.restart_needed),
         "dry_run": change.dry_run,
     }
 

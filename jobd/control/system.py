@@ -48,7 +48,7 @@ async def version(_request: web.Request) -> web.Response:
 
 
 async def reload(request: web.Request) -> web.Response:
-    """Read the definitions again and answer with what changed."""
+    """Read the settings and the definitions again and answer with what changed."""
     query = check_query(request, ("dry_run",))
     await bodies.optional_object(request, frozenset())
     desk, is_dry = request.app[DESK], flag(query, "dry_run")
@@ -56,6 +56,8 @@ async def reload(request: web.Request) -> web.Response:
     if not is_dry:
         counts = (len(change.added), len(change.changed), len(change.removed), len(change.problems))
         detail = "{} added, {} changed, {} removed, {} problems".format(*counts)
+        if change.settings:
+            detail += f"; settings: {', '.join(change.settings)}"
         await desk.ask(Noted(actor_of(request), "reload", "definitions", detail))
     return answer(shapes.reloaded(change))
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence, Set
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -147,13 +148,25 @@ class Library:
         self._is_stale = True
         return self.catalog
 
-    def preview(self) -> Catalog:
-        """The catalog a rescan without patience would give; nothing changes."""
+    def go_by(self, rules: Rules) -> Iterator[None]:
+        """Judge every file anew by other rules, pausing after each; the next rescan has what comes of it."""
+        self._rules, self._scan = rules, None
+        for name, kept in list(self._kept.items()):
+            # A file that has changed meanwhile is read as any other that has, once it has settled.
+            with suppress(folder.Changed):
+                self._kept[name] = self._read(kept.source, kept)
+            self._is_stale = True
+            yield
+
+    def preview(self, rules: Rules | None = None) -> Catalog:
+        """The catalog a rescan without patience would give, by other rules where some are given; nothing changes."""
         other = Library(self._directories, self._rules, guard=self._guard, patience=NO_PATIENCE)
         other._kept = dict(self._kept)
         other._shelves = dict(self._shelves)
         other._is_stale = True
         other.catalog = self.catalog
+        for _ in other.go_by(rules) if rules is not None else ():
+            pass
         return other.rescan()
 
     def ignored(self) -> list[str]:

@@ -45,6 +45,10 @@ class Priority(IntEnum):
     DEBUG = 7
 
 
+LEVELS = {"debug": Priority.DEBUG, "info": Priority.INFO, "warning": Priority.WARNING, "error": Priority.ERROR}
+"""The words of `logging.level`."""
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
     """One log record: a sentence, how urgent it is, and fields by which a journal is searched."""

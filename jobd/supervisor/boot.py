@@ -9,7 +9,7 @@ import gc
 import os
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -69,14 +69,23 @@ def end_on_fault(journal: Journal) -> None:
     asyncio.get_running_loop().set_exception_handler(fault)
 
 
-async def serve(settings: Settings, forkserver: ForkServer, journal: Journal, sockets: dict[str, int]) -> None:
-    """Run the daemon until it is told to end. `sockets`: descriptors that systemd handed over, by name.
+async def serve(
+    settings: Settings,
+    reread: Callable[[], Settings],
+    forkserver: ForkServer,
+    journal: Journal,
+    sockets: dict[str, int],
+) -> None:
+    """Run the daemon until it is told to end.
+
+    `reread` gives the settings as their file says them by then, `sockets` the descriptors that systemd handed over, by
+    name.
 
     Raises JobdError where it cannot start; nothing is half started then.
     """
     end_on_fault(journal)
     writer, history = open_store(settings.database, synchronous=settings.synchronous)
-    keeper = Keeper(settings, writer, history, journal)
+    keeper = Keeper(settings, writer, history, journal, reread)
     desk = Desk(keeper)
     keeper.metrics = Metrics(__version__, keeper.started_at, desk.figures)
     keeper.outlets = Outlets(settings.sinks, keeper.metrics, keeper.degrade)
@@ -93,7 +102,7 @@ async def serve(settings: Settings, forkserver: ForkServer, journal: Journal, so
     try:
         if settings.metrics_listen is not None:
             keeper.metrics_address = await scrape.start(*settings.metrics_listen)
-        door = await reception.receive(listening, app.build(desk), roles=keeper.roles)
+        door = await reception.receive(listening, app.build(desk), roles=lambda: keeper.roles)
         await _work(keeper, zone_watch)
         await door.close()
         journal.note("jobd has ended")

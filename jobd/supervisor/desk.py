@@ -122,12 +122,21 @@ class Desk:
         """Read the definitions anew; answered when the change is in force and durable."""
         keeper = self._keeper
         if dry_run:
-            preview = keeper.library.preview()
+            found, preview = keeper.settings_file.preview()
             change = diff(keeper.library.catalog, preview)
-            problems = tuple(map(str, preview.problems))
-            return Reloaded(change.added, change.changed, change.removed, problems, dry_run=True)
-        made = await keeper.reload()
-        return Reloaded(made.added, made.changed, made.removed, tuple(map(str, made.catalog.problems)))
+            problems = tuple(map(str, (*keeper.settings_file.problems, *preview.problems)))
+            return Reloaded(
+                change.added, change.changed, change.removed, problems, found.changed, found.waiting, dry_run=True
+            )
+        resettled, made = await keeper.reload()
+        return Reloaded(
+            made.added,
+            made.changed,
+            made.removed,
+            tuple(map(str, keeper.problems)),
+            resettled.changed,
+            resettled.waiting,
+        )
 
     @asynccontextmanager
     async def backup(self) -> AsyncIterator[int]:
@@ -210,7 +219,7 @@ class Desk:
             degraded=tuple(keeper.degraded.items()),
             definition_errors=len(keeper.library.catalog.problems),
             last_reload_at=keeper.last_reload_at,
-            last_reload_ok=not keeper.library.catalog.problems,
+            last_reload_ok=not keeper.problems,
             store_bytes=_size(keeper.settings.database),
             wal_bytes=_size(keeper.settings.database + "-wal"),
         )
@@ -223,7 +232,6 @@ class Desk:
 
     def overview(self) -> Overview:
         keeper = self._keeper
-        catalog = keeper.library.catalog
         return Overview(
             version=__version__,
             pid=os.getpid(),
@@ -231,9 +239,9 @@ class Desk:
             now=datetime.now(UTC),
             draining=keeper.engine.draining,
             degraded=tuple(keeper.degraded.items()),
-            problems=(*map(str, catalog.problems), *keeper.warnings),
+            problems=(*map(str, keeper.problems), *keeper.settings_file.warnings(), *keeper.warnings),
             last_reload_at=keeper.last_reload_at,
-            last_reload_ok=not catalog.problems,
+            last_reload_ok=not keeper.problems,
             workers=tuple(
                 WorkerView(view.number, view.pid, view.state, view.run, view.attempt, view.since)
                 for view in keeper.pool.views()

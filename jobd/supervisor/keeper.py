@@ -6,13 +6,12 @@ import asyncio
 import grp
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 
 from jobd.core import events
-from jobd.core.allowlist import LAUNCHERS
 from jobd.core.events import Event
 from jobd.core.intents import Noted
 from jobd.core.masking import Masker
@@ -21,6 +20,7 @@ from jobd.core.names import counted
 from jobd.core.retention import Pruned
 from jobd.definitions.catalog import Catalog
 from jobd.definitions.library import Library
+from jobd.definitions.problems import Problem
 from jobd.definitions.watch import follow
 from jobd.observe.journal import Journal
 from jobd.observe.metrics import Metrics
@@ -38,6 +38,8 @@ from jobd.supervisor.engine import Engine
 from jobd.supervisor.inbox import Question
 from jobd.supervisor.outlets import Outlets
 from jobd.supervisor.prune import Pruner
+from jobd.supervisor.reread import SettingsFile, stays
+from jobd.supervisor.resettle import Resettled
 from jobd.supervisor.secrets import SecretsOfRuns
 from jobd.supervisor.settings import Settings
 from jobd.supervisor.tracing import Spans
@@ -67,8 +69,16 @@ class Keeper:
     spans: Spans | None = None
     """None where tracing is not set."""
 
-    def __init__(self, settings: Settings, writer: Writer, history: History, journal: Journal) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        writer: Writer,
+        history: History,
+        journal: Journal,
+        reread: Callable[[], Settings],
+    ) -> None:
         self.settings = settings
+        self.settings_file = SettingsFile(self, reread)
         self.writer = writer
         self.history = history
         self.journal = journal
@@ -85,9 +95,7 @@ class Keeper:
         self.spoken: dict[int, tuple[float | None, str]] = {}
         """Run → how far its attempt under way says it is (0 to 1), and what it says it does."""
         self.socket_gid = self._gid(settings.socket_group, is_named=settings.socket_group_is_named)
-        self.roles, unknown = roles.resolve(settings.roles, self.socket_gid)
-        self.warnings += unknown
-        self.warnings += _launchers(settings.shell_allowlist)
+        self.roles, _ = roles.resolve(settings.roles, self.socket_gid)
         self.pruner = Pruner(writer, self.outputs, settings.retention, self.now, self._is_running)
         self.denials = Denials(self._note)
         self._told = Catalog()
@@ -136,6 +144,16 @@ class Keeper:
         else:
             self.degraded.pop(event.reason, None)
         self.systemd.status(self.status_line())
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """What is wrong with jobd.yaml and the definitions as they are now; what was in force before stays so."""
+        return (*self.settings_file.problems, *self.library.catalog.problems)
+
+    def look_for_secrets(self, keys: Iterable[str]) -> None:
+        """Mask what such names are given from now on."""
+        self._secrets.look_for(keys)
+        self.journal.masked = self._secrets.masker.text
 
     def masker(self, run: int) -> Masker:
         """What takes the secrets of a run, and what looks like one, out of text."""
@@ -210,11 +228,12 @@ class Keeper:
         self._adopting.add(task)
         task.add_done_callback(self._adopting.discard)
 
-    async def reload(self) -> Change:
-        """Read every definition that changed, now, and put it in force."""
+    async def reload(self) -> tuple[Resettled, Change]:
+        """Read jobd.yaml and every definition that changed, now, and put them in force."""
         self.systemd.reloading()
         try:
-            return await self.adopt(await self._read())
+            resettled = await self.settings_file.take_in()
+            return resettled, await self.adopt(await self._read())
         finally:
             self.systemd.ready(self.status_line())
 
@@ -245,8 +264,7 @@ class Keeper:
         for one in change.in_force.values():
             self._secrets.learn(one.job)
         self.publish(events.CatalogChanged(now, change.added, change.changed, change.removed, problems))
-        broken = f"{counted(len(problems), 'problem')}; what was in force stays: {problems[0]}" if problems else ""
-        self.degrade("definitions", broken)
+        self.degrade("definitions", stays(change.catalog.problems))
         doubts = dict(change.catalog.degraded)
         for reason in [reason for reason in self.degraded if reason.startswith("definitions_")]:
             if reason not in doubts and reason != "definitions_watch":
@@ -317,10 +335,3 @@ class Keeper:
             self.degrade("checkpoint", str(error))
         else:
             self.degrade("checkpoint", "")
-
-
-def _launchers(entries: tuple[str, ...]) -> list[str]:
-    found = [entry for entry in entries if entry.rpartition("/")[2] in LAUNCHERS]
-    if not found:
-        return []
-    return [f"shell_allowlist: {', '.join(found)} can start any other program, so the list holds nothing back"]

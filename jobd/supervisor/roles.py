@@ -1,4 +1,4 @@
-"""Finds out who holds which role: the names of jobd.yaml become numbers once, when the daemon starts."""
+"""Finds out who holds which role: the names of jobd.yaml become numbers when it is read."""
 
 from __future__ import annotations
 

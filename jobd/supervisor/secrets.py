@@ -23,6 +23,11 @@ class SecretsOfRuns:
         """Source → the values it has had, the latest last."""
         self._maskers: OrderedDict[tuple[bytes, ...], Masker] = OrderedDict()
 
+    def look_for(self, keys: Iterable[str]) -> None:
+        """Go by other names of what is secret; the values that are known stay known."""
+        self.masker = Masker(keys)
+        self._maskers.clear()
+
     def of(self, job: Job | None) -> Masker:
         """The masker for the runs of a job."""
         if job is None or not job.secrets:

@@ -146,10 +146,17 @@ class Settings:
         return template(self.defaults)
 
 
-def load(config: str | None = None, *, user: bool = False, environ: Mapping[str, str] | None = None) -> Settings:
+def load(
+    config: str | None = None,
+    *,
+    user: bool = False,
+    environ: Mapping[str, str] | None = None,
+    admits_plugins: bool = True,
+) -> Settings:
     """The settings of `config`, else of JOBD_CONFIG, else of the usual place, which may be missing.
 
-    `user` takes the defaults of `jobd --user`. Raises Malformed with every problem of the file, also where a file that
+    `user` takes the defaults of `jobd --user`. `admits_plugins`: what `python_path` names is for this process to load
+    plug-ins from. Raises Malformed with every problem of the file, also where a file that
     was asked for is not there.
     """
     environ = os.environ if environ is None else environ
@@ -160,7 +167,8 @@ def load(config: str | None = None, *, user: bool = False, environ: Mapping[str,
     node = parse(content, path) if content is not None else None
     words = _words(node) if node is not None else Configuration()
     own = _Resolved(words, usual, os.path.dirname(path))
-    plugins.admit(own.python_path)
+    if admits_plugins:
+        plugins.admit(own.python_path)
     if own.tracing is not None and not plugins.has_module(_SPAN_EXPORTER):
         assert node is not None and isinstance(node.value, dict)
         fault = "needs the OpenTelemetry SDK in jobd's environment (pip install 'jobd[otel]' there, or take this out)"

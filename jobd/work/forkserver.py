@@ -38,7 +38,7 @@ def main() -> None:
     default_signals()
     close_others(told["fd"])
     _be_an_ordinary_victim()
-    place = worker.Place(told["runtime_dir"], told["output_dir"], tuple(told["python_path"]), settings=told["settings"])
+    place = worker.Place(told["runtime_dir"], told["output_dir"], tuple(told["python_path"]))
     group = _take_delegation() if told["delegated"] else None
     sock = socket.socket(fileno=told["fd"])
     sock.set_inheritable(False)
@@ -90,13 +90,14 @@ class Forkserver:
             # Python 3.11 hands received descriptors over inheritable, whatever the kernel was told.
             os.set_inheritable(fd, False)
         match from_bytes(data):
-            case Hire(number):
-                self._hire(number, socket.socket(fileno=fds[0]), fds[1])
+            case Hire(number, settings):
+                place = replace(self._place, settings=settings)
+                self._hire(number, place, socket.socket(fileno=fds[0]), fds[1])
             case other:
                 raise ValueError(f"the forkserver cannot do {type(other).__name__}")
         return True
 
-    def _hire(self, number: int, sock: socket.socket, tally: int) -> None:
+    def _hire(self, number: int, place: worker.Place, sock: socket.socket, tally: int) -> None:
         assert len(os.listdir("/proc/self/task")) == 1, "the forkserver must have no thread when it forks"
         try:
             group = self._make_group(number)
@@ -107,7 +108,7 @@ class Forkserver:
             os.close(tally)
             return
         if pid == 0:
-            self._become_worker(number, sock, tally, group)
+            self._become_worker(number, replace(place, group=group), sock, tally)
         sock.close()
         os.close(tally)
         self._workers[pid] = number
@@ -123,7 +124,7 @@ class Forkserver:
         groups.hand_down(group)
         return group
 
-    def _become_worker(self, number: int, sock: socket.socket, tally: int, group: str | None) -> None:
+    def _become_worker(self, number: int, place: worker.Place, sock: socket.socket, tally: int) -> None:
         """In the child: work, and never return."""
         status = 70
         try:
@@ -134,7 +135,7 @@ class Forkserver:
             signal.signal(signal.SIGPIPE, signal.SIG_IGN)
             for fd in (self._socket.fileno(), self._wake, self._tell):
                 os.close(fd)
-            worker.main(number, sock, tally, replace(self._place, group=group))
+            worker.main(number, sock, tally, place)
             status = 0
         except BaseException:
             traceback.print_exc(file=sys.__stderr__)

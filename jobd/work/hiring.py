@@ -30,14 +30,15 @@ class _Start:
     python_path: tuple[str, ...]
     command_prefix: tuple[str, ...]
     delegated: bool
-    settings: Mapping[str, Json]
 
 
 class ForkServer:
     """A running forkserver. `closed` is true once it has ended; `generation` counts its starts."""
 
-    def __init__(self, start: _Start) -> None:
+    def __init__(self, start: _Start, settings: Mapping[str, Json]) -> None:
         self._start_values = start
+        self.settings = settings
+        """What jobd.yaml says to executors: every worker is told it as it is hired."""
         self.generation = 0
         self.closed = True
         self._launch()
@@ -66,9 +67,8 @@ class ForkServer:
             paths,
             tuple(command_prefix),
             delegated,
-            settings or {},
         )
-        return cls(start)
+        return cls(start, settings or {})
 
     def restart(self) -> None:
         """Start another one in place of one that has ended."""
@@ -87,7 +87,7 @@ class ForkServer:
 
         Raises OSError where the request is not taken.
         """
-        socket.send_fds(self._socket, [to_bytes(Hire(number))], [end.fileno(), tally])
+        socket.send_fds(self._socket, [to_bytes(Hire(number, self.settings))], [end.fileno(), tally])
 
     def receive(self) -> list[Message]:
         """Every message that has arrived, without waiting."""
@@ -130,7 +130,6 @@ class ForkServer:
             "output_dir": values.output_dir,
             "python_path": values.python_path,
             "delegated": values.delegated,
-            "settings": values.settings,
         }
         with theirs:
             self._process = subprocess.Popen(

@@ -9,12 +9,12 @@ import asyncio
 import os
 import signal
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from jobd.core.model import AttemptKey, Ending, Finished, ProcessIdentity
+from jobd.core.model import AttemptKey, Ending, Finished, Json, ProcessIdentity
 from jobd.core.states import Outcome
 from jobd.work import identity, judgement, left_behind, reach, scratch, tree
 from jobd.work.adoption import Adoption
@@ -129,6 +129,30 @@ class Pool:
         return self._recruiter.containment
 
     # What the supervisor asks
+
+    def adjust(
+        self,
+        told: Mapping[str, Json],
+        *,
+        max_workers: int,
+        idle_timeout_seconds: float,
+        max_attempts_per_worker: int,
+    ) -> None:
+        """Go by other limits, and tell executors something else: who does not know it takes nothing more on."""
+        self._settings = replace(
+            self._settings,
+            max_workers=max_workers,
+            idle_timeout_seconds=idle_timeout_seconds,
+            max_attempts_per_worker=max_attempts_per_worker,
+        )
+        if told == self._forkserver.settings:
+            return
+        self._forkserver.settings = told
+        idle, self._idle = self._idle, []
+        for member in self._members.values():
+            member.is_retiring = True
+        for member in idle:
+            self._retire(member)
 
     def room(self) -> int:
         """How many orders could start at once: idle workers, and workers that may be hired."""

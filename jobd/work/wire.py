@@ -7,8 +7,8 @@ passed over and missing ones take their defaults, because a worker may outlive t
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
-from dataclasses import MISSING, dataclass, fields
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import MISSING, dataclass, field, fields
 from datetime import datetime
 from typing import Any, Literal
 
@@ -23,6 +23,7 @@ from jobd.core.model import (
     Ending,
     Finished,
     Job,
+    Json,
     Limits,
     ProcessIdentity,
     Python,
@@ -91,6 +92,8 @@ class Hire:
     """To the forkserver: fork worker `number`; its end of a socket pair and its tally come along."""
 
     number: int
+    settings: Mapping[str, Json] = field(default_factory=dict)
+    """What jobd.yaml says to executors now."""
 
 
 @dataclass(frozen=True, slots=True)

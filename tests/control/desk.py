@@ -431,7 +431,7 @@ def submitted(desk: MemoryDesk, job_name: str = "backup", owner: str | None = "r
 async def serving(desk: MemoryDesk, path: str, **limits: Any) -> AsyncIterator[Reception]:
     """The real server on a real socket, until the block ends."""
     listening = bind(path)
-    reception = await receive(listening, build(desk), roles=desk.roles, limits=Limits(**limits))
+    reception = await receive(listening, build(desk), roles=lambda: desk.roles, limits=Limits(**limits))
     try:
         yield reception
     finally:

@@ -339,7 +339,10 @@ def test_cancel_and_retry_answer_with_the_state_it_has_now(tmp_path: Path) -> No
 def test_reload_says_what_changed(tmp_path: Path) -> None:
     async def check(it: Served) -> None:
         answer = await it.ask("POST", "/v1/reload?dry_run=1")
-        assert answer.json == {"added": ["new"], "changed": [], "removed": [], "problems": [], "dry_run": True}
+        assert answer.json == {"added": ["new"], "changed": [], "removed": [], "problems": [], "dry_run": True} | {
+            "settings": [],
+            "restart_needed": [],
+        }
         assert (await it.ask("POST", "/v1/reload?dry_run=maybe")).status == 422
 
     served(tmp_path, check)

@@ -108,6 +108,11 @@ class Host:
     def client(self, seconds: float = 60.0) -> Client:
         return Client(self.socket, timeout_seconds=seconds)
 
+    def ctl(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """What a jobd-ctl on this host comes to."""
+        command = [sys.executable, "-m", "jobd.cli.ctl", "--socket", self.socket, *words]
+        return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=60, check=False)
+
     def status(self) -> dict[str, Any]:
         with self.client() as client:
             return client.status()
