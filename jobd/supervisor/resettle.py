@@ -47,6 +47,7 @@ AT_A_START: Mapping[str, str] = {
     "synchronous": "store.synchronous",
     "python_path": "python_path",
     "sinks": "sinks",
+    "tracing": "tracing",
 }
 """Fields that are built upon from the first moment: paths, sockets, and the code that is loaded."""
 
