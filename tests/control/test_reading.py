@@ -38,7 +38,7 @@ def test_status_lists_a_hundred_jobs_and_more_only_when_asked(tmp_path: Path) ->
         every = (await it.get("/v1/jobs"))["items"]
         seen = await it.get("/v1/status")
         assert seen["jobs"] == every[:100]
-        assert seen["job_counts"] == {"total": 154, "failed": 1, "paused": 0, "circuit_open": 0}
+        assert seen["job_counts"] == {"total": 154, "failed": 1, "paused": 0, "circuit_open": 0, "late": 0}
         assert (await it.get("/v1/status?jobs=all"))["jobs"] == every
         assert (await it.get("/v1/status?jobs=2"))["jobs"] == every[:2]
         assert (await it.get("/v1/status?jobs=0"))["jobs"] == []
