@@ -80,6 +80,7 @@ def test_a_restored_backup_is_what_the_next_jobd_finds(make_host: MakeHost, tmp_
     assert [one["id"] for one in host.client().runs()] == [first]
 
 
+@pytest.mark.slow
 def test_a_backup_starts_in_an_empty_state_directory(make_host: MakeHost, tmp_path: Path) -> None:
     host, other = make_host(SETTINGS), make_host(SETTINGS)
     host.define("jobs", JOBS)

@@ -215,6 +215,7 @@ def test_the_clients_of_other_languages_are_there(client: str) -> None:
         pytest.skip(reason)
 
 
+@pytest.mark.slow
 def test_five_kinds_of_client_use_one_daemon_at_once_and_every_run_is_executed_once(working: Host) -> None:
     taking_part = {name: client for name, client in CLIENTS.items() if absent(name) is None}
     environment = os.environ | {"PYTHON": sys.executable}

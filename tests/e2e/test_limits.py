@@ -70,6 +70,7 @@ def test_a_resource_is_had_by_one_run_at_a_time_across_queues(host: Host) -> Non
     assert all(before[1] <= after[0] for before, after in pairwise(spans)), spans
 
 
+@pytest.mark.slow
 def test_a_limit_that_is_set_holds_at_once_and_over_a_kill_until_it_is_taken_back(host: Host) -> None:
     runs = host.client().submit_many([{"job": "long"}] * 4)
     until(lambda: host.run(runs[0])["state"] == "running")

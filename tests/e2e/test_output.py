@@ -104,6 +104,7 @@ def test_nothing_that_a_job_says_moves_a_terminal_or_breaks_a_line(served: Host)
     assert all(entry[:4].isdigit() for entry in entries), "an entry of the log has more than one line"
 
 
+@pytest.mark.slow
 def test_a_secret_in_an_error_reaches_no_listing_no_log_and_no_store(make_host: MakeHost) -> None:
     host = make_host().start()
     host.script("says.py", SAYS)

@@ -176,6 +176,7 @@ def test_the_command_tells_of_a_unique_run_by_its_exit_code(used: Host) -> None:
     assert run_of(used, "run", "su-sleep", *once, "a=y")["id"] > first["id"]
 
 
+@pytest.mark.slow
 def test_states_all_keeps_the_key_of_a_run_that_has_ended_through_its_period(make_host: MakeHost) -> None:
     host = make_host()
     clock = host.with_own_clock()

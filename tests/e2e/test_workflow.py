@@ -264,6 +264,7 @@ def test_a_job_that_another_one_names_is_missed_aloud(served: Host) -> None:
         until(lambda: client.reload()["problems"] == [])
 
 
+@pytest.mark.slow
 def test_a_kill_between_the_end_of_a_parent_and_the_start_of_its_child_loses_nothing(make_host: MakeHost) -> None:
     """The daemon is killed while the parent runs; it ends meanwhile, and its end and the child's release are one."""
     host = make_host("workers: {max: 2}\ndrain_timeout: 5s\n").start()
