@@ -22,7 +22,7 @@ from tests.control.desk import NOW, MemoryDesk, serving, submitted
 def talking(tmp_path: Path, check: Callable[[MemoryDesk, AsyncClient], Awaitable[None]], **limits: Any) -> None:
     async def run() -> None:
         desk, path = MemoryDesk(), str(tmp_path / "jobd.sock")
-        async with asyncio.timeout(20), serving(desk, path, **limits), AsyncClient(path) as client:
+        async with asyncio.timeout(60), serving(desk, path, **limits), AsyncClient(path) as client:
             await check(desk, client)
 
     asyncio.run(run())
@@ -123,7 +123,7 @@ def test_a_connection_the_daemon_dropped_is_made_again(tmp_path: Path) -> None:
     async def check(_: MemoryDesk, client: AsyncClient) -> None:
         await client.version()
         (idle,) = client._idle
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             await idle._reader.read()
         assert await client.submit("backup") == 1
 

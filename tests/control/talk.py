@@ -48,14 +48,14 @@ class Talk:
         self.send("\r\n".join([*lines, "", ""]).encode("latin-1") + (body or b""))
 
     async def head(self) -> Answer:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             head = (await self.reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
         headers = {k.lower(): v.strip() for k, _, v in (line.partition(":") for line in head[1:-2])}
         return Answer(int(head[0].split()[1]), headers, b"")
 
     async def answer(self) -> Answer:
         answer = await self.head()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             if answer.headers.get("transfer-encoding") == "chunked":
                 while chunk := await self.chunk():
                     answer.body += chunk
@@ -65,7 +65,7 @@ class Talk:
 
     async def chunk(self) -> bytes:
         """The next chunk of a chunked answer; empty at its end."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             size = int(await self.reader.readline(), 16)
             data = await self.reader.readexactly(size)
             await self.reader.readline()

@@ -72,7 +72,7 @@ class Served:
         text = "" if body is None else json.dumps(body)
         who = [str(uid), " ".join(map(str, groups))]
         command = [sys.executable, "-I", "-c", ASK, *who, self.path, method, target, text]
-        child = await asyncio.to_thread(subprocess.run, command, capture_output=True, check=True, timeout=20)
+        child = await asyncio.to_thread(subprocess.run, command, capture_output=True, check=True, timeout=60)
         status, said = json.loads(child.stdout)
         return status, json.loads(said) if said[:1] in "{[" and said else said
 

@@ -277,14 +277,14 @@ def test_waiting_answers_as_soon_as_the_run_is_final(tmp_path: Path) -> None:
         it.desk.ended.wake(run)  # a wake-up for nothing is no answer
         await waiting(it.desk, run)
         it.desk.move(run, RunState.SUCCEEDED)
-        seen = await asyncio.wait_for(asked, 5)
+        seen = await asyncio.wait_for(asked, 60)
         assert (seen["state"], seen["final"]) == ("succeeded", True)
 
     served(tmp_path, check)
 
 
 async def waiting(desk: MemoryDesk, run: int) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while run not in desk.ended.waiting:  # noqa: ASYNC110 - the desk has no event for being asked
             await asyncio.sleep(0.005)
 
@@ -303,7 +303,7 @@ def test_a_run_that_ends_while_it_is_looked_at_wakes_its_waiter(tmp_path: Path) 
 
     async def check(it: Served) -> None:
         desk.reads.run = look_and_end  # type: ignore[assignment,method-assign]
-        seen = await asyncio.wait_for(it.get(f"/v1/runs/{run}/wait?timeout=60"), 5)
+        seen = await asyncio.wait_for(it.get(f"/v1/runs/{run}/wait?timeout=60"), 40)
         assert seen["final"] is True
 
     served(tmp_path, check, desk)

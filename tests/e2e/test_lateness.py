@@ -30,7 +30,7 @@ def test_a_stale_job_is_told_of_everywhere_over_a_restart_and_not_while_it_is_pa
     host.kill()
     host.start()
     assert checks(host) == ["max_time_since_success"]
-    with urllib.request.urlopen(f"http://{host.status()['metrics_address']}/metrics", timeout=20) as answer:
+    with urllib.request.urlopen(f"http://{host.status()['metrics_address']}/metrics", timeout=60) as answer:
         metrics = answer.read().decode()
     assert 'jobd_job_late{check="max_time_since_success",job_name="stale"} 1.0' in metrics
     told = "no run has succeeded within 1s"

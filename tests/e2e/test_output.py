@@ -97,7 +97,7 @@ def test_nothing_that_a_job_says_moves_a_terminal_or_breaks_a_line(served: Host)
     assert raw_in(listed.decode()) == set()
     errors = [one["error"] for one in json.loads(listed)["items"] if one["error"]]
     assert any("\x1b]52;c;" in error for error in errors)
-    with urllib.request.urlopen(f"http://{served.status()['metrics_address']}/metrics", timeout=5) as answer:
+    with urllib.request.urlopen(f"http://{served.status()['metrics_address']}/metrics", timeout=60) as answer:
         assert raw_in(answer.read().decode()) == set()
     entries = served.log().splitlines()[before:]
     assert raw_in(served.log()) == set()

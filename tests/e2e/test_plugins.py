@@ -82,7 +82,7 @@ def install(directory: Path, into: Path) -> None:
 
 def sink_events(host: Host, result: str) -> float:
     address = host.status()["metrics_address"]
-    with urllib.request.urlopen(f"http://{address}/metrics", timeout=5) as answer:
+    with urllib.request.urlopen(f"http://{address}/metrics", timeout=60) as answer:
         found = [line for line in answer.read().decode().splitlines() if f'result="{result}"' in line]
     return sum(float(line.split()[-1]) for line in found if line.startswith("jobd_sink_events_total"))
 

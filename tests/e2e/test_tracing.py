@@ -167,7 +167,7 @@ def test_a_run_tried_again_by_hand_has_a_span_for_each_of_its_lives(traced: Host
 
 def sink_events(host: Host, result: str) -> float:
     address = host.status()["metrics_address"]
-    with urllib.request.urlopen(f"http://{address}/metrics", timeout=5) as answer:
+    with urllib.request.urlopen(f"http://{address}/metrics", timeout=60) as answer:
         lines = answer.read().decode().splitlines()
     wanted = f'jobd_sink_events_total{{result="{result}",sink="otel"}}'
     return sum(float(line.split()[-1]) for line in lines if line.startswith(wanted))

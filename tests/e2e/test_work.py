@@ -34,7 +34,7 @@ def nap(payload): time.sleep(30)
 def metric(host: Host, name: str) -> float | None:
     """One sample of the metrics page, by its name and labels as they are printed."""
     address = host.status()["metrics_address"]
-    with urllib.request.urlopen(f"http://{address}/metrics", timeout=5) as answer:
+    with urllib.request.urlopen(f"http://{address}/metrics", timeout=60) as answer:
         for line in answer.read().decode().splitlines():
             if line.startswith(name + " "):
                 return float(line.split()[-1])

@@ -32,7 +32,7 @@ def serving(check: Callable[[Scrape, int], Awaitable[None]], *, ailments: list[s
 async def ask(port: int, text: str) -> tuple[int, bytes]:
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(text.encode("latin-1"))
-    async with asyncio.timeout(8):
+    async with asyncio.timeout(60):
         answer = await reader.read()
     writer.close()
     head, _, body = answer.partition(b"\r\n\r\n")
@@ -40,7 +40,7 @@ async def ask(port: int, text: str) -> tuple[int, bytes]:
 
 
 async def until(holds: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while not holds():  # noqa: ASYNC110 - the server has no event for what is looked for
             await asyncio.sleep(0.01)
 
@@ -112,7 +112,7 @@ def test_a_connection_that_says_nothing_is_closed_at_the_deadline(monkeypatch: p
 
     async def check(made: Scrape, port: int) -> None:
         reader, _writer = await asyncio.open_connection("127.0.0.1", port)
-        async with asyncio.timeout(3):
+        async with asyncio.timeout(8):
             with suppress(ConnectionResetError):
                 assert await reader.read() == b""
         assert made._open == {}

@@ -56,7 +56,7 @@ def failing() -> Iterator[Host]:
 
 
 def scraped(address: str) -> str:
-    with urllib.request.urlopen(address, timeout=10) as answer:
+    with urllib.request.urlopen(address, timeout=60) as answer:
         text: str = answer.read().decode()
         return text
 

@@ -377,7 +377,7 @@ def test_a_store_that_cannot_be_written_is_tried_again_without_anyone_asking(eng
     done = engine.engine.finished
 
     async def waits() -> None:
-        await asyncio.wait_for(done.of(run), 5.0)
+        await asyncio.wait_for(done.of(run), 60)
 
     engine.loop.run_until_complete(waits())
     assert engine.run(run).state is RunState.SUCCEEDED
