@@ -13,7 +13,7 @@ TOGETHER = -n $(AT_ONCE) --dist loadfile
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-all check oracle golden machine soak planted bench tools man deb clean
+.PHONY: help setup run test test-all check oracle golden machine soak planted bench tools man deb wheel clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -63,6 +63,9 @@ man: setup ## write man/ and docs/reference anew from the help, the schemas and 
 
 deb: setup ## build a Debian package with everything inside, in dist/
 	packaging/build-deb
+
+wheel: setup ## build an sdist and a wheel, in dist/
+	packaging/build-dist
 
 clean: ## remove .venv, the state of `make run`, and caches
 	rm -rf .venv .jobd build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
