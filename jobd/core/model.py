@@ -183,6 +183,8 @@ class Sandbox:
     """No network but a loopback of its own."""
     drop_capabilities: tuple[str, ...] = ()
     """Names as in core.capabilities, or `all`."""
+    strict: bool = False
+    """The attempt is a service of the host's systemd, with all that core.hardening lists."""
 
     def __bool__(self) -> bool:
         return self != NO_SANDBOX

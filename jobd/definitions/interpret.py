@@ -166,6 +166,9 @@ def _job(name: str, node: Node, below: Node | None, rules: Rules, found: _Findin
     if job.unique and job.schedule.overlap == "replace":
         message = "overlap: replace waits for the run that it replaces, which holds the key (use overlap: skip)"
         problems.append(_at(words, path, "unique", message))
+    if job.sandbox.strict and job.allow_background:
+        message = "sandbox: strict lets nothing live on when the job has ended (take one of them out)"
+        problems.append(_at(words, path, "allow_background", message))
     found.add([problems])
     return None if problems else defined(job, words, document)
 

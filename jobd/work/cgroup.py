@@ -5,10 +5,14 @@ Without a delegation nothing here is used and descent alone reaches the processe
 
 from __future__ import annotations
 
+import hashlib
 import os
 from contextlib import suppress
 
 from jobd.core.model import AttemptKey
+
+SLICE = "jobd.slice"
+"""Below it are the services and scopes that jobd asks systemd for."""
 
 
 def own_path() -> str | None:
@@ -68,10 +72,39 @@ def remove(path: str) -> None:
 
 def kill_attempt_of(pid: int, key: AttemptKey) -> bool:
     """Kill the group of an attempt if the process is in it; False if it is in none that carries the attempt's name."""
-    mount, inside = mount_point(), _path_inside(str(pid))
-    if mount is None or inside is None or os.path.basename(inside) != f"run-{key}":
+    path = path_of(pid)
+    if path is None or os.path.basename(path) != f"run-{key}":
         return False
-    return kill(mount + inside)
+    return kill(path)
+
+
+def unit_name(runtime_dir: str, key: AttemptKey) -> str:
+    """The service that a strict attempt is; the runtime directory says of which jobd."""
+    whose = hashlib.sha256(os.fsencode(runtime_dir)).hexdigest()[:8]
+    return f"jobd-run-{key.run}-{key.attempt}-{whose}.service"
+
+
+def unit_path(runtime_dir: str, key: AttemptKey) -> str | None:
+    """Where the group of that service is while it runs; None where cgroup v2 is nowhere."""
+    mount = mount_point()
+    return f"{mount}/{SLICE}/{unit_name(runtime_dir, key)}" if mount is not None else None
+
+
+def kill_unit(runtime_dir: str, key: AttemptKey) -> None:
+    """Kill a strict attempt, if there is one: it hangs below no worker."""
+    if (path := unit_path(runtime_dir, key)) is not None:
+        kill(path)
+
+
+def everybody(path: str) -> list[int]:
+    """The pids in a group and in those that its processes made below it."""
+    return [pid for place, _, _ in os.walk(path) for pid in members(place)]
+
+
+def path_of(pid: int) -> str | None:
+    """The directory of the group of cgroup v2 that a process is in."""
+    mount, inside = mount_point(), _path_inside(str(pid))
+    return None if mount is None or inside is None else mount + inside
 
 
 def _path_inside(pid: str) -> str | None:

@@ -1,7 +1,7 @@
 """The socket on which an attempt speaks of itself: NOTIFY_SOCKET, in its own directory, heard by its worker alone.
 
-Only processes below the worker are listened to. A sender is known by its pid as the kernel tells it; one that is gone
-before its message is read is nobody.
+Only processes below the worker, or of the service that a strict attempt is, are listened to. A sender is known by its
+pid as the kernel tells it; one that is gone before its message is read is nobody.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import array
 import os
 import socket
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 
 from jobd.core import notify
@@ -30,6 +30,8 @@ class Ear:
 
     def __init__(self, path: str, account: Account) -> None:
         self.path = path
+        self.is_own: Callable[[int], bool] = lambda pid: tree.descends(pid, os.getpid())
+        """Whether a process belongs to the attempt."""
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
         try:
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
@@ -51,7 +53,7 @@ class Ear:
             except OSError:
                 return
             sender = _sender(sent_along)
-            if not flags & socket.MSG_TRUNC and sender is not None and tree.descends(sender, os.getpid()):
+            if not flags & socket.MSG_TRUNC and sender is not None and self.is_own(sender):
                 yield notify.read(data)
 
     def close(self) -> None:

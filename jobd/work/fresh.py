@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
-from jobd.core.model import Json
+from jobd.core.model import Json, Sandbox
 from jobd.work import standing, tree
 from jobd.work.accounts import Account
 from jobd.work.bounds import Bounds
@@ -24,10 +25,16 @@ from jobd.work.wire import Order, Orders, from_bytes, to_bytes
 
 
 def write(
-    order: Order, env: Mapping[str, str], stand: Stand, python_path: Sequence[str], settings: Mapping[str, Json]
+    order: Order,
+    env: Mapping[str, str],
+    stand: Stand,
+    python_path: Sequence[str],
+    settings: Mapping[str, Json],
+    argv: Sequence[str] = (),
 ) -> int:
-    """A memory file with all that `main` has to know."""
+    """A memory file with all that `main` has to know; with `argv` there is a program to execute and nothing to call."""
     told = {
+        "argv": list(argv),
         "orders": to_bytes(Orders((order,))).decode(errors="surrogatepass"),
         "env": dict(env),
         "account": asdict(stand.account),
@@ -48,8 +55,11 @@ def write(
 
 
 def main() -> None:
-    """Run with three descriptors: of what is told, for saying how the place was taken, and for the answer."""
-    told_fd, tell, answer = map(int, sys.argv[2:5])
+    """Run with three descriptors: of what is told, for saying how the place was taken, and for the answer.
+
+    Without arguments they come by the socket that is the standard input, and the standard streams with them.
+    """
+    told_fd, tell, answer = map(int, sys.argv[2:5]) if len(sys.argv) > 2 else _taken_over()
     status = 126
     try:
         told = _read(told_fd)
@@ -62,6 +72,8 @@ def main() -> None:
             sys.path.insert(0, directory)
         settings = isolated.prepare(order, told["settings"])
         standing.settle(_stand(told, order), tell)
+        if told["argv"]:
+            os.execvpe(told["argv"][0], told["argv"], told["env"])  # noqa: S606 - no shell is the point
         standing.say_ready(tell)
     except BaseException as problem:
         standing.complain(tell, problem)
@@ -71,6 +83,18 @@ def main() -> None:
     finally:
         # Threads that a job left are not waited for, as nobody waits for its processes.
         os._exit(status)
+
+
+def _taken_over() -> tuple[int, int, int]:
+    """Say hello to the worker by its socket, and take what it hands over (see strict)."""
+    with socket.socket(fileno=os.dup(0)) as worker:
+        worker.send(str(os.getpid()).encode())
+        _, fds, _, _ = socket.recv_fds(worker, 1, 6)
+    for fd, source in enumerate(fds[:3]):
+        os.dup2(source, fd)
+    standing.close_others(*fds[3:])
+    told, tell, answer = fds[3:]
+    return told, tell, answer
 
 
 def _read(fd: int) -> dict[str, Any]:
@@ -92,6 +116,11 @@ def _stand(told: Mapping[str, Any], order: Order) -> Stand:
         cwd=told["cwd"],
         umask=order.umask,
         bounds=Bounds(order.nice, order.ionice, order.oom_score_adjust, order.limits),
-        enclosure=Enclosure(order.sandbox, tuple(told["own"]), told["scratch"]),
+        enclosure=Enclosure(_left_to_do(order.sandbox), tuple(told["own"]), told["scratch"]),
         leaf=told["leaf"],
     )
+
+
+def _left_to_do(sandbox: Sandbox) -> Sandbox:
+    """What of a sandbox is not made yet: systemd leaves a strict attempt what it takes to become somebody else."""
+    return Sandbox(no_new_privileges=True, drop_capabilities=("all",)) if sandbox.strict else sandbox

@@ -53,6 +53,11 @@ def out_of_memory(leaf: str | None, limits: Limits) -> str | None:
     """What is said of an attempt of which the kernel killed something because memory ran out; None where it did not."""
     if leaf is None or not _number(f"{leaf}/memory.events", "oom_kill"):
         return None
+    return said_of_memory(limits)
+
+
+def said_of_memory(limits: Limits) -> str:
+    """What is said of an attempt that ran out of memory."""
     if limits.memory is None:
         return "out of memory: the kernel ended it"
     return f"out of memory: it needed more than {show_size(limits.memory)} (limits.memory)"

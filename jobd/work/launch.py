@@ -21,8 +21,8 @@ from jobd.work import bounds, cgroup, standing
 from jobd.work.accounts import Refused
 from jobd.work.standing import Stand
 
-_ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-_PROGRAM = "import sys; sys.path.insert(0, sys.argv[1]); from jobd.work.fresh import main; main()"
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+PROGRAM = "import sys; sys.path.insert(0, sys.argv[1]); from jobd.work.fresh import main; main()"
 """With -I neither the current directory nor PYTHONPATH is searched: where jobd itself lies must be said."""
 _NO_ROOM = {errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE}
 _REASONS = {
@@ -60,10 +60,12 @@ class Child:
     stderr: int
     unmet: tuple[str, ...] = ()
     """What its job asked for, could not have, and goes without."""
+    main: int = 0
+    """The job's own process, where that is not the child but what the child waits for."""
 
 
 @dataclass(slots=True)
-class _Pipes:
+class Pipes:
     """The three standard streams of a child, and our ends of two of them."""
 
     stdin: int
@@ -85,7 +87,7 @@ def start(launch: Launch) -> Child:
     """Execute `launch.argv`. Raises Refused with the reason, its exit code and whether trying again can help."""
     if "\0" in "".join((*launch.argv, launch.stand.cwd)):
         raise Refused("an argument or the directory contains a NUL character, which no program can be given")
-    return _started(launch, _forked if launch.stand.is_another else _popen)
+    return started(launch, _forked if launch.stand.is_another else _popen)
 
 
 def interpret(launch: Launch, told: int, answer: int) -> Child:
@@ -93,10 +95,10 @@ def interpret(launch: Launch, told: int, answer: int) -> Child:
 
     Raises Refused where it could not be put in its place: then nothing was called.
     """
-    return _started(launch, lambda launch, pipes: _interpreted(launch, pipes, told, answer))
+    return started(launch, lambda launch, pipes: _interpreted(launch, pipes, told, answer))
 
 
-def _started(launch: Launch, way: Callable[[Launch, _Pipes], tuple[int, tuple[str, ...]]]) -> Child:
+def started(launch: Launch, way: Callable[[Launch, Pipes], tuple[int, tuple[str, ...]]]) -> Child:
     try:
         pipes = _pipes(launch.stdin)
     except OSError as problem:
@@ -119,7 +121,7 @@ def _started(launch: Launch, way: Callable[[Launch, _Pipes], tuple[int, tuple[st
         pipes.close_theirs()
 
 
-def _popen(launch: Launch, pipes: _Pipes) -> tuple[int, tuple[str, ...]]:
+def _popen(launch: Launch, pipes: Pipes) -> tuple[int, tuple[str, ...]]:
     with _inside(launch):
         child = subprocess.Popen(
             launch.argv,
@@ -154,7 +156,7 @@ class _inside:  # noqa: N801 - used as a statement
             cgroup.enter(self._launch.own_leaf)
 
 
-def _forked(launch: Launch, pipes: _Pipes) -> tuple[int, tuple[str, ...]]:
+def _forked(launch: Launch, pipes: Pipes) -> tuple[int, tuple[str, ...]]:
     if len(os.listdir("/proc/self/task")) != 1:
         raise Refused("the worker has threads and cannot fork; it is replaced", spent=False)
     heard, tell = os.pipe2(os.O_CLOEXEC)
@@ -170,7 +172,7 @@ def _forked(launch: Launch, pipes: _Pipes) -> tuple[int, tuple[str, ...]]:
     return pid, standing.hear(heard, pid).unmet
 
 
-def _become_program(launch: Launch, pipes: _Pipes, tell: int) -> None:
+def _become_program(launch: Launch, pipes: Pipes, tell: int) -> None:
     """In the child: take every step, execute the program, and never return."""
     try:
         os.setsid()
@@ -187,11 +189,11 @@ def _become_program(launch: Launch, pipes: _Pipes, tell: int) -> None:
         os._exit(126)
 
 
-def _interpreted(launch: Launch, pipes: _Pipes, told: int, answer: int) -> tuple[int, tuple[str, ...]]:
+def _interpreted(launch: Launch, pipes: Pipes, told: int, answer: int) -> tuple[int, tuple[str, ...]]:
     heard, tell = os.pipe2(os.O_CLOEXEC)
     try:
         child = subprocess.Popen(
-            [sys.executable, "-I", "-c", _PROGRAM, _ROOT, str(told), str(tell), str(answer)],
+            [sys.executable, "-I", "-c", PROGRAM, ROOT, str(told), str(tell), str(answer)],
             stdin=pipes.stdin,
             stdout=pipes.stdout,
             stderr=pipes.stderr,
@@ -213,7 +215,7 @@ def _interpreted(launch: Launch, pipes: _Pipes, told: int, answer: int) -> tuple
     return child.pid, words.unmet
 
 
-def _never_ready(pid: int, pipes: _Pipes) -> Refused:
+def _never_ready(pid: int, pipes: Pipes) -> Refused:
     """The reason for an interpreter that has ended, or has to end, before it stood in its place."""
     with suppress(ProcessLookupError):
         os.kill(pid, signal.SIGKILL)
@@ -225,7 +227,7 @@ def _never_ready(pid: int, pipes: _Pipes) -> Refused:
     return Refused(f"its interpreter did not come up: {last}", retryable=True)
 
 
-def _pipes(stdin: str | None) -> _Pipes:
+def _pipes(stdin: str | None) -> Pipes:
     opened: list[int] = []
     try:
         opened += [_stdin(stdin)]
@@ -238,7 +240,7 @@ def _pipes(stdin: str | None) -> _Pipes:
     source, from_stdout, to_stdout, from_stderr, to_stderr = opened
     os.set_blocking(from_stdout, False)
     os.set_blocking(from_stderr, False)
-    return _Pipes(source, to_stdout, to_stderr, from_stdout, from_stderr)
+    return Pipes(source, to_stdout, to_stderr, from_stdout, from_stderr)
 
 
 def _stdin(text: str | None) -> int:

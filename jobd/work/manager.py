@@ -7,14 +7,21 @@ import re
 import shutil
 import subprocess
 
+from jobd.work import cgroup
+
 _ASK_SECONDS = 5.0
 _SPAN = re.compile(r"([0-9.]+)([a-z]+)", re.ASCII)
 _UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 
 
+def runs_this_host() -> bool:
+    """Whether this host's PID 1 is a systemd (sd_booted(3))."""
+    return os.path.isdir("/run/systemd/system")
+
+
 def is_there() -> bool:
-    """Whether this host's PID 1 is a systemd (sd_booted(3)) that jobd was started by."""
-    return os.path.isdir("/run/systemd/system") and "INVOCATION_ID" in os.environ
+    """Whether it is, and jobd was started by it."""
+    return runs_this_host() and "INVOCATION_ID" in os.environ
 
 
 def own_unit() -> str | None:
@@ -39,7 +46,7 @@ def scope_prefix() -> tuple[str, ...]:
         "--scope",
         "--quiet",
         "--collect",
-        "--slice=jobd.slice",
+        f"--slice={cgroup.SLICE}",
         "--description=jobd: workers and what they run",
         "-p",
         "Delegate=yes",
@@ -62,7 +69,12 @@ def is_restart(unit: str) -> bool:
 
 def stop_timeout(unit: str) -> float | None:
     """The seconds that a stop of the unit may take (TimeoutStopSec=); None for ever, or where nobody says."""
-    found = _SPAN.findall(_ask("show", "--property=TimeoutStopUSec", "--value", unit))
+    return seconds(_ask("show", "--property=TimeoutStopUSec", "--value", unit))
+
+
+def seconds(text: str) -> float | None:
+    """A span as systemd writes it ("1min 30.5s"); None for what is none."""
+    found = _SPAN.findall(text)
     if not found or any(word not in _UNITS for _, word in found):
         return None
     return sum(float(number) * _UNITS[word] for number, word in found)

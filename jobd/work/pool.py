@@ -16,7 +16,7 @@ from datetime import datetime
 
 from jobd.core.model import AttemptKey, Ending, Finished, Json, ProcessIdentity
 from jobd.core.states import Outcome
-from jobd.work import identity, judgement, left_behind, reach, scratch, tree
+from jobd.work import cgroup, identity, judgement, left_behind, reach, scratch, tree
 from jobd.work.adoption import Adoption
 from jobd.work.channel import Channel
 from jobd.work.deadlines import Deadlines
@@ -280,7 +280,7 @@ class Pool:
             holder = Holder(member.identity, member.tasks[key].child)
         else:
             holder = None
-        return None if holder is None else reach.signal_tree(key, holder, number)
+        return None if holder is None else reach.signal_tree(self._settings.runtime_dir, key, holder, number)
 
     def worker_of(self, key: AttemptKey) -> ProcessIdentity | None:
         """The worker that has this attempt; known once the attempt has started."""
@@ -567,6 +567,7 @@ class Pool:
             if task not in begun:
                 self._pass_on(member, judgement.given_back(task.key, error))
                 continue
+            cgroup.kill_unit(self._settings.runtime_dir, task.key)
             scratch.remove(self._settings.runtime_dir, task.key)
             self._pass_on(member, judgement.of_dead_worker(task, error, was_running=task is begun[-1]))
         self._remove(member)

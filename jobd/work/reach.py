@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from dataclasses import dataclass
 
@@ -17,15 +18,18 @@ class Holder:
     child: ProcessIdentity | None
 
 
-def signal_tree(key: AttemptKey, holder: Holder, number: int) -> list[int] | None:
+def signal_tree(runtime_dir: str, key: AttemptKey, holder: Holder, number: int) -> list[int] | None:
     """Signal the attempt's process and everything below it; the pids that were reached, None where it is not there.
 
     A worker does one thing at a time. So what was below it while the attempt's own process lived belongs to the
     attempt, also what has left its session or its parent; each is signalled through a handle that was compared.
+    A strict attempt is below no worker, and known by its group.
     """
     if holder.child is None:
         return None
     found = tree.descendants(holder.worker.pid)
+    if (unit := cgroup.unit_path(runtime_dir, key)) is not None and os.path.isdir(unit):
+        found = tree.identified(cgroup.everybody(unit))
     if holder.child not in found or not (identity.is_alive(holder.worker) and identity.is_alive(holder.child)):
         return None
     if number == signal.SIGKILL:

@@ -110,6 +110,14 @@ def descends(pid: int, root: int) -> bool:
     return False
 
 
+def identified(pids: Iterable[int]) -> list[ProcessIdentity]:
+    """Those of these processes that live."""
+    fields = ((pid, stat_fields(pid)) for pid in pids)
+    return [
+        ProcessIdentity(boot_id(), pid, int(stat[19])) for pid, stat in fields if stat and stat[0] not in (b"Z", b"X")
+    ]
+
+
 def all_pids() -> list[int]:
     """Every process of this host that is not dead."""
     return [pid for pid, fields in _processes() if fields[0] not in (b"Z", b"X")]
@@ -225,6 +233,7 @@ def end_attempt(
     all that is left to go by once nobody has kept the tree together.
     """
     deadline = time.monotonic() + within_seconds
+    cgroup.kill_unit(runtime_dir, key)
     if child is not None:
         cgroup.kill_attempt_of(child.pid, key)
     while found := _of_attempt(runtime_dir, key, child):

@@ -1,7 +1,8 @@
 """Watches one child process to its end: output, timeout, stop, and every process it leaves behind.
 
 The attempt is over when its leader has exited and nothing below the worker lives any more, not when its pipes are
-closed. The worker is a subreaper that does one thing at a time: whatever hangs below it belongs to the attempt.
+closed. The worker is a subreaper that does one thing at a time: whatever hangs below it belongs to the attempt. Where
+the attempt is a service of systemd's, it is whatever is in the cgroup of that.
 """
 
 from __future__ import annotations
@@ -60,11 +61,21 @@ class Ended:
 
 class Watch:
     def __init__(
-        self, child: Child, order: Order, captures: tuple[Capture, Capture], alarm: Alarm, line: Line, ear: Ear | None
+        self,
+        child: Child,
+        order: Order,
+        captures: tuple[Capture, Capture],
+        alarm: Alarm,
+        line: Line,
+        ear: Ear | None,
+        *,
+        is_elsewhere: bool = False,
     ) -> None:
+        """`is_elsewhere`: the child only waits for the job, whose processes are those of its cgroup."""
         self._child, self._order, self._alarm, self._line = child, order, alarm, line
         self._streams = {child.stdout: captures[0], child.stderr: captures[1]}
         self._captures = captures
+        self._is_elsewhere = is_elsewhere
         self._poll = select.poll()
         self._leaf: str | None = None
         self._ended = Ended()
@@ -169,16 +180,22 @@ class Watch:
         self._kill_at = time.monotonic() + self._order.kill_after_seconds
         self._signal_all(signal.SIGTERM, signal.SIGCONT)
 
+    def _living(self) -> list[ProcessIdentity]:
+        """The processes of the attempt."""
+        if self._is_elsewhere:
+            return tree.identified(cgroup.everybody(self._leaf)) if self._leaf is not None else []
+        return tree.descendants(os.getpid())
+
     def _signal_all(self, *signals: int) -> None:
         """Signal the leader's group as one, and whatever has left that group one by one."""
-        group = self._child.pid if self._leader_lives else None
+        group = self._child.pid if self._leader_lives and not self._is_elsewhere else None
         if group is not None:
             for number in signals:
                 # Until it is waited for, the leader keeps the number of its group from being given to anybody else.
                 with suppress(ProcessLookupError, PermissionError):
                     os.killpg(group, number)
         with tree.ahead_of_the_crowd():
-            for process in tree.descendants(os.getpid()):
+            for process in self._living():
                 if group is None or _group_of(process) != group:
                     tree.send(process, *signals)
 
@@ -189,13 +206,13 @@ class Watch:
             self._note_survivors()
         if self._leaf is not None:
             cgroup.kill(self._leaf)
-        tree.cut_down(lambda: tree.descendants(os.getpid()))
+        tree.cut_down(self._living)
         self._kill_at = now + _REPEAT_SECONDS
         if now - self._killing_since > _STUCK_SECONDS:
             self._give_up()
 
     def _note_survivors(self) -> None:
-        alive = tree.descendants(os.getpid())
+        alive = self._living()
         self._ended.snapshot = tree.snapshot(alive)
         if self._ended.forced is not None and alive:
             shown = ", ".join(tree.describe(process) for process in alive[:5])
@@ -205,7 +222,7 @@ class Watch:
 
     def _give_up(self) -> None:
         """Nothing more can be done about what is stuck in the kernel or may not be signalled."""
-        shown = ", ".join(tree.describe(process) for process in tree.descendants(os.getpid()))
+        shown = ", ".join(tree.describe(process) for process in self._living())
         self._ended.error = f"{self._ended.error or ''}; could not be ended: {shown}".lstrip("; ")
         self._ended.is_stuck = True
         self._leader_lives = self._tree_lives = False
@@ -234,13 +251,13 @@ class Watch:
         self._hear(now)
         for _, _, usage in tree.reap():
             self._count(usage)
-        if not tree.has_children():
+        if not tree.has_children() and not (self._is_elsewhere and self._living()):
             self._close_tree(now + _DRAIN_SECONDS)
         elif self._order.allow_background and self._ended.forced is None:
-            self._ended.background = tree.descendants(os.getpid())
+            self._ended.background = self._living()
             self._close_tree(now)
         elif self._ended.leftovers == 0:
-            self._ended.leftovers = len(tree.descendants(os.getpid()))
+            self._ended.leftovers = len(self._living())
             if self._kill_at is None:
                 self._kill_at = now + _LEFTOVER_GRACE_SECONDS
                 self._signal_all(signal.SIGTERM, signal.SIGCONT)

@@ -19,7 +19,7 @@ from typing import Any
 from jobd.core import parents
 from jobd.core.model import AttemptKey, Call, Ending, Finished, Json, Python, Usage
 from jobd.core.states import Outcome
-from jobd.work import background, cgroup, credentials, fresh, groups, tree
+from jobd.work import background, cgroup, credentials, fresh, groups, strict, tree
 from jobd.work.accounts import Account, Refused, account_of
 from jobd.work.alarm import Alarm
 from jobd.work.bounds import Bounds, said_by_signal
@@ -135,9 +135,11 @@ class Worker:
     def _run_child(self, order: Order, account: Account, bounds: Bounds, captures: tuple[Capture, Capture]) -> Ending:
         """Run the order as a process of its own."""
         scratch = self._scratch(order, account)
-        leaf = cgroup.make(f"{self._place.group}/run-{order.key}") if self._place.group else None
+        # A strict attempt has the group of its service, which systemd makes.
+        has_leaf = self._place.group is not None and not order.sandbox.strict
+        leaf = cgroup.make(f"{self._place.group}/run-{order.key}") if has_leaf else None
         try:
-            unmet = groups.limit(leaf, order.limits)
+            unmet = () if order.sandbox.strict else groups.limit(leaf, order.limits)
             if order.watchdog_seconds and scratch.ear is None:
                 raise Refused(f"watchdog: {scratch.path} is too long a path for a socket (shorten runtime_dir)")
             env = variables(order, account, self._place.runtime_dir, scratch)
@@ -157,8 +159,11 @@ class Worker:
                 own_leaf=f"{self._place.group}/self" if leaf else None,
                 closes_others=self._has_called,
             )
-            if launch.argv:
-                ending = self._see_through(order, start(launch), captures, scratch, leaf)
+            if order.sandbox.strict:
+                ending = self._strict(order, launch, captures, scratch)
+            elif launch.argv:
+                ended = self._watch(order, start(launch), captures, scratch, leaf)
+                ending = _with_result(ended, scratch)
             else:
                 ending = self._isolated(order, launch, captures, scratch, leaf)
             return _with_said(ending, unmet)
@@ -176,16 +181,24 @@ class Worker:
             remove(self._place.runtime_dir, order.key)
             raise Refused(f"its directory could not be made: {problem}", spent=False, retryable=True) from None
 
-    def _see_through(
-        self, order: Order, child: Child, captures: tuple[Capture, Capture], scratch: Scratch, leaf: str | None
-    ) -> Ending:
-        ending = self._watch(order, child, captures, scratch, leaf)
-        left = scratch.read_result()
-        if left is NOTHING:
-            return ending
-        directive = left.directive if ending.outcome in (Outcome.SUCCEEDED, Outcome.FAILED) else None
-        faults = (left.fault,) if left.fault else ()
-        return _with_said(replace(ending, result=left.result, directive=directive), faults)
+    def _strict(self, order: Order, launch: Launch, captures: tuple[Capture, Capture], scratch: Scratch) -> Ending:
+        """Run it as a service of systemd's: a program, or a call whose answer comes back by a memory file."""
+        place, unit = self._place, strict.unit_of(order, self._place.runtime_dir)
+        answer = os.memfd_create("answer", os.MFD_CLOEXEC)
+        try:
+            told = fresh.write(order, launch.env, launch.stand, place.python_path, place.settings, launch.argv)
+            try:
+                child = strict.start(unit, order, launch, told, answer)
+            finally:
+                os.close(told)
+            if scratch.ear is not None:
+                scratch.ear.is_own = unit.holds
+            ending = unit.judged(self._watch(order, child, captures, scratch, unit.path, unit), order.limits)
+            return _with_result(ending, scratch) if launch.argv else isolated.completed(ending, answer)
+        finally:
+            unit.end()
+            unit.close()
+            os.close(answer)
 
     def _isolated(
         self, order: Order, launch: Launch, captures: tuple[Capture, Capture], scratch: Scratch, leaf: str | None
@@ -204,11 +217,20 @@ class Worker:
             os.close(answer)
 
     def _watch(
-        self, order: Order, child: Child, captures: tuple[Capture, Capture], scratch: Scratch, leaf: str | None
+        self,
+        order: Order,
+        child: Child,
+        captures: tuple[Capture, Capture],
+        scratch: Scratch,
+        leaf: str | None,
+        unit: strict.Unit | None = None,
     ) -> Ending:
         begun = Start.now()
-        self._line.start(child.pid, begun.at)
-        ended = Watch(child, order, captures, self._alarm, self._line, scratch.ear).run(leaf)
+        self._line.start(child.main or child.pid, begun.at)
+        watch = Watch(child, order, captures, self._alarm, self._line, scratch.ear, is_elsewhere=unit is not None)
+        ended = watch.run(leaf)
+        if unit is not None:
+            ended = unit.seen(ended)
         if ended.background:
             self._let_live(order.key, ended)
         if ended.is_stuck:
@@ -273,6 +295,16 @@ def _ending(order: Order, ended: Ended, begun: Start) -> Ending:
         ),
         snapshot=ended.snapshot,
     )
+
+
+def _with_result(ending: Ending, scratch: Scratch) -> Ending:
+    """The ending with what the job left in its result file."""
+    left = scratch.read_result()
+    if left is NOTHING:
+        return ending
+    directive = left.directive if ending.outcome in (Outcome.SUCCEEDED, Outcome.FAILED) else None
+    faults = (left.fault,) if left.fault else ()
+    return _with_said(replace(ending, result=left.result, directive=directive), faults)
 
 
 def _ended_by(number: int, order: Order) -> str:

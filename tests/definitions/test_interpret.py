@@ -238,7 +238,15 @@ GOLDEN: list[tuple[str, str]] = [
     ("limits: {core: big}", 'f.yaml:4:20: jobs.a.limits.core: "big" is not a size (try 512KiB or 1GiB)'),
     ("limits: {file: 1}", 'f.yaml:4:14: jobs.a.limits.file: unknown key, did you mean "files"?'),
     ("oom_score_adjust: 1001", "f.yaml:4:23: jobs.a.oom_score_adjust: 1001 is out of range (-1000 to 1000)"),
-    ("sandbox: strict", "f.yaml:4:14: jobs.a.sandbox: strict (a transient service of systemd) is not built"),
+    ("sandbox: strictly", "f.yaml:4:14: jobs.a.sandbox: "),
+    (
+        "sandbox: {strict: true, private_tmp: true}",
+        "f.yaml:4:5: jobs.a.sandbox: private_tmp is part of strict: true already",
+    ),
+    (
+        "sandbox: strict\n    allow_background: true",
+        "f.yaml:5:23: jobs.a.allow_background: sandbox: strict lets nothing live on",
+    ),
     ("sandbox: {private_tmp: 1}", "f.yaml:4:28: jobs.a.sandbox.private_tmp: "),
     ("sandbox: {tmp: true}", "f.yaml:4:15: jobs.a.sandbox.tmp: unknown key"),
     ("sandbox: {read_write_paths: [/srv]}", "f.yaml:4:5: jobs.a.sandbox: read_write_paths are exceptions from"),

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from jobd.core import capabilities
-from jobd.core.model import Ending, Sandbox
+from jobd.core.model import Ending, Limits, Sandbox
 from jobd.core.states import Outcome
 from jobd.work.bounds import Unmet
 from jobd.work.confinement import Bound, GiveUp, Ground, Mounts, Namespaces, NoNewPrivileges, plan
@@ -257,3 +257,17 @@ def test_whoever_is_not_root_gives_up_the_capabilities_of_its_namespace_and_ever
 def test_no_sandbox_takes_no_step() -> None:
     made = plan(Sandbox(), Ground(is_root=True, temporary=("/tmp",)))
     assert (made.before, made.after) == ((), ())
+
+
+@pytest.mark.skipif(os.path.isdir("/run/systemd/system"), reason="systemd manages this host")
+@pytest.mark.parametrize("best_effort", [False, True])
+def test_strict_is_refused_with_the_reason_where_systemd_does_not_manage_the_host(
+    tmp_path: Path, best_effort: bool
+) -> None:
+    order = shell(
+        1, "touch ran", sandbox=Sandbox(strict=True), limits=Limits(best_effort=best_effort), cwd=str(tmp_path)
+    )
+    ending, _, _ = one(tmp_path, order)
+    assert (ending.outcome, ending.exit_code, ending.retryable) == (Outcome.FAILED, 126, False)
+    assert ending.error and ending.error.startswith("sandbox: strict is a service of systemd, which does not manage")
+    assert not (tmp_path / "ran").exists()

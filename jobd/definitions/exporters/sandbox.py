@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from jobd.core import hardening
 from jobd.core.model import Sandbox
 
 
 def settings(sandbox: Sandbox, quote: Callable[[str], str]) -> list[str]:
     """The lines of the service; `quote` makes one word of a path."""
+    if sandbox.strict:
+        return [*hardening.settings(sandbox, quote), "CapabilityBoundingSet="]
     said = {
         "NoNewPrivileges=yes": sandbox.no_new_privileges,
         "PrivateTmp=yes": sandbox.private_tmp,

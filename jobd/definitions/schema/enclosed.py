@@ -38,25 +38,25 @@ class Sandbox(Words):
     read_write_paths: list[AbsolutePath] = Field(default_factory=list)
     no_network: bool = Field(default=False, description="It has no network but a loopback of its own.")
     drop_capabilities: Capabilities = Field(default=(), description="What root may do, and its processes may not.")
+    strict: bool = Field(default=False, description="It is a service of systemd's, with everything of this and more.")
 
     @model_validator(mode="before")
     @classmethod
-    def _is_said_by_words(cls, value: Any) -> Any:
-        if value == "strict":
-            raise ValueError(
-                "strict (a transient service of systemd) is not built: say what to keep from the job, as in "
-                "{no_new_privileges: true, private_tmp: true, read_only_root: true}"
-            )
-        return value
+    def _may_be_one_word(cls, value: Any) -> Any:
+        return {"strict": True} if value == "strict" else value
 
     @model_validator(mode="after")
     def _makes_sense(self) -> Self:
-        if self.read_write_paths and not self.read_only_root:
+        if self.strict and (said := self.model_fields_set - {"strict", "read_write_paths", "no_network"}):
+            raise ValueError(f"{min(said)} is part of strict: true already (take one of them out)")
+        if self.read_write_paths and not (self.read_only_root or self.strict):
             raise ValueError("read_write_paths are exceptions from read_only_root: true, which is not said")
         if "/" in self.read_write_paths:
             raise ValueError('read_write_paths: "/" would leave nothing read-only')
-        if self.private_tmp and (both := _TEMPORARY & {path.rstrip("/") for path in self.read_write_paths}):
-            raise ValueError(f"read_write_paths: {min(both)} is the job's own with private_tmp (take it out)")
+        if (self.private_tmp or self.strict) and (
+            both := _TEMPORARY & {path.rstrip("/") for path in self.read_write_paths}
+        ):
+            raise ValueError(f"read_write_paths: {min(both)} is the job's own in this sandbox (take it out)")
         return self
 
     def sandbox(self) -> model.Sandbox:
@@ -67,6 +67,7 @@ class Sandbox(Words):
             read_write_paths=tuple(self.read_write_paths),
             no_network=self.no_network,
             drop_capabilities=self.drop_capabilities,
+            strict=self.strict,
         )
 
 
