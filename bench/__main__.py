@@ -20,6 +20,7 @@ from bench import (
     masking,
     memory,
     parts,
+    scrape,
     starting,
     submits,
     throughput,
@@ -39,6 +40,7 @@ _MEASURES: dict[str, Callable[[int], list[Line]]] = {
     "lateness": lambda _rounds: lateness.measure(),
     "masking": lambda _rounds: masking.measure(),
     "idle": lambda _rounds: idle.measure(),
+    "scrape": scrape.measure,
     "allowlist": allowlist.measure,
     "parts": parts.measure,
 }

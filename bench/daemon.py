@@ -155,7 +155,7 @@ def _settings(workers: int, runtime: Path) -> dict[str, Any]:
     return {
         "state_dir": "state",
         "runtime_dir": str(runtime),
-        "metrics": None,
+        "metrics": {"listen": "127.0.0.1:0"},
         "workers": {"max": workers, "idle_timeout": "10m"},
         "queues": {"parked": {"max_running": 1}},
         "python_path": [str(_JOBS)],
