@@ -17,8 +17,8 @@ CREATE TEMP TABLE span AS SELECT (SELECT coalesce(max(id), 0) FROM run) AS first
 INSERT INTO run (id, job, spec, lane, queue, priority, state, run_at, created_at, started_at, finished_at, attempt,
                  max_attempts, trigger, slot, outcome, exit_code)
 SELECT span.first + value, known.id, known.spec, known.lane, 'default', 0, iif(value % 20, 'succeeded', 'failed'),
-       at, at, at + 5000, at + 5000 + value % 1000 * 10000, 1, 1, 'schedule', at, iif(value % 20, 'succeeded', 'failed'),
-       iif(value % 20, 0, 1)
+       at, at, at + 5000, at + 5000 + value % 1000 * 10000, 1, 1, 'schedule', at,
+       iif(value % 20, 'succeeded', 'failed'), iif(value % 20, 0, 1)
 FROM (SELECT value, span.now - (:runs - value + 1) * span.apart AS at FROM number, span), span
 JOIN known ON known.place = value % span.jobs;
 INSERT INTO attempt (run, attempt, reserved_at, started_at, finished_at, boot_id, worker_pid, worker_ticks, outcome,
@@ -33,7 +33,8 @@ DELETE FROM finished;
 INSERT INTO finished (queue, state, bucket, runs, seconds)
 SELECT queue, state, finished_at / 300000000, count(*), coalesce(sum(finished_at - started_at) / 1e6, 0.0)
 FROM run WHERE finished_at IS NOT NULL GROUP BY 1, 2, 3;
-UPDATE job SET last_run = done.id, last_state = done.state, last_outcome = done.outcome, last_exit_code = done.exit_code,
+UPDATE job SET last_run = done.id, last_state = done.state, last_outcome = done.outcome,
+  last_exit_code = done.exit_code,
   last_finished_at = done.finished_at, last_success_at = done.finished_at, last_failure_at = done.finished_at - 1
 FROM (SELECT job, max(id) AS id, state, outcome, exit_code, finished_at FROM run GROUP BY job) AS done
 WHERE done.job = job.id AND job.id > 0;

@@ -8,7 +8,7 @@ import sys
 from bench.daemon import daemon
 from bench.table import Line
 
-_LIBRARIES = "asyncio, aiohttp.web, apsw, croniter, prometheus_client, psutil, pydantic, watchfiles, yaml"
+_LIBRARIES = "asyncio, aiohttp.web, apsw, croniter, psutil, pydantic, watchfiles, yaml"
 _WORKERS = 2
 
 

@@ -36,13 +36,18 @@ class JobFigures:
 class Figures:
     now: datetime
     jobs: Mapping[str, JobFigures] = field(default_factory=dict)
+    """Defined jobs, or as many of them as metrics show, the first by name."""
+    enabled: int = 0
+    """How many jobs are defined and not disabled, and below how many are."""
+    disabled: int = 0
     queues: Mapping[str, Lane] = field(default_factory=dict)
     workers: Mapping[str, int] = field(default_factory=dict)
     """Number of workers by state."""
     degraded: tuple[tuple[str, str], ...] = ()
     """(machine word, sentence) of everything that is not well."""
     definition_errors: int = 0
-    last_reload_at: datetime | None = None
+    last_good_reload_at: datetime | None = None
+    """When definitions were last read without a problem."""
     last_reload_ok: bool = True
     store_bytes: int = 0
     wal_bytes: int = 0

@@ -2,117 +2,88 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from itertools import islice
 from typing import TypeVar
 
-from prometheus_client.core import GaugeMetricFamily
-from prometheus_client.metrics_core import Metric
-from prometheus_client.registry import Collector
-
 from jobd.core.names import is_name
 from jobd.core.states import WAITING, RunState
-from jobd.observe.figures import Figures, JobFigures
+from jobd.observe import declared
+from jobd.observe.declared import Metric
+from jobd.observe.figures import Figures, JobFigures, Lane
 from jobd.observe.series import MOST_SERIES
 
-_JOB_GAUGES = (
-    ("last_success_timestamp_seconds", "When a run of the job last succeeded"),
-    ("last_failure_timestamp_seconds", "When a run of the job last failed for good"),
-    ("next_run_timestamp_seconds", "When the job is next due"),
-    ("last_run_exit_code", "Exit code of the job's last finished run"),
-    ("running", "Runs of the job that execute now"),
-    ("paused", "Whether the job is paused"),
-)
 _DEPTH = sorted((*WAITING, RunState.RUNNING))
+_OF_JOBS = (
+    declared.JOB_SUCCESS,
+    declared.JOB_FAILURE,
+    declared.JOB_NEXT,
+    declared.JOB_EXIT_CODE,
+    declared.JOB_RUNNING,
+    declared.JOB_PAUSED,
+)
 Value = TypeVar("Value")
+Samples = list[tuple[tuple[str, ...], float | None]]
+"""(label values, number); None where there is nothing to tell."""
+_NO_LABELS = ()
 
 
-class Gauges(Collector):
-    """Asks for the figures once for each scrape. Of more jobs or queues than fit, the first by name are shown."""
-
-    def __init__(self, figures: Callable[[], Figures], started_at: datetime) -> None:
-        self._figures = figures
-        self._started_at = started_at
-
-    def describe(self) -> Iterable[Metric]:
-        """Nothing in advance: the figures are not there yet when the metrics are registered."""
-        return ()
-
-    def collect(self) -> Iterator[Metric]:
-        figures = self._figures()
-        yield _gauge("jobd_start_time_seconds", "When this jobd was started", _stamp(self._started_at))
-        yield from _definitions(figures)
-        yield from _queues(figures)
-        yield from _jobs(figures)
-        workers = GaugeMetricFamily("jobd_workers", "Workers by what they do", labels=["state"])
-        for state, number in sorted(figures.workers.items()):
-            workers.add_metric([state], number)
-        yield workers
-        yield _gauge("jobd_store_size_bytes", "Size of the database file", figures.store_bytes)
-        yield _gauge("jobd_store_wal_bytes", "Size of the database's write-ahead log", figures.wal_bytes)
+def read(figures: Figures, started_at: datetime) -> Iterator[tuple[Metric, Samples]]:
+    """Every gauge with its samples. Of more jobs or queues than fit, the first by name are shown."""
+    yield _one(declared.START_TIME, started_at.timestamp())
+    yield from _definitions(figures)
+    yield from _queues(figures)
+    yield from _jobs(figures)
+    yield declared.WORKERS, [((state,), number) for state, number in sorted(figures.workers.items())]
+    yield _one(declared.STORE_SIZE, figures.store_bytes)
+    yield _one(declared.STORE_WAL, figures.wal_bytes)
 
 
-def _definitions(figures: Figures) -> Iterator[Metric]:
-    yield _gauge(
-        "jobd_config_last_reload_successful", "Whether the last reload had no problem", int(figures.last_reload_ok)
-    )
-    if figures.last_reload_at is not None:
-        text = "When definitions were last read"
-        name = "jobd_config_last_reload_success_timestamp_seconds"
-        yield _gauge(name, text, _stamp(figures.last_reload_at))
-    yield _gauge("jobd_definition_errors", "Problems of definitions not in force", figures.definition_errors)
-    jobs = GaugeMetricFamily("jobd_jobs", "Defined jobs", labels=["state"])
-    enabled = sum(job.enabled for job in figures.jobs.values())
-    jobs.add_metric(["enabled"], enabled)
-    jobs.add_metric(["disabled"], len(figures.jobs) - enabled)
-    yield jobs
+def _definitions(figures: Figures) -> Iterator[tuple[Metric, Samples]]:
+    yield _one(declared.RELOAD_OK, int(figures.last_reload_ok))
+    yield _one(declared.RELOAD_AT, _stamp(figures.last_good_reload_at))
+    yield _one(declared.DEFINITION_ERRORS, figures.definition_errors)
+    yield declared.JOBS, [(("enabled",), figures.enabled), (("disabled",), figures.disabled)]
 
 
-def _queues(figures: Figures) -> Iterator[Metric]:
-    depth = GaugeMetricFamily("jobd_queue_depth", "Runs that wait or execute", labels=["queue", "state"])
-    oldest = GaugeMetricFamily("jobd_queue_oldest_seconds", "Age of the longest waiting run", labels=["queue"])
-    dead = GaugeMetricFamily("jobd_dead_letters", "Runs that failed for good and wait for somebody", labels=["queue"])
-    limit = GaugeMetricFamily("jobd_queue_limit", "Runs that may execute at once", labels=["queue"])
-    tokens = GaugeMetricFamily("jobd_rate_limit_tokens", "Runs that the rate limit lets start now", labels=["queue"])
-    for name, lane in _first(figures.queues.items(), MOST_SERIES // len(_DEPTH)):
-        counts = lane.figures.counts if lane.figures else {}
-        for state in _DEPTH:
-            depth.add_metric([name, state.value], counts.get(state, 0))
-        since = lane.figures.oldest_waiting_at if lane.figures else None
-        age = 0.0 if since is None else max(0.0, (figures.now - since).total_seconds())
-        oldest.add_metric([name], age)
-        dead.add_metric([name], lane.figures.dead_letters if lane.figures else 0)
-        if lane.limits.max_running is not None:
-            limit.add_metric([name], lane.limits.max_running)
-        if lane.use is not None:
-            tokens.add_metric([name], lane.use.held.tokens)
-    yield from (depth, oldest, dead, limit, tokens)
+def _queues(figures: Figures) -> Iterator[tuple[Metric, Samples]]:
+    lanes = list(_first(figures.queues.items(), MOST_SERIES // len(_DEPTH)))
+    yield declared.QUEUE_DEPTH, [((name, state.value), _depth(lane, state)) for name, lane in lanes for state in _DEPTH]
+    yield declared.QUEUE_OLDEST, [((name,), _age(lane, figures.now)) for name, lane in lanes]
+    yield declared.DEAD_LETTERS, [((name,), lane.figures.dead_letters if lane.figures else 0) for name, lane in lanes]
+    yield declared.QUEUE_LIMIT, [((name,), lane.limits.max_running) for name, lane in lanes]
+    yield declared.RATE_TOKENS, [((name,), lane.use.held.tokens if lane.use else None) for name, lane in lanes]
 
 
-def _jobs(figures: Figures) -> Iterator[Metric]:
+def _depth(lane: Lane, state: RunState) -> int:
+    return lane.figures.counts.get(state, 0) if lane.figures else 0
+
+
+def _age(lane: Lane, now: datetime) -> float:
+    since = lane.figures.oldest_waiting_at if lane.figures else None
+    return 0.0 if since is None else max(0.0, (now - since).total_seconds())
+
+
+def _jobs(figures: Figures) -> Iterator[tuple[Metric, Samples]]:
     shown = list(_first(figures.jobs.items(), MOST_SERIES))
-    families = [GaugeMetricFamily(f"jobd_job_{name}", text, labels=["job_name"]) for name, text in _JOB_GAUGES]
-    for job, found in shown:
-        for family, number in zip(families, _numbers(found), strict=True):
-            if number is not None:
-                family.add_metric([job], number)
-    yield from families
-    yield _lateness(shown)
+    names = [(name,) for name, _ in shown]
+    columns = zip(*(_numbers(job) for _, job in shown), strict=True) if shown else [()] * len(_OF_JOBS)
+    for metric, column in zip(_OF_JOBS, columns, strict=True):
+        yield metric, list(zip(names, column, strict=True))
+    yield declared.JOB_LATE, list(islice(_lateness(shown), MOST_SERIES))
 
 
-def _lateness(jobs: Iterable[tuple[str, JobFigures]]) -> Metric:
-    """One series for each check that a job asks for: 1 while it fails."""
-    family = GaugeMetricFamily("jobd_job_late", "Whether the job is late", labels=["job_name", "check"])
+def _lateness(jobs: Iterable[tuple[str, JobFigures]]) -> Iterator[tuple[tuple[str, ...], float]]:
+    """One sample for each check that a job asks for: 1 while it fails."""
     for name, job in jobs:
-        failing = {one.check for one in job.standing.late} if job.standing else set()
+        failing = {one.check for one in job.standing.late} if job.checks and job.standing else set()
         for check in job.checks:
-            family.add_metric([name, check.value], int(check in failing))
-    return family
+            yield (name, check.value), int(check in failing)
 
 
 def _numbers(job: JobFigures) -> tuple[float | None, ...]:
-    """The values of `_JOB_GAUGES` for one job, in that order; None where there is nothing to tell."""
+    """The values of `_OF_JOBS` for one job, in that order."""
     had = job.standing
     if had is None:
         return None, None, _stamp(job.next_at), None, 0, 0
@@ -130,8 +101,8 @@ def _first(items: Iterable[tuple[str, Value]], most: int) -> Iterator[tuple[str,
     return islice(((name, value) for name, value in sorted(items, key=lambda item: item[0]) if is_name(name)), most)
 
 
-def _gauge(name: str, text: str, value: float | None) -> Metric:
-    return GaugeMetricFamily(name, text, value=value)
+def _one(metric: Metric, number: float | None) -> tuple[Metric, Samples]:
+    return metric, [(_NO_LABELS, number)]
 
 
 def _stamp(at: datetime | None) -> float | None:

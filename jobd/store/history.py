@@ -43,6 +43,7 @@ _ADHOC = " adhoc"
 """What the store calls the job of ad-hoc runs: no job can have this name."""
 _NO_CURSOR = 2**62
 _IDLE = (0, 0)
+_ALL = -1
 _MOST_LANES = 10_000
 
 
@@ -122,14 +123,23 @@ class History:
 
     def standings(self) -> dict[str, JobStanding]:
         """What is remembered of every job in force; the same object as the last time where nothing has changed."""
+        self._standings = now = self._standings_of(_ALL)
+        return {name: standing for name, (_, standing) in now.items()}
+
+    def first_standings(self, most: int) -> dict[str, JobStanding]:
+        """The same of so many jobs, the first by name."""
+        now = self._standings_of(most)
+        self._standings.update(now)
+        return {name: standing for name, (_, standing) in now.items()}
+
+    def _standings_of(self, most: int) -> dict[str, tuple[tuple[Any, ...], JobStanding]]:
         active = {job: (waiting, running) for job, waiting, running in self._rows("active_counts")}
         before, now = self._standings, {}
-        for row in self._rows("standings"):
+        for row in self._rows("standings", {"most": most}):
             whole = (*row, *active.get(row[0], _IDLE))
             known = before.get(row[1])
             now[row[1]] = known if known is not None and known[0] == whole else (whole, _standing(whole))
-        self._standings = now
-        return {name: standing for name, (_, standing) in now.items()}
+        return now
 
     def standing(self, job: str) -> JobStanding | None:
         """What is remembered of one job; None where it is not in force."""

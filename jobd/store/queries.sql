@@ -637,12 +637,12 @@ SELECT run, attempt, reserved_at, started_at, finished_at, outcome, exit_code, s
 FROM attempt WHERE run = :run ORDER BY attempt;
 
 -- name: standings
--- What is remembered of every job in force.
+-- What is remembered of the jobs in force, the first so many by name; -1 is all.
 SELECT id, name, first_seen_at, watermark, last_slot, last_run, last_state, last_outcome, last_exit_code,
        last_finished_at, last_success_at, last_failure_at,
        paused, paused_at, paused_until, paused_by, paused_note, failures, circuit_until, trial,
        (SELECT json_group_array(json_array(kind, since, late.run)) FROM late WHERE late.job = job.id)
-FROM job WHERE removed_at IS NULL AND id > 0;
+FROM job WHERE removed_at IS NULL AND id > 0 ORDER BY name LIMIT :most;
 
 -- name: standing
 -- The same of one job.

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import heapq
 import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -25,13 +26,14 @@ from jobd.core.errors import Conflict, NotFound
 from jobd.core.intents import Actor, Intent
 from jobd.core.masking import Masker
 from jobd.core.model import AttemptKey, Job, Json
-from jobd.core.records import AttemptRecord, QueueFigures
+from jobd.core.records import AttemptRecord, JobStanding, QueueFigures
 from jobd.core.retention import Pruned
 from jobd.definitions import payloads
 from jobd.definitions.catalog import diff
 from jobd.observe import health
 from jobd.observe.figures import Figures, JobFigures, Lane
 from jobd.observe.recent import Recent
+from jobd.observe.series import MOST_SERIES
 from jobd.store import backup
 from jobd.store.history import History
 from jobd.supervisor import upcoming
@@ -192,18 +194,15 @@ class Desk:
     def figures(self) -> Figures:
         """The state of jobd at this moment, for the metrics."""
         keeper = self._keeper
-        standings = keeper.history.standings()
-        return self._figures(
-            {
-                name: JobFigures(
-                    job.job.enabled,
-                    keeper.engine.agenda.at(name),
-                    standings.get(name),
-                    lateness.checks(job.job),
-                )
-                for name, job in keeper.in_force.items()
-            }
-        )
+        standings = keeper.history.first_standings(MOST_SERIES)
+        shown = heapq.nsmallest(MOST_SERIES, keeper.in_force)
+        figures = self._figures({name: self._job_figures(name, standings.get(name)) for name in shown})
+        enabled = sum(one.job.enabled for one in keeper.in_force.values())
+        return replace(figures, enabled=enabled, disabled=len(keeper.in_force) - enabled)
+
+    def _job_figures(self, name: str, standing: JobStanding | None) -> JobFigures:
+        job = self._keeper.in_force[name].job
+        return JobFigures(job.enabled, self._keeper.engine.agenda.at(name), standing, lateness.checks(job))
 
     def _figures(self, jobs: Mapping[str, JobFigures]) -> Figures:
         keeper, now = self._keeper, datetime.now(UTC)
@@ -218,7 +217,7 @@ class Desk:
             workers=workers,
             degraded=tuple(keeper.degraded.items()),
             definition_errors=len(keeper.library.catalog.problems),
-            last_reload_at=keeper.last_reload_at,
+            last_good_reload_at=keeper.last_good_reload_at,
             last_reload_ok=not keeper.problems,
             store_bytes=_size(keeper.settings.database),
             wal_bytes=_size(keeper.settings.database + "-wal"),

@@ -88,6 +88,8 @@ class Keeper:
         self.template: Job = settings.template()
         self.outputs = OutputFiles(os.path.join(settings.state_dir, "output"))
         self.started_at = self.last_reload_at = datetime.now(UTC)
+        self.last_good_reload_at: datetime | None = None
+        """When definitions were last read without a problem."""
         self.recent = Recent(self.started_at)
         self.degraded: dict[str, str] = {}
         self.metrics_address: str | None = None
@@ -260,6 +262,8 @@ class Keeper:
         now = datetime.now(UTC)
         self.last_reload_at, self._told = now, change.catalog
         problems = tuple(map(str, change.catalog.problems))
+        if not problems:
+            self.last_good_reload_at = now
         self.metrics.define(change.in_force)
         for one in change.in_force.values():
             self._secrets.learn(one.job)

@@ -265,7 +265,7 @@ def test_reload_says_what_changed_and_keeps_the_old_jobs_of_a_broken_file(live: 
 
 def test_status_reads_nothing_that_takes_long_to_read(live: Live) -> None:
     """What makes it feel instant: none of the heavy libraries is imported (how long it takes is for the bench)."""
-    heavy = "aiohttp apsw asyncio pydantic prometheus_client psutil rich watchfiles yaml zoneinfo croniter"
+    heavy = "aiohttp apsw asyncio pydantic psutil rich watchfiles yaml zoneinfo croniter"
     program = (
         "import sys; from jobd.cli.ctl import outcome; code = outcome(sys.argv[1:]); "
         f"print(sorted(set('{heavy}'.split()) & set(sys.modules)), code, file=sys.stderr)"

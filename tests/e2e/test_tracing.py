@@ -169,7 +169,7 @@ def sink_events(host: Host, result: str) -> float:
     address = host.status()["metrics_address"]
     with urllib.request.urlopen(f"http://{address}/metrics", timeout=60) as answer:
         lines = answer.read().decode().splitlines()
-    wanted = f'jobd_sink_events_total{{result="{result}",sink="otel"}}'
+    wanted = f'jobd_sink_events_total{{sink="otel",result="{result}"}}'
     return sum(float(line.split()[-1]) for line in lines if line.startswith(wanted))
 
 

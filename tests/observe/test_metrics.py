@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -15,6 +16,7 @@ from jobd.core.model import AttemptKey, Ending, Usage
 from jobd.core.queues import Limits
 from jobd.core.records import JobStanding, QueueFigures
 from jobd.core.states import Disposition, Outcome, RunState, Trigger
+from jobd.observe.declared import METRICS
 from jobd.observe.figures import Figures, JobFigures, Lane
 from jobd.observe.metrics import Metrics
 from jobd.observe.series import MOST_SERIES
@@ -33,7 +35,9 @@ def figures() -> Figures:
         queues={"email": Lane(Limits(4), Use(Rate(100, 60, 100), Level(37.5, NOW)), in_queue), "default": Lane()},
         workers={"busy": 2, "idle": 1},
         definition_errors=2,
-        last_reload_at=NOW,
+        last_good_reload_at=NOW,
+        enabled=1,
+        disabled=1,
         last_reload_ok=False,
         store_bytes=4096,
         wal_bytes=512,
@@ -186,3 +190,42 @@ def test_more_jobs_than_fit_are_left_out_of_the_gauges() -> None:
     made = Metrics("0.1.0", NOW, lambda: many)
     shown = [labels for name, labels in values(made) if name == "jobd_job_next_run_timestamp_seconds"]
     assert len(shown) == MOST_SERIES
+
+
+def test_a_histogram_has_fewer_series_since_each_has_many_lines() -> None:
+    made = metrics()
+    for number in range(MOST_SERIES):
+        made.take(events.AttemptStarted(AttemptKey(1, 1), "backup", f"queue-{number}", NOW, 0.2))
+    lines = [labels for name, labels in values(made) if name.startswith("jobd_run_wait_seconds")]
+    assert MOST_SERIES * 0.9 < len(lines) <= MOST_SERIES
+    assert values(made)["jobd_run_wait_seconds_count", (("queue", "other"),)] > 1000
+
+
+def test_buckets_count_what_is_at_most_their_bound() -> None:
+    made = metrics()
+    for seconds in (0.001, 0.0010001, 299.0, 1e9):
+        made.take(events.SlotDecided("backup", NOW, NOW, Disposition.STARTED, 1, lag_seconds=seconds))
+    found = values(made)
+    below = {
+        bound: found["jobd_scheduler_lag_seconds_bucket", (("le", bound),)] for bound in ("0.001", "0.005", "300.0")
+    }
+    assert below == {"0.001": 1, "0.005": 2, "300.0": 3}
+    assert found["jobd_scheduler_lag_seconds_bucket", (("le", "+Inf"),)] == 4
+
+
+def test_both_formats_tell_the_same_numbers() -> None:
+    made = metrics()
+    made.take(finished(queue="email"))
+    made.take(events.SlotDecided("backup", NOW, NOW, Disposition.STARTED, 1, lag_seconds=0.02))
+    body = b"".join(made.render("application/openmetrics-text")[0]).decode()
+    told = {
+        (sample.name, tuple(sorted(sample.labels.items()))): sample.value
+        for family in read_open(body)
+        for sample in family.samples
+    }
+    assert told == values(made) and len(told) > 50
+
+
+def test_every_sentence_is_plain_so_that_it_needs_no_escaping() -> None:
+    for metric in METRICS:
+        assert re.fullmatch(r"[ !#-\[\]-~]+", metric.text), metric.name
