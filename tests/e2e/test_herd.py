@@ -105,7 +105,7 @@ def test_ten_thousand_jobs_due_at_once_each_fire_once_within_their_limits(make_h
     host.start(90.0)
     slot = first_slot(host)
     with Caller(host) as caller:
-        until(lambda: all_over(host, slot, count), 120.0, "every run of the slot is over")
+        until(lambda: all_over(host, slot, count), 200.0, "every run of the slot is over")
     host.kill()  # the next slots come soon, and the store is to hold still
     of_slot = rows(
         host, "SELECT disposition, count(*), count(DISTINCT job), count(DISTINCT run) FROM slot WHERE at = ?", slot
