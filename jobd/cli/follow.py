@@ -35,10 +35,19 @@ class Sink:
                 chunk = chunk[os.write(self._descriptor, chunk) :]
 
 
-def follow(session: Session, run: int, sinks: dict[str, Sink], first_attempt: int, *, is_raw: bool = False) -> None:
+def follow(
+    session: Session,
+    run: int,
+    sinks: dict[str, Sink],
+    first_attempt: int,
+    *,
+    lines: int | None = None,
+    is_raw: bool = False,
+) -> None:
     """Pass on the streams of a run, attempt after attempt, until the run is final.
 
-    Each stream has a connection of its own. Raises the first error of any of them.
+    Of the first attempt it begins with the last `lines` of what there is. Each stream has a connection of its own.
+    Raises the first error of any of them.
     """
     sys.stdout.flush()
     failures: list[BaseException] = []
@@ -46,7 +55,8 @@ def follow(session: Session, run: int, sinks: dict[str, Sink], first_attempt: in
     def pump(stream: str, sink: Sink) -> None:
         try:
             for attempt in count(first_attempt):
-                copy(session.output(run, stream, attempt=attempt, follows=True, is_raw=is_raw), sink)
+                last = lines if attempt == first_attempt else None
+                copy(session.output(run, stream, attempt=attempt, follows=True, lines=last, is_raw=is_raw), sink)
         except NotFound:
             return  # the run is over, and this attempt never was
         except (JobdError, OSError) as error:

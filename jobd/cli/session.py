@@ -65,10 +65,17 @@ class Session:
         return found
 
     def output(
-        self, run: int, stream: str, *, attempt: int | None = None, follows: bool = False, is_raw: bool = False
+        self,
+        run: int,
+        stream: str,
+        *,
+        attempt: int | None = None,
+        follows: bool = False,
+        lines: int | None = None,
+        is_raw: bool = False,
     ) -> Iterator[bytes]:
         """The bytes of one stream of a run, over a connection of its own, as they come; masked unless `is_raw`."""
-        return self.client.output(run, stream, attempt=attempt, follow=follows, raw=is_raw)
+        return self.client.output(run, stream, attempt=attempt, follow=follows, lines=lines, raw=is_raw)
 
     @staticmethod
     def path(name: str) -> str:

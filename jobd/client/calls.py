@@ -180,8 +180,10 @@ def why(job_or_run: str | int, at: str | None) -> Call[Item]:
     return get(f"/v1/jobs/{quote(job_or_run)}/why", at=at)
 
 
-def output(run: int, stream: str, attempt: int | None, follow: bool, offset: int, raw: bool) -> Call[Any]:
-    query = {"stream": stream, "attempt": attempt, "follow": int(follow), "offset": offset or None}
+def output(
+    run: int, stream: str, attempt: int | None, follow: bool, offset: int, lines: int | None, raw: bool
+) -> Call[Any]:
+    query = {"stream": stream, "attempt": attempt, "follow": int(follow), "offset": offset or None, "lines": lines}
     query["raw"] = 1 if raw else None
     return Call("GET", f"/v1/runs/{run:d}/output", _same, query=query)
 

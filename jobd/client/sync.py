@@ -193,13 +193,15 @@ class Client:
         attempt: int | None = None,
         follow: bool = False,
         offset: int = 0,
+        lines: int | None = None,
         raw: bool = False,
     ) -> Iterator[bytes]:
         """What an attempt (the latest by default) wrote, over a connection of its own; `follow` goes on to its end.
 
-        Secrets are masked (`***`) unless `raw` asks for the bytes as they are.
+        It begins at `offset` of the one stream, or with the last `lines` of what there is. Secrets are masked (`***`)
+        unless `raw` asks for the bytes as they are.
         """
-        call = calls.output(run, stream, attempt, follow, offset, raw)
+        call = calls.output(run, stream, attempt, follow, offset, lines, raw)
         return self._stream(call, None if follow else self._timeout)
 
     def events(self, *, since: int | None = None, follow: bool = True, **filters: Any) -> Iterator[dict[str, Any]]:

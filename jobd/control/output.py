@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 
 from aiohttp import web
 
@@ -15,71 +14,23 @@ from jobd.control.authorise import Deed, require
 from jobd.control.connections import actor_of
 from jobd.control.jobs import owner_of
 from jobd.control.ports import Desk
+from jobd.control.reader import Reader, Wanted
 from jobd.control.routes import DESK, Route, check_query, flag, number, run_id
 from jobd.control.runs import find
 from jobd.control.shapes import is_final
 from jobd.core.errors import Invalid, NotFound
-from jobd.core.masking import Stream
 
-_CHUNK = 64 * 1024
 _LOOK_SECONDS = 0.2
-_LOOK_BACK = 64 * 1024
-"""From so far before an offset on text is looked at, to know a secret that began before it."""
-_QUERY = ("attempt", "stream", "follow", "offset", "raw")
+_MOST_LINES = 1_000_000
+_QUERY = ("attempt", "stream", "follow", "offset", "lines", "raw")
 _STREAMS = {"stdout": ("stdout",), "stderr": ("stderr",), "both": ("stdout", "stderr")}
 
 
-@dataclass(frozen=True, slots=True)
-class _Wanted:
-    run: int
-    attempt: int
-    streams: tuple[str, ...]
-    offset: int
-    is_raw: bool
-
-
-class _Reader:
-    """Takes one stream of an attempt from its files piece by piece, masked unless they are asked for as they are."""
-
-    def __init__(self, desk: Desk, wanted: _Wanted, stream: str) -> None:
-        self._desk, self._wanted, self._stream = desk, wanted, stream
-        self._offset = wanted.offset
-        self._masked: Stream | None = None
-        if not wanted.is_raw:
-            before = self._before()
-            self._masked = desk.masker(wanted.run).stream(skip=len(before))
-            self._masked.feed(before)
-
-    def more(self) -> tuple[bytes, bool, bool]:
-        """What can be handed out, whether anything new was there, and whether nothing will follow."""
-        chunk, self._offset, ended = self._read(self._offset, _CHUNK)
-        if self._masked is None:
-            return chunk, bool(chunk), ended
-        return self._masked.feed(chunk) if chunk else b"", bool(chunk), ended
-
-    def pause(self) -> bytes:
-        """What of an unfinished line can be shown while nothing comes."""
-        return self._masked.pause() if self._masked is not None else b""
-
-    def rest(self) -> bytes:
-        return self._masked.close() if self._masked is not None else b""
-
-    def _read(self, offset: int, limit: int) -> tuple[bytes, int, bool]:
-        return self._desk.outputs.read(self._wanted.run, self._wanted.attempt, self._stream, offset, limit)
-
-    def _before(self) -> bytes:
-        """The text in front of the offset, unless a part that was not kept lies there."""
-        text, at = b"", max(0, self._wanted.offset - _LOOK_BACK)
-        while at < self._wanted.offset:
-            chunk, following, _ended = self._read(at, self._wanted.offset - at)
-            if not chunk or following > self._wanted.offset:
-                return b""
-            text, at = text + chunk, following
-        return text
-
-
 async def show(request: web.Request) -> web.StreamResponse:
-    """The output of an attempt (the latest by default); `follow` keeps the answer open until the attempt has ended."""
+    """The output of an attempt (the latest by default); `follow` keeps the answer open until the attempt has ended.
+
+    `offset` begins so many bytes into a stream, `lines` so many lines before its present end.
+    """
     query, desk = check_query(request, _QUERY), request.app[DESK]
     record = find(desk, run_id(request))
     require(actor_of(request), Deed.SEE_CONTENTS, record.owner, job_owner=owner_of(desk, record.job))
@@ -92,9 +43,12 @@ async def show(request: web.Request) -> web.StreamResponse:
     offset = number(query, "offset", 0, 0, 2**62)
     if offset and len(streams) > 1:
         raise Invalid("offset counts in one stream; name it with stream=stdout or stream=stderr")
+    lines = number(query, "lines", 0, 0, _MOST_LINES) if "lines" in query else None
+    if offset and lines is not None:
+        raise Invalid("lines counts from the end and offset from the start; give one of them")
     chosen = number(query, "attempt", 0, 1, 2**31)
     attempt = await _attempt(desk, record.id, chosen, follow=follow)
-    wanted = _Wanted(record.id, attempt, streams, offset, is_raw=raw)
+    wanted = Wanted(record.id, attempt, streams, offset, lines, is_raw=raw)
     return await _send(request, desk, wanted, follow=follow)
 
 
@@ -114,7 +68,7 @@ async def _attempt(desk: Desk, run: int, chosen: int, *, follow: bool) -> int:
         await asyncio.wait(moved, timeout=60, return_when=asyncio.FIRST_COMPLETED)
 
 
-async def _send(request: web.Request, desk: Desk, wanted: _Wanted, *, follow: bool) -> web.StreamResponse:
+async def _send(request: web.Request, desk: Desk, wanted: Wanted, *, follow: bool) -> web.StreamResponse:
     answer = web.StreamResponse(headers={"X-Content-Type-Options": "nosniff", "X-Jobd-Attempt": str(wanted.attempt)})
     answer.content_type = "application/octet-stream" if wanted.is_raw else "text/plain"
     if not wanted.is_raw:
@@ -130,24 +84,28 @@ async def _send(request: web.Request, desk: Desk, wanted: _Wanted, *, follow: bo
     return answer
 
 
-async def _now(desk: Desk, wanted: _Wanted) -> AsyncIterator[bytes]:
+async def _now(desk: Desk, wanted: Wanted) -> AsyncIterator[bytes]:
     """What there is, one stream after the other."""
     for stream in wanted.streams:
-        reader, moved = _Reader(desk, wanted, stream), True
+        reader, moved = Reader(desk, wanted, stream), True
+        await reader.begin()
         while moved:
             chunk, moved, _ended = reader.more()
             if chunk:
                 yield chunk
+            await asyncio.sleep(0)
         if rest := reader.rest():
             yield rest
 
 
-async def _follow(desk: Desk, wanted: _Wanted) -> AsyncIterator[bytes]:
+async def _follow(desk: Desk, wanted: Wanted) -> AsyncIterator[bytes]:
     """What there is and what is still written, until the attempt has ended and everything of it was read.
 
     Whether it has ended is judged before its output is read, so what is read afterwards is all of it.
     """
-    readers = [_Reader(desk, wanted, stream) for stream in wanted.streams]
+    readers = [Reader(desk, wanted, stream) for stream in wanted.streams]
+    for reader in readers:
+        await reader.begin()
     changed = desk.changed(wanted.run)
     over = _is_over(desk, wanted)
     while True:
@@ -157,6 +115,7 @@ async def _follow(desk: Desk, wanted: _Wanted) -> AsyncIterator[bytes]:
             moved, closed = moved or is_new, closed and ended
             if chunk:
                 yield chunk
+            await asyncio.sleep(0)
         if moved:
             continue
         is_last = over or closed
@@ -171,7 +130,7 @@ async def _follow(desk: Desk, wanted: _Wanted) -> AsyncIterator[bytes]:
             over = _is_over(desk, wanted)
 
 
-def _is_over(desk: Desk, wanted: _Wanted) -> bool:
+def _is_over(desk: Desk, wanted: Wanted) -> bool:
     attempts = desk.reads.attempts(wanted.run)
     return any(one.attempt == wanted.attempt and one.outcome is not None for one in attempts)
 

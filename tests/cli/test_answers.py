@@ -190,7 +190,10 @@ def test_a_batch_goes_out_as_json_lines_and_prints_every_id(daemon: Daemon, ctl:
         ("run", "backup", "--timeout", "x"),
         ("submit",),
         ("submit", "--batch", "-", "--", "true"),
-        ("logs", "-f", "-n", "3", "42"),
+        ("--json", "logs", "-f", "42"),
+        ("logs", "--since", "2h", "42"),
+        ("logs", "-f", "--since", "2h", "backup"),
+        ("logs", "--since", "soon", "backup"),
         ("next", "backup", "--expr", "* * * * *"),
         ("next", "--tz", "UTC"),
         ("next", "--expr", "nonsense"),
@@ -301,7 +304,9 @@ def test_logs_pass_bytes_into_a_pipe_as_they_are(daemon: Daemon, ctl: Ctl) -> No
     daemon.gets("/v1/runs/42/output?stream=stderr&follow=0", b"three\n")
     assert ctl("logs", "42").out == "one\n\x1b[31mtwo\nthree\n"
     assert ctl("logs", "--stderr", "42").out == "three\n"
+    daemon.gets("/v1/runs/42/output?stream=stdout&follow=0&lines=1", b"\x1b[31mtwo\n")
     assert ctl("logs", "-n", "1", "--stdout", "42").out == "\x1b[31mtwo\n"
+    assert json.loads(ctl("--json", "logs", "-n", "1", "--stdout", "42").out)["stdout"] == "\x1b[31mtwo\n"
 
 
 def test_logs_of_a_job_are_those_of_its_latest_run_that_started(daemon: Daemon, ctl: Ctl) -> None:
@@ -309,6 +314,19 @@ def test_logs_of_a_job_are_those_of_its_latest_run_that_started(daemon: Daemon, 
     daemon.gets("/v1/runs", {"items": [run(id=9, attempts=0), run(id=8)], "next_cursor": None})
     daemon.gets("/v1/runs/8/output", b"eight\n")
     assert ctl("logs", "--stdout", "backup").out == "eight\n"
+
+
+def test_logs_since_show_every_run_of_the_job_that_started_the_oldest_first(daemon: Daemon, ctl: Ctl) -> None:
+    daemon.gets("/v1/jobs/backup", job())
+    daemon.gets("/v1/runs", {"items": [run(id=9), run(id=8, attempts=0), run(id=7)], "next_cursor": None})
+    daemon.gets("/v1/runs/7/output", b"seven\n")
+    daemon.gets("/v1/runs/9/output", b"nine\n")
+    first, seven, second, nine = ctl("logs", "--stdout", "--since", "2h", "backup").out.splitlines()
+    assert (seven, nine) == ("seven", "nine")
+    assert first.startswith("==> run 7, succeeded, ") and second.startswith("==> run 9, succeeded, ")
+    assert "since=" in next(asked.path for asked in daemon.asked if asked.path.startswith("/v1/runs?"))
+    shown = json.loads(ctl("--json", "logs", "--stdout", "--since", "2h", "backup").out)["items"]
+    assert [(one["run"], one["stdout"]) for one in shown] == [(7, "seven\n"), (9, "nine\n")]
 
 
 def test_cancel_goes_on_after_a_refusal_and_reports_it(daemon: Daemon, ctl: Ctl) -> None:

@@ -41,6 +41,62 @@ def test_output_is_the_bytes_that_were_written(tmp_path: Path) -> None:
     served(tmp_path, check)
 
 
+LINES = [
+    (0, b""),
+    (1, b"unended"),
+    (2, b"three password=***\nunended"),
+    (3, b"two\nthree password=***\nunended"),
+    (4, b"one\ntwo\nthree password=***\nunended"),
+    (9, b"one\ntwo\nthree password=***\nunended"),
+]
+
+
+def test_the_last_lines_are_counted_from_the_present_end(tmp_path: Path) -> None:
+    async def check(it: Served) -> None:
+        run = started(it.desk)
+        it.desk.write(run, b"one\ntwo\nthree password=hunter22\nunended")
+        it.desk.write(run, b"a\n\nb\n", "stderr")
+        for lines, expected in LINES:
+            answer = await it.ask("GET", f"/v1/runs/{run}/output?stream=stdout&lines={lines}")
+            assert answer.body == expected, lines
+        for lines, expected in [(1, b"b\n"), (2, b"\nb\n"), (3, b"a\n\nb\n")]:
+            assert (await it.ask("GET", f"/v1/runs/{run}/output?stream=stderr&lines={lines}")).body == expected
+        assert (await it.ask("GET", f"/v1/runs/{run}/output?lines=1")).body == b"unendedb\n"
+        assert (await it.ask("GET", f"/v1/runs/{run}/output?stream=stdout&lines=1&offset=1")).status == 422
+        assert (await it.ask("GET", f"/v1/runs/{run}/output?lines=-1")).status == 422
+
+    served(tmp_path, check)
+
+
+def test_a_follower_may_begin_with_the_last_lines(tmp_path: Path) -> None:
+    async def check(it: Served) -> None:
+        run = started(it.desk)
+        it.desk.write(run, b"one\ntwo\nthree\n")
+        talk = await it.open()
+        talk.ask("GET", f"/v1/runs/{run}/output?follow=1&stream=stdout&lines=1")
+        await talk.head()
+        assert await talk.chunk() == b"three\n"
+        it.desk.write(run, b"four\n")
+        assert await talk.chunk() == b"four\n"
+
+    served(tmp_path, check)
+
+
+def test_a_text_made_to_be_slow_to_mask_lets_others_have_their_turn(tmp_path: Path) -> None:
+    async def check(it: Served) -> None:
+        run = started(it.desk)
+        it.desk.write(run, b"curl -u" * 100_000)
+        asking = asyncio.ensure_future(it.ask("GET", f"/v1/runs/{run}/output?stream=stdout"))
+        answered = 0
+        while not asking.done():
+            assert (await it.ask("GET", "/v1/version")).status == 200
+            answered += 1
+        assert (await asking).body.startswith(b"curl -u")
+        assert answered > 10, "each piece of 8 KiB is a turn for somebody else"
+
+    served(tmp_path, check)
+
+
 def test_output_is_masked_and_nothing_else_of_it_changes(tmp_path: Path) -> None:
     async def check(it: Served) -> None:
         run = started(it.desk)
