@@ -87,8 +87,8 @@ def progress(run: dict[str, Any], width: int = 20) -> str:
     return f"[{'#' * full}{'.' * (width - full)}] {fraction:4.0%} {text}".rstrip()
 
 
-def run_lines(run: dict[str, Any], now: datetime) -> list[str]:
-    """Everything about one run, for `show`."""
+def run_lines(run: dict[str, Any], now: datetime, used: str = "") -> list[str]:
+    """Everything about one run, for `show`; `used` is what its last attempt used, in words."""
     return fields(
         [
             ("run", str(run["id"])),
@@ -106,6 +106,7 @@ def run_lines(run: dict[str, Any], now: datetime) -> list[str]:
             ("finished", told(run.get("finished_at"), now)),
             ("took", span(run, now)),
             ("progress", progress(run)),
+            ("used", used),
             ("payload", compact(run.get("payload"))),
             ("result", compact(run.get("result"))),
             ("key", run.get("key")),

@@ -89,8 +89,59 @@ _RUN: dict[str, Any] = {
         "progress": {"type": ["number", "null"], "minimum": 0, "maximum": 1},
         "status_text": _TEXT,
         "spec_version": {"type": "string"},
+        "dead_letters": {"type": "array", "items": {"type": "object"}, "description": "Each time it became one."},
+        "adhoc": {"type": "boolean"},
+        "cancelling": {"type": "boolean"},
         "traceparent": _TEXT,
         "tracestate": _TEXT,
+        "command": {"type": ["array", "null"], "items": {"type": "string"}},
+    },
+}
+_USAGE: dict[str, Any] = {
+    "type": ["object", "null"],
+    "description": "What the processes of the attempt used, once it has ended.",
+    "properties": {
+        "cpu_user_seconds": {"type": "number"},
+        "cpu_system_seconds": {"type": "number"},
+        "peak_memory_bytes": _COUNT,
+        "stdout_bytes": _COUNT,
+        "stderr_bytes": _COUNT,
+        "output_cut": {"type": "boolean", "description": "Not all of the output was kept."},
+        "leftovers": {**_COUNT, "description": "Processes that outlived their leader and were ended."},
+        "io_read_bytes": {**_COUNT, "description": "Read from disks, and not from a cache."},
+        "io_written_bytes": _COUNT,
+        "context_switches": _COUNT,
+    },
+}
+_ATTEMPT: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "run": _COUNT,
+        "attempt": _COUNT,
+        "reserved_at": _TIME,
+        "started_at": _TIME,
+        "finished_at": _TIME,
+        "duration": {"type": ["number", "null"]},
+        "outcome": {"enum": [*(outcome.value for outcome in Outcome), None]},
+        "exit_code": {"type": ["integer", "null"]},
+        "signal": {"type": ["integer", "null"]},
+        "error": _TEXT,
+        "worker_pid": {"type": ["integer", "null"]},
+        "pid": {"type": ["integer", "null"]},
+        "usage": _USAGE,
+        "progress": {"type": ["number", "null"], "minimum": 0, "maximum": 1},
+        "status_text": _TEXT,
+        "snapshot": {
+            "type": ["array", "null"],
+            "description": "Its processes as they were when SIGKILL was due.",
+            "items": {
+                "type": "object",
+                "properties": {
+                    **dict.fromkeys(("pid", "parent"), _COUNT),
+                    **{name: {"type": "string"} for name in ("name", "state", "wchan", "command")},
+                },
+            },
+        },
     },
 }
 _PROBLEM: dict[str, Any] = {
@@ -107,6 +158,8 @@ _PROBLEM: dict[str, Any] = {
     },
 }
 
+_ITEMS = {"/v1/runs": "Run", "/v1/runs/{id}/attempts": "Attempt"}
+
 
 def document(routes: Iterable[Route]) -> dict[str, Any]:
     """The OpenAPI document of these routes."""
@@ -118,7 +171,7 @@ def document(routes: Iterable[Route]) -> dict[str, Any]:
         "info": {"title": "jobd", "version": __version__, "description": "HTTP over jobd's Unix socket."},
         "servers": [{"url": "http://jobd"}],
         "paths": paths,
-        "components": {"schemas": {"Run": _RUN, "Submission": _SUBMISSION, "Problem": _PROBLEM}},
+        "components": {"schemas": {"Run": _RUN, "Attempt": _ATTEMPT, "Submission": _SUBMISSION, "Problem": _PROBLEM}},
     }
 
 
@@ -167,4 +220,7 @@ def _answers(route: Route) -> dict[str, Any]:
 def _schema(route: Route) -> dict[str, Any]:
     if route.method == "GET" and route.path in ("/v1/runs/{id}", "/v1/runs/{id}/wait"):
         return {"$ref": "#/components/schemas/Run"}
+    if route.method == "GET" and (item := _ITEMS.get(route.path)):
+        items = {"type": "array", "items": {"$ref": f"#/components/schemas/{item}"}}
+        return {"type": "object", "properties": {"items": items, "next_cursor": _TEXT}}
     return {"type": "object"}

@@ -20,9 +20,9 @@ def closest(word: str, known: Iterable[str]) -> str | None:
     return found[0] if found else None
 
 
-def counted(number: int, noun: str) -> str:
-    """A number with its noun, in the singular where there is one: `1 job`, `3 jobs`."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+def counted(number: int, noun: str, several: str = "") -> str:
+    """A number with its noun, in the singular where there is one: `1 job`, `3 jobs`, `2 processes`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {several or noun + 's'}"
 
 
 def several(names: Sequence[str]) -> str:

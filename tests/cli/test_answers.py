@@ -48,6 +48,7 @@ def test_status_of_a_job_exits_by_its_last_finished_run(
     daemon: Daemon, ctl: Ctl, last: RunState | None, code: int
 ) -> None:
     daemon.gets("/v1/jobs/backup", job(last=last))
+    daemon.gets("/v1/runs", {"items": [], "next_cursor": None})
     assert ctl("status", "backup").code == code
 
 
@@ -90,10 +91,47 @@ def test_attempts_show_code_signal_and_use(daemon: Daemon, ctl: Ctl) -> None:
     daemon.gets("/v1/runs/42/attempts", {"items": [attempt()]})
     said = ctl("attempts", "42")
     assert all(part in said.out for part in ("killed", "137 (signal 9)", "0.50s", "3MiB", "1m"))
+    assert said.out.splitlines()[0].split()[5:10] == ["CPU", "MEMORY", "READ", "WRITTEN", "SWITCHES"]
+
+
+USED = {
+    "cpu_user_seconds": 0.5, "cpu_system_seconds": 0.25, "peak_memory_bytes": 3 << 20, "stdout_bytes": 5,
+    "stderr_bytes": 0, "output_cut": True, "leftovers": 2, "io_read_bytes": 4096, "io_written_bytes": 1 << 20,
+    "context_switches": 17,
+}
+
+
+def test_what_an_attempt_used_is_shown_with_it_and_with_its_run(daemon: Daemon, ctl: Ctl) -> None:
+    daemon.gets("/v1/runs/42", run())
+    daemon.gets("/v1/runs/42/attempts", {"items": [attempt() | {"usage": USED}]})
+    row = ctl("attempts", "42").out.splitlines()
+    assert all(part in row[1] for part in ("0.75s", "3MiB", "4KiB", "1MiB", "17"))
+    assert row[2] == "attempt 1 left 2 processes behind: ended"
+    shown = ctl("show", "42").out
+    for line in (
+        "0.75s of CPU (0.5s user, 0.25s system)",
+        "3MiB of memory at most",
+        "4KiB read from disks, 1MiB written",
+        "17 context switches",
+        "5B of stdout, 0B of stderr, not all of it kept",
+        "attempt 1 left 2 processes behind: ended",
+    ):
+        assert line in shown, line
+
+
+def test_progress_is_a_bar_wherever_a_running_run_is_shown(daemon: Daemon, ctl: Ctl) -> None:
+    working = run(state=RunState.RUNNING, attempts=0) | {"progress": 0.5, "status_text": "half \x1b[2Jway"}
+    daemon.gets("/v1/runs/42", working)
+    daemon.gets("/v1/runs", {"items": [working, run(id=41)], "next_cursor": None})
+    daemon.gets("/v1/jobs/backup", job() | {"running": 1})
+    assert "[#####.....]  50% half \\x1b[2Jway" in ctl("runs").out
+    for words in (("show", "42"), ("show", "backup"), ("status", "backup")):
+        assert "[##########..........]  50% half \\x1b[2Jway" in ctl(*words).out, words
 
 
 def test_show_tells_a_number_from_a_name(daemon: Daemon, ctl: Ctl) -> None:
     daemon.gets("/v1/runs/42", run())
+    daemon.gets("/v1/runs/42/attempts", {"items": [attempt()]})
     daemon.gets("/v1/jobs/backup", job())
     assert '{"table": "shop"}' in ctl("show", "42").out
     assert "a.yaml:2" in ctl("show", "backup").out

@@ -18,6 +18,22 @@ RUN_FIELDS = frozenset(
 )
 
 
+def test_the_document_of_the_api_describes_runs_and_attempts_as_they_are(tmp_path: Path) -> None:
+    async def check(it: Served) -> None:
+        run = submitted(it.desk)
+        it.desk.start_attempt(run)
+        it.desk.end_attempt(run)
+        described = (await it.get("/v1/openapi.json"))["components"]["schemas"]
+        shown = await it.get(f"/v1/runs/{run}")
+        assert shown.keys() - {"schema_version", "depends_on"} == described["Run"]["properties"].keys()
+        (attempt,) = (await it.get(f"/v1/runs/{run}/attempts"))["items"]
+        assert attempt.keys() == described["Attempt"]["properties"].keys()
+        usage = attempt["usage"]
+        assert usage is None or usage.keys() == described["Attempt"]["properties"]["usage"]["properties"].keys()
+
+    served(tmp_path, check)
+
+
 def test_status_shows_the_daemon_its_jobs_and_queues(tmp_path: Path) -> None:
     async def check(it: Served) -> None:
         seen = await it.get("/v1/status")

@@ -6,16 +6,18 @@ import shlex
 
 import click
 
-from jobd.cli import completing
+from jobd.cli import accounts, completing
 from jobd.cli.exits import Exit
-from jobd.cli.render import ending, snapshot_lines, span, when, word
+from jobd.cli.render import ending, progress, snapshot_lines, span, when, word
 from jobd.cli.session import Session, columns, verb
 from jobd.cli.table import Cell
 from jobd.cli.times import lasted, since
-from jobd.core.spans import rfc3339, show_size
+from jobd.core.spans import rfc3339
 from jobd.core.states import RunState
 
 PAGE = 500
+_BAR = 10
+"""Characters of a bar in a table."""
 
 
 @verb(example="jobd-ctl runs --state failed --since 1d\njobd-ctl --json runs --job backup -n 5")
@@ -43,7 +45,7 @@ def runs(
             run["trigger"],
             when(run.get("started_at") or run["run_at"], session.now),
             span(run, session.now),
-            Cell(run.get("error") or shlex.join(run.get("command") or ())),
+            Cell(progress(run, _BAR) or run.get("error") or shlex.join(run.get("command") or ())),
         ]
         for run in found
     ]
@@ -77,9 +79,6 @@ def attempts(session: Session, run: int) -> Exit:
         return Exit.OK
     rows: list[list[Cell | str]] = []
     for attempt in found:
-        usage = attempt.get("usage") or {}
-        peak = usage.get("peak_memory_bytes")
-        cpu = usage.get("cpu_user_seconds", 0.0) + usage.get("cpu_system_seconds", 0.0)
         rows.append(
             [
                 str(attempt["attempt"]),
@@ -87,16 +86,17 @@ def attempts(session: Session, run: int) -> Exit:
                 _code(attempt.get("exit_code"), attempt.get("signal")),
                 when(attempt.get("started_at") or attempt.get("reserved_at"), session.now),
                 lasted(attempt["duration"]),
-                f"{cpu:.2f}s" if usage else "-",
-                show_size(peak) if peak else "-",
+                *accounts.columns(attempt.get("usage")),
                 str(attempt.get("worker_pid") or "-"),
                 Cell(attempt.get("error") or ""),
             ]
         )
-    titles = "TRY OUTCOME CODE STARTED TOOK CPU MEMORY WORKER ERROR"
-    session.table(columns(titles, right=("TRY", "CODE", "CPU", "MEMORY", "WORKER"), elastic=("ERROR",)), rows)
-    for line in (line for attempt in found for line in snapshot_lines(attempt)):
-        session.say(line)
+    titles = "TRY OUTCOME CODE STARTED TOOK CPU MEMORY READ WRITTEN SWITCHES WORKER ERROR"
+    numbers = ("TRY", "CODE", "CPU", "MEMORY", "READ", "WRITTEN", "SWITCHES", "WORKER")
+    session.table(columns(titles, right=numbers, elastic=("ERROR",)), rows)
+    for attempt in found:
+        for line in (*accounts.leftovers(attempt), *snapshot_lines(attempt)):
+            session.say(line)
     return Exit.OK
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from jobd.cli import completing
+from jobd.cli import accounts, completing
 from jobd.cli.exits import Exit
 from jobd.cli.render import run_lines, snapshot_lines
 from jobd.cli.session import Session, verb
@@ -38,10 +38,10 @@ def show(session: Session, what: str, wants_tree: bool, drawing: str | None) -> 
 
 
 def _run(session: Session, run: dict[str, Any]) -> list[str]:
-    lines = run_lines(run, session.now)
-    if run.get("outcome") in _ENDED_BY_JOBD:
-        lines += snapshot_lines(session.get(f"/v1/runs/{run['id']}/attempts")["items"][-1])
-    return lines
+    attempts = session.get(f"/v1/runs/{run['id']}/attempts")["items"] if run["attempts"] else []
+    last: dict[str, Any] = next((one for one in reversed(attempts) if one.get("outcome") is not None), {})
+    lines = run_lines(run, session.now, accounts.told(last))
+    return lines + snapshot_lines(last) if run.get("outcome") in _ENDED_BY_JOBD else lines
 
 
 def _show_tree(session: Session, run: str, drawing: str) -> Exit:

@@ -9,12 +9,14 @@ import click
 
 from jobd.cli import completing
 from jobd.cli.exits import Exit
-from jobd.cli.render import compact, ending, fields, held, when, word
+from jobd.cli.render import compact, ending, fields, held, progress, when, word
 from jobd.cli.session import Session, columns, verb
 from jobd.cli.table import Cell
 from jobd.cli.terminal import Tone
 from jobd.cli.times import instant, lasted, told
 from jobd.core.names import counted
+
+_MOST_SHOWN = 10
 
 
 @verb(example="jobd-ctl status\njobd-ctl status nightly-backup && echo 'the last backup is good'")
@@ -123,6 +125,14 @@ def _one(session: Session, name: str) -> Exit:
     return Exit.FAILED if last and last["state"] == "failed" else Exit.OK
 
 
+def _progress(session: Session, job: dict[str, Any]) -> list[str]:
+    """How far the job's running runs are, a line for each that says so."""
+    if not job["running"]:
+        return []
+    found = session.listed("/v1/runs", _MOST_SHOWN, _MOST_SHOWN, job=job["name"], state="running")
+    return [f"run {run['id']} {progress(run)}" for run in found if progress(run)]
+
+
 def job_lines(session: Session, job: dict[str, Any]) -> list[str]:
     """Everything about one job, as `key  value` lines."""
     now, last = session.now, job.get("last")
@@ -146,6 +156,7 @@ def job_lines(session: Session, job: dict[str, Any]) -> list[str]:
             ("user", job.get("user")),
             ("tags", ", ".join(job["tags"])),
             ("now", f"{job['running']} running, {job['waiting']} waiting"),
+            ("progress", _progress(session, job)),
             (
                 "last run",
                 f"{last['run']} {ending(last).text}, {told(last.get('finished_at'), now)}" if last else "none",
