@@ -95,8 +95,15 @@ def test_attempts_show_code_signal_and_use(daemon: Daemon, ctl: Ctl) -> None:
 
 
 USED = {
-    "cpu_user_seconds": 0.5, "cpu_system_seconds": 0.25, "peak_memory_bytes": 3 << 20, "stdout_bytes": 5,
-    "stderr_bytes": 0, "output_cut": True, "leftovers": 2, "io_read_bytes": 4096, "io_written_bytes": 1 << 20,
+    "cpu_user_seconds": 0.5,
+    "cpu_system_seconds": 0.25,
+    "peak_memory_bytes": 3 << 20,
+    "stdout_bytes": 5,
+    "stderr_bytes": 0,
+    "output_cut": True,
+    "leftovers": 2,
+    "io_read_bytes": 4096,
+    "io_written_bytes": 1 << 20,
     "context_switches": 17,
 }
 
