@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import ssl
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -22,15 +23,22 @@ class Site:
     """What to answer next, before what the path says."""
 
     @property
+    def port(self) -> int:
+        return urlsplit(self.url).port or 0
+
+    @property
     def connections(self) -> int:
         return len({one["port"] for one in self.seen})
 
 
 @contextmanager
-def site() -> Iterator[Site]:
+def site(tls: ssl.SSLContext | None = None) -> Iterator[Site]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
+    if tls is not None:
+        # The handshake is the business of the connection's own thread: one that fails holds nobody up.
+        server.socket = tls.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
     server.daemon_threads = True
-    made = Site(f"http://127.0.0.1:{server.server_address[1]}")
+    made = Site(f"http{'s' if tls else ''}://127.0.0.1:{server.server_address[1]}")
     server.site = made  # type: ignore[attr-defined]
     thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()
@@ -106,6 +114,10 @@ class _Handler(BaseHTTPRequestHandler):
         except OSError:
             pass
         self.close_connection = True
+
+    def handle(self) -> None:
+        with suppress(OSError):  # a handshake that came to nothing, or a peer that has had enough
+            super().handle()
 
     def log_message(self, format: str, *args: Any) -> None:
         """Nothing: the tests look at `seen`."""

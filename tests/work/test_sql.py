@@ -16,6 +16,7 @@ import pytest
 from jobd.core.executors import Misread, find
 from jobd.core.model import Call, Ending
 from jobd.core.states import Outcome
+from jobd.work.databases import only_reads
 from jobd.work.wire import Order
 from tests.work import servers
 from tests.work.harness import floor, key
@@ -174,6 +175,45 @@ def test_postgresql_is_asked_with_bound_values(tmp_path: Path, postgres: str) ->
     assert not wrong.retryable
 
 
+ENDLESS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT i FROM n WHERE i > %s"
+
+
+@pytest.mark.slow
+def test_postgresql_sends_no_more_than_is_wanted_and_takes_nothing_back(tmp_path: Path, postgres: str) -> None:
+    statements: list[dict[str, Any]] = [
+        {"statement": ENDLESS, "params": [3], "row_limit": 2},
+        {"statement": "CREATE TABLE tally (n int)"},
+        {"statement": "INSERT INTO tally SELECT generate_series(1, 5000) RETURNING n", "row_limit": 2},
+        {"statement": "WITH new AS (INSERT INTO tally VALUES (0) RETURNING n) SELECT n FROM new"},
+        {"statement": "/* how many */ (SELECT count(*) FROM tally);"},
+        {"statement": "SELECT n FROM tally WHERE n < 0"},
+        {"statement": "SHOW server_encoding"},
+    ]
+    orders = (order(n, one | {"database": postgres}) for n, one in enumerate(statements, 1))
+    endless, _, returned, by_with, counted, none, shown = asked(tmp_path, *orders)
+    assert endless.result == {"columns": ["i"], "rows": [[4], [5]], "cut": True}, endless.error
+    assert returned.result == {"columns": ["n"], "rows": [[1], [2]], "cut": True}
+    assert by_with.result == {"columns": ["n"], "rows": [[0]]}
+    assert counted.result == {"columns": ["count"], "rows": [[5001]]}, "all of it was done, and is kept"
+    assert none.result == {"columns": ["n"], "rows": []}
+    assert shown.result == {"columns": ["server_encoding"], "rows": [["UTF8"]]}
+
+
+@pytest.mark.parametrize(
+    ("statement", "reads"),
+    [
+        ("SELECT 1", True),
+        (" -- a note\n /* and\nanother */ (select 1)", True),
+        ("with x as (select 1) select * from x", True),
+        ("selection", False),
+        ("INSERT INTO x SELECT 1", False),
+        ("/* select */ delete from x", False),
+    ],
+)
+def test_what_reads_is_known_by_how_it_begins(statement: str, reads: bool) -> None:
+    assert only_reads(statement) is reads
+
+
 def test_a_server_that_is_not_there_is_worth_another_try(tmp_path: Path) -> None:
     url = f"postgresql://ann:secret@127.0.0.1:{servers.free_port()}/shop"
     (ending,) = asked(tmp_path, order(1, {"database": url, "statement": "SELECT 1"}))
@@ -193,6 +233,17 @@ def test_mysql_is_asked_with_bound_values(tmp_path: Path, maria: str) -> None:
         order(3, own | {"statement": "SELECT name, 1.10 AS money FROM person"}),
         order(4, own | {"statement": "SELECT * FROM nothing"}, isolate=True),
     )
+    endless = {"statement": "SELECT seq, repeat('x', 1000) FROM seq_1_to_100000000", "row_limit": 2}
+    several = "INSERT INTO person SELECT seq FROM seq_1_to_3000 RETURNING name"
+    large, returned, counted = asked(
+        tmp_path / "again",
+        order(5, own | endless),
+        order(6, own | {"statement": several, "row_limit": 2}),
+        order(7, own | {"statement": "SELECT count(*) AS n FROM person"}),
+    )
+    assert large.result is not None, large.error
+    assert [row[0] for row in large.result["rows"]] == [1, 2] and large.result["cut"] is True
+    assert len(returned.result["rows"]) == 2 and counted.result["rows"] == [[3001]], "all of it was done, and is kept"
     assert (made.outcome, inserted.result) == (Outcome.SUCCEEDED, {"changed": 1})
     assert found.result == {"columns": ["name", "money"], "rows": [[EVIL, "1.10"]]}
     assert wrong.error is not None and "doesn't exist" in wrong.error

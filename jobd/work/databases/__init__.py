@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -24,6 +25,14 @@ class Query:
     """A list or a mapping, bound and never put into the text; None for none."""
     most_rows: int
     seconds: float
+
+
+_READS = re.compile(r"(?:\s|\(|--[^\n]*\n|/\*.*?\*/)*(?:select|values|table|with|show|explain)\b", re.I | re.S)
+
+
+def only_reads(statement: str) -> bool:
+    """Whether a statement looks as if it changed nothing, by how it begins; a `with` may do so all the same."""
+    return _READS.match(statement) is not None
 
 
 class Refusal(Exception):

@@ -11,9 +11,10 @@ from urllib.parse import unquote, urlsplit
 import mysql.connector
 from mysql.connector import errors
 
-from jobd.work.databases import Answer, Query, Refusal
+from jobd.work.databases import Answer, Query, Refusal, only_reads
 
 _CONNECT_SECONDS = 10
+_ROWS_AT_ONCE = 1000
 _TIMED_OUT = frozenset({1969, 3024, 2013})
 """max_statement_time of MariaDB, max_execution_time of MySQL, and the end of what is waited for an answer."""
 
@@ -40,7 +41,10 @@ def ask(url: str, password: str | None, query: Query) -> Answer:
         cursor = connection.cursor(prepared=True)
         cursor.execute(query.statement, query.params or ())
         columns = tuple(cursor.column_names)
+        # Rows come as they are fetched: of what reads, the rest is never sent.
         rows = cursor.fetchmany(query.most_rows + 1) if columns else []
+        while columns and not only_reads(query.statement) and cursor.fetchmany(_ROWS_AT_ONCE):
+            pass  # to the last one: a change whose rows are not waited for may be taken back
         return Answer(columns, rows, 0 if columns else max(cursor.rowcount, 0))
     except mysql.connector.Error as error:
         if error.errno in _TIMED_OUT:

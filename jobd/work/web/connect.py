@@ -16,6 +16,7 @@ from jobd.core.executors import Failed
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+Trust = tuple[str | None, str | None]
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 
 
@@ -90,13 +91,16 @@ def _refusal(host: str, address: str) -> Failed:
     return Failed(f"{host} is at {address}, where policy.http_deny of jobd.yaml lets no job connect", retryable=False)
 
 
+def trusted() -> Trust:
+    """Whose certificates the job at hand trusts: those of the host, or of the file and directory it names."""
+    return os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR")
+
+
 def secured(plain: socket.socket, host: str, deadline: Deadline) -> socket.socket:
     """The same connection under TLS, its certificate checked. Raises OSError (ssl.SSLError is one)."""
     plain.settimeout(deadline.left())
     try:
-        made: socket.socket = _tls(os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR")).wrap_socket(
-            plain, server_hostname=host
-        )
+        made: socket.socket = _tls(*trusted()).wrap_socket(plain, server_hostname=host)
     except OSError:
         plain.close()
         raise

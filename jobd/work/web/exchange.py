@@ -17,7 +17,7 @@ from urllib.parse import SplitResult, quote, urljoin, urlsplit
 from jobd import __version__
 from jobd.core.executors import Failed
 from jobd.work.web import words
-from jobd.work.web.connect import Network, Stream, Until, connected, secured
+from jobd.work.web.connect import Network, Stream, Trust, Until, connected, secured, trusted
 
 _MOST_KEPT = 16
 _LONGEST_IDLE_SECONDS = 30.0
@@ -63,7 +63,9 @@ class Response:
 class _Kept:
     connection: HTTPConnection
     stream: Stream
-    since: float
+    trust: Trust
+    """Whom the job trusted that had it opened: another may not."""
+    since: float = 0.0
 
 
 _kept: dict[tuple[str, str, int], _Kept] = {}
@@ -186,7 +188,7 @@ def _opened(origin: tuple[str, str, int], bounds: Bounds, deadline: Until) -> _K
     connection.auto_open = 0
     stream = Stream(sock)
     connection.sock = stream
-    return _Kept(connection, stream, 0.0)
+    return _Kept(connection, stream, trusted())
 
 
 def _taken(origin: tuple[str, str, int]) -> _Kept | None:
@@ -195,7 +197,8 @@ def _taken(origin: tuple[str, str, int]) -> _Kept | None:
     kept = _kept.pop(origin, None)
     if kept is None:
         return None
-    if time.monotonic() - kept.since < _LONGEST_IDLE_SECONDS and kept.stream.is_quiet:
+    is_fresh = time.monotonic() - kept.since < _LONGEST_IDLE_SECONDS and kept.stream.is_quiet
+    if is_fresh and (origin[0] == "http" or kept.trust == trusted()):
         return kept
     kept.stream.end()
     return None
