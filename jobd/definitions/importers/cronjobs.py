@@ -23,8 +23,14 @@ _OF_THE_SHELL = re.compile(
     r"|read|readonly|return|set|shift|source|then|times|trap|type|ulimit|umask|unalias|unset|until|wait|while"
 )
 _OF_CRON = frozenset({"MAILTO", "MAILFROM", "CONTENT_TYPE", "CONTENT_TRANSFER_ENCODING", "CRON_TZ", "LOGNAME"})
-_AS_CRON = {"timeout": 0, "catch_up": "skip", "overlap": "allow", "allow_background": True}
-"""cron ends nothing, catches up on nothing, lets runs overlap, and leaves alone what a command started."""
+_AS_CRON = {
+    "timeout": 0,
+    "catch_up": "skip",
+    "overlap": "allow",
+    "allow_background": True,
+    "limits": {"file_size": "unlimited"},
+}
+"""cron ends nothing, catches up on nothing, lets runs overlap, leaves alone what a command started, limits no file."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -164,8 +164,8 @@ def _limits(reading: Reading) -> None:
             reading.tell(found[-1], "is left out: only sizes can be said")
             continue
         limits[word] = int(value) if value.isdecimal() else value
-    if limits:
-        reading.words["limits"] = limits
+    # A service has no usual limit, as a job has.
+    reading.words["limits"] = {"file_size": "unlimited"} | limits
 
 
 def _outcome(reading: Reading) -> None:

@@ -18,7 +18,10 @@ from jobd.definitions.parse import parse
 from jobd.definitions.problems import Malformed, Problem
 
 _STEP = re.compile(r"\.([A-Za-z0-9_-]+)|\[(\d+)\]", re.ASCII)
-_SHARED = ("timezone", "user", "cwd", "env", "timeout", "catch_up", "catch_up_window", "overlap", "allow_background")
+_SHARED = (
+    *("timezone", "user", "cwd", "env", "timeout", "catch_up", "catch_up_window", "overlap", "allow_background"),
+    "limits",
+)
 _ROUNDS = 64
 _VITAL = ("user", "group", "timezone")
 """Without these a job would do its work as somebody else, or at another time: it is not enabled then."""

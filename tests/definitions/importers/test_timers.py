@@ -145,7 +145,7 @@ def test_the_service_is_said_word_by_word(units: Path) -> None:
     assert (words["user"], words["group"], words["cwd"], words["umask"]) == ("www-data", "adm", "/srv", "0077")
     assert words["env"] == {"A": "1", "B": "x y"}
     assert (words["timeout"], words["kill_after"]) == ("5m", "1m 30s")
-    assert words["limits"] == {"memory": "1G", "cpu": "50%", "tasks": 64}
+    assert words["limits"] == {"memory": "1G", "cpu": "50%", "tasks": 64, "file_size": "unlimited"}
     assert words["success_exit_status"] == [0, 3, 75]
     assert words["retry"] == {"strategy": "fixed", "base": "10s", "jitter": 0, "max_attempts": 5}
     assert words["ionice"] == "idle"
