@@ -385,7 +385,7 @@ def test_cancel_goes_on_after_a_refusal_and_reports_it(daemon: Daemon, ctl: Ctl)
 
 def test_reload_with_problems_exits_6_and_prints_them_on_stderr(daemon: Daemon, ctl: Ctl) -> None:
     change = {"added": ["new"], "changed": [], "removed": [], "problems": ["a.yaml:1:2: jobs.x: bad"], "dry_run": False}
-    daemon.posts("/v1/reload", change)
+    daemon.posts("/v1/reload", change | {"settings": [], "restart_needed": []})
     said = ctl("reload")
     assert (said.code, said.out) == (6, "added new\n")
     assert "a.yaml:1:2: jobs.x: bad" in said.err
