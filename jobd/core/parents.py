@@ -6,10 +6,12 @@ import json
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jobd.core.model import Json
-from jobd.core.records import ParentRecord
+
+if TYPE_CHECKING:  # a worker reads what it is handed, and has no use for the records of the store
+    from jobd.core.records import ParentRecord
 
 MOST_BYTES = 4 * 1024 * 1024
 """All that is handed to one run; the result of one alone is within 1 MiB."""
