@@ -60,7 +60,13 @@ def _items(client: Client, path: str, **query: str | None) -> list[Any]:
     return found
 
 
+def _channels(client: Client) -> Iterator[tuple[str, str]]:
+    for one in _items(client, "/v1/channels"):
+        yield one["name"], one["kind"]
+
+
 jobs = _completes(_jobs)
 runs = _completes(_runs)
 jobs_and_runs = _completes(_jobs_and_runs)
 queues = _completes(_queues)
+channels = _completes(_channels)

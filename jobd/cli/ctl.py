@@ -43,6 +43,7 @@ VERBS = {
     "events": ("events", "events", "What happened lately, and with -f what happens."),
     "queues": ("queues", "queues", "The queues, their limits and how full they are."),
     "queue": ("queues", "queue", "Change the limits of a queue while jobd runs: queue set."),
+    "notify": ("notify", "notify", "The channels of notifications: notify list, notify test."),
     "backup": ("operations", "backup", "Write a copy of the database, while jobd works on."),
     "restore": ("operations", "restore", "Put a backup in the place of the database, while jobd is stopped."),
     "drain": ("operations", "drain", "Start nothing more, wait for what runs, and end jobd."),

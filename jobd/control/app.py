@@ -8,6 +8,7 @@ from aiohttp import web
 
 from jobd.control import (
     audit,
+    channels,
     dead,
     events,
     holds,
@@ -62,6 +63,7 @@ def routes() -> tuple[Route, ...]:
         queues,
         holds,
         dead,
+        channels,
         why,
         workload,
         stats,

@@ -22,6 +22,7 @@ class Deed(StrEnum):
     HOLD_JOB = "pause, resume or skip slots of this job, or cancel all its runs"
     SET_QUEUE = "change the limits of queues"
     HOLD_QUEUE = "pause or resume queues"
+    TEST_CHANNEL = "send tests through channels"
     RELOAD = "reload the definitions"
     PRUNE = "prune the history"
     AUDIT = "read the audit trail"
@@ -40,6 +41,7 @@ _LEAST: dict[Deed, tuple[Role, Role]] = {
     Deed.HOLD_JOB: (Role.OPERATOR, Role.OPERATOR),
     Deed.SET_QUEUE: (Role.OPERATOR, Role.OPERATOR),
     Deed.HOLD_QUEUE: (Role.OPERATOR, Role.OPERATOR),
+    Deed.TEST_CHANNEL: (Role.OPERATOR, Role.OPERATOR),
     Deed.RELOAD: (Role.ADMIN, Role.ADMIN),
     Deed.PRUNE: (Role.ADMIN, Role.ADMIN),
     Deed.AUDIT: (Role.ADMIN, Role.ADMIN),

@@ -10,7 +10,7 @@ from typing import Any
 
 from jobd.control.bodies import Hazard, check_text, check_value
 from jobd.core.model import Dependency
-from jobd.core.names import closest, is_name
+from jobd.core.names import closest, is_name, is_reserved
 from jobd.core.spans import seconds, show_size
 from jobd.core.states import Condition
 from jobd.core.trace import read_parent, read_state
@@ -37,6 +37,12 @@ def instant(text: Any) -> datetime:
     if not 2000 <= at.year < 2200 or not _EARLIEST <= at < _LATEST:
         raise ValueError("must lie between the years 2000 and 2199")
     return at.astimezone(UTC)
+
+
+def _queue(value: Any) -> str:
+    if type(value) is str and is_reserved(value):
+        raise ValueError(f"{value} is kept for jobd's own notifications; name another queue")
+    return _name(value)
 
 
 def _name(value: Any) -> str:
@@ -185,7 +191,7 @@ READERS: dict[str, Callable[[Any], Any]] = {
     "job": _name,
     "command": _command,
     "payload": _payload,
-    "queue": _name,
+    "queue": _queue,
     "priority": _priority,
     "run_at": instant,
     "delay": _span,

@@ -270,6 +270,9 @@ class Desk(Protocol):
         """Why a run waits, or how it goes and how it ended. Raises NotFound."""
         ...
 
+    def channels(self) -> list[tuple[str, str, str]]:
+        """Name, kind and built-in job of each channel, by name."""
+
     def queue_limits(self) -> Mapping[str, QueueLimits]: ...
     def health(self, queue: str | None = None) -> Mapping[str, Any]:
         """The health report, of one queue or of all (observe/health.py). Raises NotFound for an unknown queue."""

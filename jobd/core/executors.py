@@ -27,6 +27,9 @@ BUILT_IN = {
     "email": "jobd.work.executors.email:executor",
 }
 
+OWN = {"jobd.notify": "jobd.work.executors.channel:executor"}
+"""What jobd itself has done; no definition can name it."""
+
 Fault = tuple[list[str | int], str]
 """The steps that lead to a value, and what is wrong with it."""
 
@@ -155,7 +158,7 @@ def faults(action: Action, payload: Json) -> Sequence[Fault]:
 
 @cache
 def _loaded(kind: str) -> Executor:
-    target = BUILT_IN.get(kind) or _others().get(kind)
+    target = BUILT_IN.get(kind) or OWN.get(kind) or _others().get(kind)
     if target is None:
         raise Unusable(f"no package on this host brings an executor for {kind}")
     found: Any = brought.load(target, f"the executor for {kind}")

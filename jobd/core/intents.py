@@ -132,7 +132,29 @@ class Noted:
     times: int = 1
 
 
-Intent = Submit | CancelRun | RetryRun | RetryDead | DropDead | Pause | Resume | SkipNext | SetQueue | CancelJob | Noted
+@dataclass(frozen=True, slots=True)
+class TestChannel:
+    """Send a message through a channel, so that somebody sees whether it arrives. Answer: an Accepted."""
+
+    __test__ = False  # for pytest, which looks at names
+    actor: Actor
+    channel: str
+
+
+Intent = (
+    Submit
+    | CancelRun
+    | RetryRun
+    | RetryDead
+    | DropDead
+    | Pause
+    | Resume
+    | SkipNext
+    | SetQueue
+    | CancelJob
+    | Noted
+    | TestChannel
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,7 +79,11 @@ class Judgement:
 
 def is_watched(job: Job) -> bool:
     """Whether there is anything to judge of a job."""
-    return job.expect is not None
+    return job.expect is not None or _warns(job)
+
+
+def _warns(job: Job) -> bool:
+    return job.notify is not None and Check.TIMEOUT in job.notify.on
 
 
 def checks(job: Job) -> tuple[Check, ...]:
@@ -115,6 +119,9 @@ def _dues(job: Job, facts: Facts) -> Iterator[Late]:
     for one in facts.running:
         if expect.max_runtime is not None:
             yield Late(Check.RUNTIME, one.started_at + timedelta(seconds=expect.max_runtime), one.run)
+        timeout = job.timeout_seconds if one.timeout_seconds is None else one.timeout_seconds
+        if timeout and _warns(job):
+            yield Late(Check.TIMEOUT, one.started_at + timedelta(seconds=timeout * WARNS_AT), one.run)
 
 
 def _after(facts: Facts, start: datetime, seconds: float) -> datetime:

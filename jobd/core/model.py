@@ -143,6 +143,17 @@ class Expect:
 
 
 @dataclass(frozen=True, slots=True)
+class Notify:
+    """Which occasions of a job somebody is told of, and through which channels."""
+
+    on: tuple[str, ...]
+    """Words of core.notices.Occasion."""
+    via: tuple[str, ...]
+    repeat_after_seconds: float = 3600.0
+    """What goes on is told of again after so long, where it happens again."""
+
+
+@dataclass(frozen=True, slots=True)
 class Limits:
     """What the processes of an attempt may take; None is no limit of the job's own."""
 
@@ -272,6 +283,7 @@ class Job:
     """What it writes goes to the journal too."""
     workflow: Workflow = field(default_factory=Workflow)
     expect: Expect | None = None
+    notify: Notify | None = None
 
     @property
     def running_limit(self) -> int | None:

@@ -6,12 +6,19 @@ import difflib
 import re
 from collections.abc import Iterable, Sequence
 
+NOTIFY = "jobd.notify"
+"""The queue of notifications, and what the names of their jobs begin with: nobody else may use either."""
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}", re.ASCII)
 
 
 def is_name(text: str) -> bool:
     """Whether `text` may name a job or a queue: 1 to 128 of letters, digits, `.`, `_`, `-`, no punctuation first."""
     return NAME.fullmatch(text) is not None
+
+
+def is_reserved(name: str) -> bool:
+    """Whether a name of a job or queue is one of jobd's own, for notifications."""
+    return name == NOTIFY or name.startswith(f"{NOTIFY}.")
 
 
 def closest(word: str, known: Iterable[str]) -> str | None:

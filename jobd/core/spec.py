@@ -18,6 +18,7 @@ from jobd.core.model import (
     Expect,
     Job,
     Limits,
+    Notify,
     Python,
     RetryPolicy,
     Sandbox,
@@ -74,6 +75,7 @@ def _job(data: dict[str, Any]) -> Job:
     values["sandbox"] = Sandbox(**_known(Sandbox, data.get("sandbox", {})))
     values["workflow"] = Workflow(**_known(Workflow, data.get("workflow", {})))
     values["expect"] = _expect(data.get("expect"))
+    values["notify"] = _notify(data.get("notify"))
     values["env"] = tuple((name, value) for name, value in data.get("env", ()))
     values["secrets"] = tuple((name, source) for name, source in data.get("secrets", ()))
     return Job(**values)
@@ -98,6 +100,10 @@ def _breaker(data: dict[str, Any] | None) -> CircuitBreaker | None:
 
 def _expect(data: dict[str, Any] | None) -> Expect | None:
     return None if data is None else Expect(**_known(Expect, data))
+
+
+def _notify(data: dict[str, Any] | None) -> Notify | None:
+    return None if data is None else Notify(**_known(Notify, data))
 
 
 def _rate(data: dict[str, Any] | None) -> Rate | None:

@@ -41,6 +41,8 @@ class Rules:
     """How much there is of counted resources; of what is not named there is one."""
     calendars: tuple[Calendar, ...] = ()
     """The calendars a job may exclude."""
+    channels: tuple[str, ...] | None = None
+    """Where a job may have somebody told of it; None is anywhere."""
 
 
 def interpret(file: Node, drop_ins: Sequence[Node], rules: Rules) -> tuple[Defined, ...]:
@@ -235,6 +237,7 @@ def _policy_problems(job: Job, node: Node, path: str, rules: Rules) -> list[Prob
     if rules.queues is not None and job.queue not in rules.queues:
         known = ", ".join(sorted(rules.queues)) or "none"
         problems.append(_at(node, path, "queue", f"{shown(job.queue)} is not declared in jobd.yaml ({known})"))
+    problems += _notify_problems(job, node, path, rules)
     for name, amount in job.uses:
         if fault := overuse(name, amount, rules.resources):
             problems.append(_at(node, path, "uses", fault))
@@ -244,6 +247,26 @@ def _policy_problems(job: Job, node: Node, path: str, rules: Rules) -> list[Prob
             most = show_size(rules.max_payload_bytes)
             problems.append(_at(node, path, "payload", f"{show_size(size)} is more than policy.max_payload ({most})"))
     return problems
+
+
+def _notify_problems(job: Job, node: Node, path: str, rules: Rules) -> list[Problem]:
+    if job.notify is None:
+        return []
+    if not job.notify.via:
+        return [_at(node, path, "notify", "names no channel (give via: one or more channels of jobd.yaml)")]
+    if rules.channels is None:
+        return []
+    known = sorted(rules.channels)
+    return [
+        _at(node, path, "notify", f"{shown(name)} is not a channel of jobd.yaml ({_meant(name, known)})")
+        for name in job.notify.via
+        if name not in known
+    ]
+
+
+def _meant(name: str, known: Sequence[str]) -> str:
+    meant = names.closest(name, known)
+    return f'did you mean "{meant}"?' if meant else f"channels there: {', '.join(known) or 'none'}"
 
 
 def _allowlist_problems(job: Job, node: Node, path: str, allowlist: Allowlist) -> list[Problem]:

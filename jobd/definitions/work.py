@@ -12,7 +12,7 @@ from jobd.core.model import Action
 from jobd.definitions import payloads, schema
 from jobd.definitions.parse import Node
 from jobd.definitions.problems import Problem
-from jobd.definitions.schema import JobWords, unbuilt
+from jobd.definitions.schema import JobWords
 from jobd.definitions.schema.explain import child
 
 _OWN = frozenset(field.alias or name for name, field in JobWords.model_fields.items())
@@ -21,14 +21,9 @@ _OWN = frozenset(field.alias or name for name, field in JobWords.model_fields.it
 
 def taken_apart(document: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """The keys that name a kind of work, and the others, which mean the same whatever runs."""
-    kinds = {key: value for key, value in document.items() if key not in _OWN and is_kind(key)}
+    kinds = {key: value for key, value in document.items() if key not in _OWN and executors.is_kind(key)}
     rest = {key: value for key, value in document.items() if key not in kinds}
     return {kind: value for kind, value in kinds.items() if value is not None}, rest
-
-
-def is_kind(key: str) -> bool:
-    """Whether a key says what to run, and is none that a later version of jobd is to have."""
-    return key not in unbuilt.WORDS and executors.is_kind(key)
 
 
 def action(given: Mapping[str, Any]) -> Action:

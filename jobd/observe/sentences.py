@@ -29,6 +29,7 @@ from jobd.core.events import (
     StoreCommitted,
 )
 from jobd.core.holds import EVERYTHING
+from jobd.core.lateness import Check
 from jobd.core.model import Ending
 from jobd.core.names import counted, several
 from jobd.core.spans import rfc3339, show_seconds
@@ -209,7 +210,7 @@ def _late(event: JobLate | LatenessEnded) -> Entry:
     if isinstance(event, LatenessEnded):
         text = f"Job {event.job} is not late any more ({event.check})"
         return Entry(text, Priority.NOTICE, _about(event.job, queue=event.queue) | fields)
-    text = f"Job {event.job} is late: {event.detail} ({event.check})"
+    text = f"Job {event.job}{'' if event.check is Check.TIMEOUT else ' is late'}: {event.detail} ({event.check})"
     return Entry(text, Priority.WARNING, _about(event.job, event.run, queue=event.queue) | fields)
 
 

@@ -540,3 +540,19 @@ def state_of(tx: Transaction, run: int) -> tuple[RunState, str | None] | None:
     """The state and the owner of a run, or None where there is none of that id."""
     row = tx.row("state_of", {"run": run})
     return None if row is None else (RunState(row[0]), row[1])
+
+
+def ref_of(tx: Transaction, run: int) -> JobRef | None:
+    """The job of a run and the definition it was accepted under."""
+    row = tx.row("ref_of_run", {"run": run})
+    return None if row is None else JobRef(*row)
+
+
+def jobs_named(tx: Transaction, pattern: str) -> list[tuple[int, str]]:
+    """The jobs that the store knows by names like a pattern (`*` is anything): id and name."""
+    return [(job, name) for job, name in tx.rows("jobs_named", {"pattern": pattern})]
+
+
+def redefine_waiting(tx: Transaction, ref: JobRef) -> None:
+    """Let the runs of a job that wait go by another definition than the one they were accepted under."""
+    tx.run("redefine_waiting", {"job": ref.job, "spec": ref.spec})

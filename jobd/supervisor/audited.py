@@ -70,7 +70,9 @@ def _target(intent: Any) -> str:
         return _filter(which)
     if hasattr(intent, "kind"):
         return f"{intent.kind} {intent.name}"
-    return next((f"{word} {getattr(intent, word)}" for word in ("run", "job", "queue") if hasattr(intent, word)), "")
+    return next(
+        (f"{word} {getattr(intent, word)}" for word in ("run", "job", "queue", "channel") if hasattr(intent, word)), ""
+    )
 
 
 def _jobs(intent: Any) -> Iterator[str]:

@@ -8,6 +8,7 @@ import ctypes
 import gc
 import os
 import signal
+import socket
 import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -29,7 +30,9 @@ from jobd.observe.sd_notify import watchdog_interval
 from jobd.observe.sentences import Priority
 from jobd.store import jobs, recovery, traces, versions
 from jobd.store.open import open_store
-from jobd.supervisor import catalogs, recover, zonefiles
+from jobd.supervisor import catalogs, channels, recover, zonefiles
+from jobd.supervisor.aftermath import Aftermath
+from jobd.supervisor.bell import Bell
 from jobd.supervisor.catalogs import Host
 from jobd.supervisor.clock import Clock, host_zone, telling_of_sets
 from jobd.supervisor.desk import Desk
@@ -142,6 +145,7 @@ def _engine(keeper: Keeper) -> Engine:
         settings.max_queued_per_user,
         quarantine=Quarantine(os.path.join(settings.runtime_dir, "underway")),
     )
+    rules.bell = Bell(socket.gethostname(), keeper.tail, keeper.template)
     return Engine(keeper.writer, rules, keeper.pool, keeper.publish, Clock())
 
 
@@ -185,6 +189,8 @@ def _load(keeper: Keeper) -> ZoneWatch:
         stored = jobs.in_force(tx)
         catalog = keeper.library.remember(catalogs.last_good(catalog, stored))
         change = catalogs.adopt(tx, catalog, {}, rules.host, stored=stored, quarantine=rules.quarantine)
+        after = Aftermath()
+        rules.bell.lines = channels.put_in_force(tx, settings.channels, after)
         worked_out_by = versions.known(tx)
         versions.note(tx, zone_watch.versions)
     rules.quarantine.clear()
@@ -192,6 +198,8 @@ def _load(keeper: Keeper) -> ZoneWatch:
     for name, at in change.next_slots:
         keeper.engine.agenda.set(name, at)
     keeper.engine.judge_all()
+    for event in after.events:
+        keeper.publish(event)
     keeper.tell(change)
     zone_watch.begin(change, worked_out_by)
     return zone_watch

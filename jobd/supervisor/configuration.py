@@ -16,7 +16,9 @@ from jobd.core.roles import Role
 from jobd.core.shown import shown
 from jobd.definitions.schema.how import RateLimit
 from jobd.definitions.schema.kinds import Duration, Name, Prepared, Read, Size, Words, text_like, whole
+from jobd.supervisor.channelwords import NAME, ChannelWords
 
+ChannelName = Annotated[str, text_like(NAME, "a name of a channel (up to 64 letters, digits, '.', '_', '-')")]
 _MODE = re.compile(r"(?:0o)?([0-7]{3,4})", re.ASCII)
 _HTTP_DENY = ("169.254.0.0/16", "fe80::/10", "fd00:ec2::254/128")
 """Link-local addresses, and where clouds hand out credentials."""
@@ -67,16 +69,6 @@ def _sinks(value: Any) -> dict[str, Any]:
     if isinstance(value, dict) and "otel" in value:
         raise ValueError("otel is jobd's own: set tracing: {endpoint: …} instead")
     return value  # type: ignore[no-any-return]
-
-
-def _not_yet(key: str, instead: str) -> Read:
-    """An annotation for a key that may be there as long as it asks for nothing."""
-
-    def check(value: Any) -> None:
-        if value is not None and value not in ([], {}):
-            raise ValueError(f"this version of jobd does not have {key} yet ({instead})")
-
-    return Read(check, {"enum": [None, [], {}]})
 
 
 class Control(Words):
@@ -221,5 +213,5 @@ class Configuration(Words):
     resources: dict[Name, Annotated[int, whole(1, 1_000_000)]] = Field(default_factory=dict)
     shell_allowlist: list[Annotated[str, Read(_program, {"type": "string"})]] = Field(default_factory=list)
     roles: RolesWords | None = None
-    channels: Annotated[None, _not_yet("channels", "watch the metrics instead")] = None
+    channels: dict[ChannelName, ChannelWords] = Field(default_factory=dict)
     calendars: dict[Name, Resting] = Field(default_factory=dict)

@@ -181,6 +181,10 @@ class Desk:
     def why_run(self, run: int) -> Mapping[str, Any]:
         return self._reasons.of_run(run)
 
+    def channels(self) -> list[tuple[str, str, str]]:
+        lines = self._keeper.engine.rules.bell.lines
+        return [(name, line.channel.kind, line.job.job.name) for name, line in sorted(lines.items())]
+
     def queue_limits(self) -> Mapping[str, QueueLimits]:
         declared = self._keeper.settings.queues
         names = {"default", *declared, *(job.job.queue for job in self._keeper.in_force.values())}

@@ -6,6 +6,7 @@ import os
 import stat
 
 from jobd.core.errors import JobdError
+from jobd.supervisor import channels
 from jobd.supervisor.settings import Settings
 
 
@@ -20,6 +21,7 @@ def prepare(settings: Settings) -> None:
     # Whoever may open the control socket must be able to reach it; what is private below has modes of its own.
     _own(settings.runtime_dir, 0o755)
     _keep_private(settings.database)
+    channels.publish(settings.channels, settings.runtime_dir)
 
 
 def _own(path: str, mode: int) -> None:

@@ -30,7 +30,7 @@ from jobd.observe.sentences import Priority
 from jobd.store.connection import StorageFailed, Writer
 from jobd.store.history import History
 from jobd.store.recovery import LeftAttempt
-from jobd.supervisor import roles
+from jobd.supervisor import channels, roles, tails
 from jobd.supervisor.allowance import Allowance
 from jobd.supervisor.catalogs import AdoptCatalog, Change, InForce
 from jobd.supervisor.denials import Denials
@@ -165,6 +165,10 @@ class Keeper:
         """Keep what an attempt says of itself as long as it runs; the report of its end has the last of it."""
         self.spoken[key.run] = (fraction, text)
 
+    def tail(self, run: int, attempt: int, job: Job | None) -> str:
+        """The end of what an attempt wrote, for people to be told of: without secrets, and with whole lines alone."""
+        return tails.of(self.outputs, self._secrets.of(job), run, attempt)
+
     def report(self, finished: Finished) -> None:
         """Take in how an attempt ended; what its words and its command lines tell of secrets is kept nowhere."""
         self.spoken.pop(finished.key.run, None)
@@ -264,7 +268,7 @@ class Keeper:
         problems = tuple(map(str, change.catalog.problems))
         if not problems:
             self.last_good_reload_at = now
-        self.metrics.define(change.in_force)
+        self.metrics.define([*change.in_force, *channels.jobs_of(self.engine.rules.bell.lines)])
         for one in change.in_force.values():
             self._secrets.learn(one.job)
         self.publish(events.CatalogChanged(now, change.added, change.changed, change.removed, problems))

@@ -11,7 +11,9 @@ from pydantic import ValidationError
 
 from jobd.core.allowlist import Allowlist
 from jobd.core.buckets import Rate
+from jobd.core.channels import Channel
 from jobd.core.model import Calendar, Job, Json
+from jobd.core.names import NOTIFY
 from jobd.core.retention import Retention
 from jobd.core.roles import Role
 from jobd.core.shown import shown
@@ -20,7 +22,7 @@ from jobd.definitions.interpret import Rules, check_defaults, template
 from jobd.definitions.parse import Node, parse, plain
 from jobd.definitions.problems import Malformed, Place, Problem
 from jobd.definitions.schema.explain import problems_of
-from jobd.supervisor import paths, plugins
+from jobd.supervisor import channels, paths, plugins
 from jobd.supervisor.configuration import Configuration, TracingWords
 from jobd.supervisor.paths import Paths
 from jobd.work.programs import Programs
@@ -99,6 +101,8 @@ class Settings:
     """Networks that http and webhook jobs may not connect to."""
     smtp: Mapping[str, Json]
     """The server for mail: host, port, tls, user, password_file (absolute), from."""
+    channels: tuple[Channel, ...]
+    """Where notifications go."""
     sinks: Mapping[str, Json]
     """Event sinks by the names of their entry points, with the options of each."""
     tracing: Tracing | None
@@ -124,6 +128,7 @@ class Settings:
             queues=frozenset(self.queues) if self.strict_queues else None,
             resources=self.resources,
             calendars=self.calendars,
+            channels=tuple(channel.name for channel in self.channels),
         )
 
     @property
@@ -139,6 +144,7 @@ class Settings:
             "mask": list(self.mask),
             "smtp": dict(self.smtp),
             "shell_allowlist": list(self.shell_allowlist),
+            "channels": channels.path(self.runtime_dir),
         }
 
     def template(self) -> Job:
@@ -232,7 +238,7 @@ def _settings(
         retention=words.retention.policy(),
         drain_timeout_seconds=words.drain_timeout,
         defaults=defaults,
-        queues={name: queue.max_running for name, queue in words.queues.items()},
+        queues=_queues(words),
         rates={name: queue.rate_limit for name, queue in words.queues.items() if queue.rate_limit is not None},
         resources=dict(words.resources),
         calendars=tuple(Calendar(name, tuple(one.dates)) for name, one in words.calendars.items()),
@@ -246,11 +252,20 @@ def _settings(
         python_path=own.python_path,
         http_deny=tuple(policy.http_deny),
         smtp=own.smtp,
+        channels=tuple(one.channel(name) for name, one in words.channels.items()),
         sinks=dict(words.sinks),
         tracing=own.tracing,
         log_level=words.logging.level,
         mask=tuple(words.logging.mask),
     )
+
+
+def _queues(words: Configuration) -> dict[str, int | None]:
+    """The declared queues; notifications have at most a quarter of the workers, unless jobd.yaml says otherwise."""
+    declared = {name: queue.max_running for name, queue in words.queues.items()}
+    if words.channels:
+        declared.setdefault(NOTIFY, max(1, words.workers.max // 4))
+    return declared
 
 
 def _content(path: str, *, must_exist: bool) -> bytes | None:
@@ -274,7 +289,7 @@ def _words(node: Node) -> Configuration:
     try:
         return Configuration.model_validate(_said(node))
     except ValidationError as error:
-        problems = problems_of(error, Configuration, node, "", refusal=lambda _: None)
+        problems = problems_of(error, Configuration, node, "")
         raise Malformed(*sorted([*problems, *_problems_of_defaults(node)])) from None
 
 

@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
 
-from jobd.core.intents import Submit
+from jobd.core.intents import Submit, TestChannel
 from jobd.definitions.catalog import Catalog
 from jobd.store import audit, coming, runs, versions
 from jobd.store.connection import Transaction
-from jobd.supervisor import apply, audited, catalogs, together, vigil
+from jobd.supervisor import apply, audited, bell, catalogs, together, vigil
 from jobd.supervisor.aftermath import Aftermath
+from jobd.supervisor.bell import Bell, ring
 from jobd.supervisor.catalogs import AdoptCatalog, Change, Host, InForce
 from jobd.supervisor.expire import expire, give_up
 from jobd.supervisor.finalize import finalize
@@ -36,6 +37,7 @@ class Rules:
     in_force: Mapping[str, InForce] = field(default_factory=dict)
     watched: Mapping[str, InForce] = field(default_factory=dict)
     """Those of which something is expected."""
+    bell: Bell = field(default_factory=Bell)
     specs: Specs = field(default_factory=Specs)
     quarantine: Quarantine = field(default_factory=Quarantine)
 
@@ -108,13 +110,16 @@ def tick(tx: Transaction, rules: Rules, batch: Batch, moment: Moment) -> Afterma
         if moment.is_anew:
             vigil.forget_others(tx, watched, after)
         vigil.watch(tx, {*moment.late, *vigil.concerned(after.events, watched)}, watched, after)
+    ring(tx, after.events, in_force, rules.specs, rules.bell, after)
+    seen = len(after.events)
     if is_in_time and not moment.draining:
-        seen = len(after.events)
         rules.reservation.reserve(
             tx, moment.seats, moment.places, rules.specs, after, hiring=moment.hiring, quarantine=rules.quarantine
         )
         vigil.watch(tx, vigil.concerned(after.events[seen:], watched), watched, after)
-    after.next_due = min(filter(None, (coming.next_at(tx), after.next_token)), default=None)
+    # What starts is known only now; what is to be told of it starts with the next tick, which is due at once.
+    again = tx.now if ring(tx, after.events[seen:], in_force, rules.specs, rules.bell, after) else None
+    after.next_due = min(filter(None, (again, coming.next_at(tx), after.next_token)), default=None)
     return after
 
 
@@ -143,6 +148,8 @@ def _said(tx: Transaction, rules: Rules, intents: Sequence[Asked], after: Afterm
             if releases is not None:
                 versions.note(tx, releases)
             return [after.change]
+        case TestChannel() as intent:
+            return [bell.test(tx, intent, rules.bell, after)]
         case intent if len(intents) == 1:
             return [apply.answer(tx, intent, rules.in_force, most, after)]
         case _:

@@ -162,6 +162,14 @@ class OutputFiles:
             data, following = _read_joined(path, offset, limit, *note)
         return data, following, not data and not is_running
 
+    def end_of(self, run: int, attempt: int, stream: str, most: int) -> tuple[bytes, bool]:
+        """The last bytes of a stream that has ended, and whether that is all of it."""
+        path = path_of(self._dir, run, attempt, stream)
+        with suppress(OSError):
+            size = os.stat(path, follow_symlinks=False).st_size
+            return _pread(path, most, max(0, size - most)), size <= most
+        return b"", True
+
     def remove(self, run: int, attempt: int) -> None:
         """Delete what was kept of an attempt; nothing there is fine."""
         for stream in SUFFIXES:

@@ -40,7 +40,7 @@ TEXTS = {
     "resources": "Counted resources by name, that jobs take with uses.",
     "shell_allowlist": "Programs that shell and command may start; empty is every one.",
     "roles": "Who may do what: admin, operator, submitter and viewer, each with users and groups; * is everybody.",
-    "channels": "Where notifications go, by name.",
+    "channels": "Where notifications go, by name; see docs/notifications.md.",
     "calendars": "Days by name, on which jobs rest that exclude them.",
     "sinks": "Event sinks of other packages by name, with what each is told; see docs/extending.md.",
     "tracing": "Spans of runs and attempts for a collector; none are recorded where nothing is said.",

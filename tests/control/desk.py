@@ -305,6 +305,8 @@ class MemoryDesk:
             case intents.SetQueue(actor=who, change=change):
                 self.email = replace(self.email, asked=QueueSet(change.applied({}), NOW, who.user))
                 return None
+            case intents.TestChannel():
+                return Accepted(1, "queued")
             case intents.SkipNext():
                 return [NOW]
             case intents.CancelJob():
@@ -403,6 +405,9 @@ class MemoryDesk:
         if run not in self.reads.records:
             raise NotFound(f"there is no run {run}")
         return {"subject": f"run {run}", "reason": "starting", "detail": "", "blockers": [], "until": None}
+
+    def channels(self) -> list[tuple[str, str, str]]:
+        return [("ops", "email", "jobd.notify.ops")]
 
     def queue_limits(self) -> Mapping[str, QueueLimits]:
         return {"default": QueueLimits("default", queues.Limits(8)), "email": self.email}

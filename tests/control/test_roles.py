@@ -77,6 +77,8 @@ TABLE = [
         for verb in ("pause", "resume", "skip-next", "cancel")
     ),
     *(row(f"POST /v1/queues/{{name}}/{verb}", OPERATOR) for verb in ("pause", "resume")),
+    row("GET /v1/channels", VIEWER),
+    row("POST /v1/channels/{name}/test", OPERATOR),
     row("PATCH /v1/queues/{name}", OPERATOR, body={"max_running": 4}),
     *(row(f"POST /v1/{verb}", OPERATOR) for verb in ("pause", "resume")),
     row("POST /v1/dead-letters/retry", SUBMITTER, SUBMITTER, VIEWER, body={"filter": {"job": "JOB"}}),

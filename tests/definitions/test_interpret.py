@@ -6,10 +6,21 @@ import json
 
 import pytest
 
-from jobd.core.model import Calendar, Command, Expect, Job, Limits, Python, RetryPolicy, Sandbox, Schedule, Shell
+from jobd.core.model import (
+    Calendar,
+    Command,
+    Expect,
+    Job,
+    Limits,
+    Notify,
+    Python,
+    RetryPolicy,
+    Sandbox,
+    Schedule,
+    Shell,
+)
 from jobd.definitions.interpret import Rules, check_defaults, template
 from jobd.definitions.parse import parse
-from jobd.definitions.schema.unbuilt import WORDS
 from jobd.definitions.work import json_schema
 from tests.definitions.builders import problems, read
 
@@ -69,10 +80,13 @@ jobs:
     payload: {tables: [a, null], deep: {x: null}}
     output: {max: 512KiB, on_limit: kill}
     expect: {max_time_since_success: 26h, late_after: 10m, max_runtime: 2h}
+    notify: {on: [failure, success], via: [ops, hc], repeat_after: 2h}
 """
 
 
-RESTING = Rules(calendars=(Calendar("other"), Calendar("holidays", (("2026-12-24", "2026-12-26"),))))
+RESTING = Rules(
+    channels=("hc", "ops"), calendars=(Calendar("other"), Calendar("holidays", (("2026-12-24", "2026-12-26"),)))
+)
 
 
 def test_every_key_arrives_in_the_job() -> None:
@@ -136,6 +150,7 @@ def test_every_key_arrives_in_the_job() -> None:
         output_max_bytes=512 * 1024,
         output_on_limit="kill",
         expect=Expect(93600.0, 600.0, 7200.0),
+        notify=Notify(("failure", "success"), ("ops", "hc"), 7200.0),
     )
 
 
@@ -258,7 +273,10 @@ GOLDEN: list[tuple[str, str]] = [
         "sandbox: {drop_capabilities: [flying]}",
         'f.yaml:4:34: jobs.a.sandbox.drop_capabilities: "flying" is not a capability (see capabilities(7)',
     ),
-    ("notify: {on: [failure]}", "f.yaml:4:5: jobs.a.notify: this version of jobd does not have notify yet"),
+    ("notify: {on: [failure]}", "f.yaml:4:13: jobs.a.notify: names no channel (give via: one or more channels of"),
+    ("notify: {on: [fail], via: [ops]}", 'f.yaml:4:19: jobs.a.notify.on[0]: "fail" is not one of attempt_failure,'),
+    ("queue: jobd.notify", 'f.yaml:4:12: jobs.a.queue: "jobd.notify" is kept for jobd'),
+    ("expect: {}", "f.yaml:4:5: jobs.a.expect: expects nothing (give max_time_since_success, late_after or max"),
 ]
 
 
@@ -266,12 +284,6 @@ GOLDEN: list[tuple[str, str]] = [
 def test_a_wrong_value_is_refused_with_its_place_and_what_is_allowed(words: str, said: str) -> None:
     (problem,) = problems(f"jobs:\n  a:\n    command: x\n    {words}\n")
     assert problem.startswith(said)
-
-
-@pytest.mark.parametrize("word", sorted(WORDS))
-def test_a_known_word_that_is_not_built_is_refused_as_such(word: str) -> None:
-    (problem,) = problems(f"jobs:\n  a:\n    command: x\n    {word}: 1\n")
-    assert problem.startswith(f"f.yaml:4:5: jobs.a.{word}: this version of jobd ")
 
 
 @pytest.mark.parametrize(
@@ -432,9 +444,22 @@ def test_the_json_schema_names_every_key_and_no_other() -> None:
     job = schema["$defs"]["Job"]
     assert job["additionalProperties"] is False
     assert {"command", "schedule", "retry", "payload", "timeout"} <= job["properties"].keys()
-    assert not WORDS & job["properties"].keys()
     used = set(json.dumps(schema).split('"#/$defs/')[1:])
     assert {one.split('"')[0] for one in used} <= schema["$defs"].keys()
+
+
+def test_an_unknown_channel_is_refused_with_the_one_that_was_meant() -> None:
+    rules = Rules(channels=("hook", "oncall"))
+    said = problems("jobs: {a: {command: x, notify: {via: [oncal, x]}}}\n", rules=rules)
+    assert said == [
+        'f.yaml:1:32: jobs.a.notify: "oncal" is not a channel of jobd.yaml (did you mean "oncall"?)',
+        'f.yaml:1:32: jobs.a.notify: "x" is not a channel of jobd.yaml (channels there: hook, oncall)',
+    ]
+
+
+def test_names_of_notifications_are_nobody_elses() -> None:
+    (said,) = problems("jobs: {jobd.notify.ops: {command: x}}\n")
+    assert "is kept for jobd's own notifications" in said
 
 
 def test_an_unknown_calendar_is_refused_with_the_one_that_was_meant() -> None:

@@ -50,6 +50,7 @@ STAGES = {
         jobs="jobs: {nightly-backup: {command: 'true', schedule: 30 2 * * *}}",
         files={"old.txt": "30 2 * * * root true\n", "units/x.timer": TIMER, "units/x.service": SERVICE},
     ),
+    "docs/notifications.md": Stage(programs={"pg_dump": TRUE}),
     "docs/clients.md": Stage(
         jobs="jobs: {mail: {command: 'echo sent'}}",
         files={"submissions": '{"job": "mail"}\n{"job": "mail"}\n'},

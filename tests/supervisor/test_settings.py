@@ -71,6 +71,7 @@ def test_without_a_file_everything_is_default() -> None:
             "password_file": None,
             "from": "jobd@localhost",
         },
+        channels=(),
         sinks={},
         tracing=None,
         log_level="info",
@@ -269,15 +270,56 @@ def test_what_is_wrong_is_refused_with_its_place(tmp_path: Path, text: str, said
     assert refused(tmp_path, text) == said
 
 
+CHANNELS = """
+channels:
+  ops: {email: {to: ops@example.org, smtp: "localhost:2525"}, title: "${job}: ${occasion}"}
+  hook: {webhook: {url: "https://example.org/jobd", secret_file: /etc/jobd/hook.key}, digest: false}
+  hc: {healthcheck: {url: "https://hc.example.org/ping/UUID"}}
+  pager: {command: [page, "${payload.title}"], rate_limit: 5/hour}
+  chat: {apprise: {urls_file: /etc/jobd/chat}, timeout: 20s}
+"""
+
+
+def test_channels_are_read_and_known_to_definitions(tmp_path: Path) -> None:
+    made = read(tmp_path, CHANNELS)
+    found = {channel.name: channel for channel in made.channels}
+    assert {name: channel.kind for name, channel in found.items()} == {
+        "ops": "email",
+        "hook": "webhook",
+        "hc": "healthcheck",
+        "pager": "command",
+        "chat": "apprise",
+    }
+    assert found["ops"].options["to"] == ["ops@example.org"]
+    assert found["ops"].options["smtp"]["port"] == 2525
+    assert found["pager"].options == {"argv": ["page", "${payload.title}"]}
+    assert made.rules.channels == ("ops", "hook", "hc", "pager", "chat")
+    assert made.queues["jobd.notify"] == 4
+
+
 @pytest.mark.parametrize(
-    "text",
+    ("text", "said"),
     [
-        "channels: {ops: {}}",
+        ("channels: {ops: {}}", "channels.ops: is of no kind (give one of email, webhook"),
+        ("channels: {ops: {email: {to: x}}}", 'channels.ops.email.to: "x" is not an address'),
+        ("channels: {ops: {command: [a], apprise: {urls: x}}}", "channels.ops: is command and apprise (give one"),
+        ("channels: {hc: {healthcheck: {}}}", "channels.hc.healthcheck: goes nowhere or to two places"),
+        (
+            "channels: {a: {command: [a], title: '${whatever}'}}",
+            "channels.a.title: ${whatever} is nothing that messages",
+        ),
+        ("channels: {a b: {command: [a]}}", "is not a name of a channel"),
     ],
 )
-def test_what_would_silently_do_nothing_is_refused(tmp_path: Path, text: str) -> None:
+def test_a_channel_that_goes_nowhere_is_refused(tmp_path: Path, text: str, said: str) -> None:
     (problem,) = refused(tmp_path, f"{text}\n")
-    assert "this version of jobd does not have" in problem
+    assert said in problem
+
+
+def test_the_url_of_a_channel_is_not_told_where_it_is_wrong(tmp_path: Path) -> None:
+    (problem,) = refused(tmp_path, "channels: {hc: {healthcheck: {url: 'ftp://hc.example.org/SECRET'}}}\n")
+    assert "the url is not a URL of http:// or https://" in problem
+    assert "SECRET" not in problem
 
 
 def test_retention_has_the_documented_defaults_and_null_is_for_ever(tmp_path: Path) -> None:

@@ -11,13 +11,8 @@ from jobd.core import names, options
 from jobd.core.shown import shown
 from jobd.definitions.parse import Node
 from jobd.definitions.problems import Problem
-from jobd.definitions.schema import unbuilt
 
 _MISREAD_AS_BOOLEAN = frozenset({"yes", "no", "on", "off", "y", "n"})
-
-
-Refusal = Callable[[str], str | None]
-"""Why a word that is known is refused all the same; None for others."""
 
 
 def problems_of(
@@ -25,14 +20,13 @@ def problems_of(
     model: type[BaseModel],
     node: Node,
     path: str,
-    refusal: Refusal = unbuilt.refusal,
     also: Callable[[], Iterable[str]] = tuple,
 ) -> list[Problem]:
     """Every problem pydantic found in the value of `node`, which stands under `path`.
 
     `also` are the keys that may stand there beside those of the model.
     """
-    return [_problem(detail, model, node, path, refusal, also) for detail in error.errors(include_url=False)]
+    return [_problem(detail, model, node, path, also) for detail in error.errors(include_url=False)]
 
 
 def unknown_key(key: str, known: Iterable[str]) -> str:
@@ -40,18 +34,14 @@ def unknown_key(key: str, known: Iterable[str]) -> str:
     return options.unknown(key, tuple(known))
 
 
-def _problem(
-    detail: Any, model: type[BaseModel], root: Node, path: str, refusal: Refusal, also: Callable[[], Iterable[str]]
-) -> Problem:
+def _problem(detail: Any, model: type[BaseModel], root: Node, path: str, also: Callable[[], Iterable[str]]) -> Problem:
     loc: Sequence[str | int] = detail["loc"]
     node, steps = _follow(root, loc)
     dotted = path + "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in steps)
     if detail["type"] == "extra_forbidden":
         key = str(steps[-1])
-        is_outermost = len(steps) == 1
-        refused = refusal(key) if is_outermost else None
-        known = (*_keys_at(model, steps[:-1]), *(also() if is_outermost and not refused else ()))
-        return Problem(node.named_at, dotted.lstrip("."), refused or unknown_key(key, known))
+        known = (*_keys_at(model, steps[:-1]), *(also() if len(steps) == 1 else ()))
+        return Problem(node.named_at, dotted.lstrip("."), unknown_key(key, known))
     place = node.named_at if isinstance(node.value, dict) else node.place
     return Problem(place, dotted.lstrip("."), _message(detail))
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from jobd.core import buckets, model
+from jobd.core import buckets, model, names
 from jobd.core.buckets import Rate
 from jobd.core.model import CircuitBreaker, RetryPolicy
 from jobd.core.shown import shown
@@ -20,6 +20,7 @@ from jobd.definitions.schema.kinds import (
     Size,
     Words,
     duration,
+    name,
     number,
     one_or_list,
     text_like,
@@ -136,8 +137,17 @@ RateLimit = Annotated[Rate, Read(_rate, RATE_SCHEMA)]
 Uses = dict[Name, Annotated[int, whole(1, 1_000_000)]]
 
 
+def _queue(value: Any) -> str:
+    if isinstance(value, str) and names.is_reserved(value):
+        raise ValueError(f"{shown(value)} is kept for jobd's own notifications (name another queue)")
+    return name(value)
+
+
+JobQueue = Annotated[str, Read(_queue, {"type": "string", "pattern": f"^{names.NAME.pattern}$"})]
+
+
 class Queueing(Words):
-    queue: Name = "default"
+    queue: JobQueue = "default"
     priority: Priority = 0
     max_running: Annotated[int, whole(1, 100_000)] | None = None
     rate_limit: RateLimit | None = None

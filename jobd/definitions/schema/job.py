@@ -69,6 +69,7 @@ class JobWords(Watched, Flow, Data, Enclosed, Bounded, Execution, Retrying, Queu
             output_on_limit=self.output.on_limit,
             output_journal=self.output.journal,
             workflow=self.workflow(),
+            notify=None if self.notify is None else self.notify.notify(),
             expect=None if self.expect is None else self.expect.expect(),
         )
 
@@ -78,6 +79,8 @@ FILE_KEYS = ("defaults", "jobs")
 
 def name_fault(name: str) -> str | None:
     """Why `name` cannot name a job, or None if it can."""
+    if names.is_reserved(name):
+        return f"{shown(name)} is kept for jobd's own notifications (give the job another name)"
     if names.is_name(name):
         return None
     return f"{shown(name)} cannot name a job (1 to 128 letters, digits, '.', '_', '-'; a letter or digit first)"

@@ -61,7 +61,7 @@ def sized(value: Any) -> int:
     return spans.size(value)
 
 
-def _name(value: Any) -> str:
+def name(value: Any) -> str:
     if not isinstance(value, str) or not names.is_name(value):
         raise ValueError(
             f"{shown(value)} is not a name (1 to 128 letters, digits, '.', '_', '-'; a letter or digit first)"
@@ -135,7 +135,7 @@ Duration = Annotated[
 Size = Annotated[
     int, Read(sized, {"type": ["string", "integer"], "description": "A size in bytes: 4096, 512KiB, 1GiB."})
 ]
-Name = Annotated[str, Read(_name, {"type": "string", "pattern": f"^{names.NAME.pattern}$"})]
+Name = Annotated[str, Read(name, {"type": "string", "pattern": f"^{names.NAME.pattern}$"})]
 ExitStatus = Annotated[int, whole(0, 255)]
 ExitStatuses = Annotated[list[ExitStatus], one_or_list({"type": "integer", "minimum": 0, "maximum": 255})]
 AbsolutePath = Annotated[str, text_like(r"/[^\0]*", "an absolute path (start it with /)")]

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from jobd.core import model
-from jobd.definitions.schema.kinds import Words, duration
+from jobd.core import model, names
+from jobd.definitions.schema.kinds import Duration, Name, Words, duration, one_or_list
+
+Occasion = Literal[
+    "attempt_failure", "failure", "recovery", "success", "late", "missed", "timeout_warning", "circuit_open"
+]
+OCCASIONS = ("attempt_failure", "failure", "recovery", "success", "late", "missed", "timeout_warning", "circuit_open")
 
 
 class Expect(Words):
@@ -31,7 +36,24 @@ class Expect(Words):
         return model.Expect(self.max_time_since_success, self.late_after, self.max_runtime)
 
 
+class Notify(Words):
+    on: Annotated[list[Occasion], one_or_list({"enum": [*OCCASIONS]})] = Field(
+        default=["failure", "recovery", "late"],
+        description="What somebody is told of; failure is that of a run, for good.",
+    )
+    via: Annotated[list[Name], one_or_list({"type": "string", "pattern": f"^{names.NAME.pattern}$"})] = Field(
+        default_factory=list, description="Channels of jobd.yaml; a healthcheck is told of every run."
+    )
+    repeat_after: Duration = Field(
+        default=3600.0, description="What goes on is told of again after so long, where it happens again; 0 is always."
+    )
+
+    def notify(self) -> model.Notify:
+        return model.Notify(tuple(dict.fromkeys(self.on)), tuple(dict.fromkeys(self.via)), self.repeat_after)
+
+
 class Watched(Words):
     expect: Expect | None = Field(
         default=None, description="What the job is expected to keep; else it is late: see docs/notifications.md."
     )
+    notify: Notify | None = Field(default=None, description="Who is told of what; see docs/notifications.md.")

@@ -69,7 +69,7 @@ class WebhookExecutor(Executor):
             url, headers, body = _filled(given, work.payload)
         except Misread as misread:
             raise Failed(f"the payload {misread}", retryable=False) from None
-        sealed = signature(_secret(given["secret_file"]), f"jobd-{work.context.run_id}", int(time.time()), body)
+        sealed = signature(secret_in(given["secret_file"]), f"jobd-{work.context.run_id}", int(time.time()), body)
         request = Request("POST", url, (*headers, ("Content-Type", "application/json"), *sealed), body)
         # A redirect is not followed: what was signed is for the one who was named.
         bounds = Bounds(
@@ -108,7 +108,7 @@ def _filled(given: Json, payload: Json) -> tuple[str, tuple[tuple[str, str], ...
     )
 
 
-def _secret(path: str) -> bytes:
+def secret_in(path: str) -> bytes:
     """The key in a file: its bytes without the white space around them, or what `whsec_` says in base64."""
     try:
         with open(path, "rb") as file:
