@@ -266,7 +266,7 @@ class Keeper:
         now = datetime.now(UTC)
         self.last_reload_at, self._told = now, change.catalog
         problems = tuple(map(str, change.catalog.problems))
-        if not problems:
+        if not self.problems:
             self.last_good_reload_at = now
         self.metrics.define([*change.in_force, *channels.jobs_of(self.engine.rules.bell.lines)])
         for one in change.in_force.values():

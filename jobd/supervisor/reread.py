@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from jobd.core.allowlist import LAUNCHERS
@@ -12,7 +13,6 @@ from jobd.definitions.catalog import Catalog
 from jobd.definitions.problems import Malformed, Problem
 from jobd.observe.sentences import LEVELS
 from jobd.supervisor import roles
-from jobd.supervisor.reserve import Reservation
 from jobd.supervisor.resettle import Resettled, resettle
 from jobd.supervisor.settings import Settings
 
@@ -85,7 +85,9 @@ def go_by(keeper: Keeper, settings: Settings) -> None:
     keeper.journal.level = LEVELS[settings.log_level]
     keeper.pruner.policy = settings.retention
     rules = keeper.engine.rules
-    rules.reservation = Reservation(settings.queues, settings.rates, settings.resources)
+    rules.reservation = replace(
+        rules.reservation, limits=settings.queues, rates=settings.rates, resources=settings.resources
+    )
     rules.most_queued_per_user = settings.max_queued_per_user
     keeper.pool.adjust(
         settings.for_executors,

@@ -151,6 +151,17 @@ def test_a_daemon_that_takes_over_between_two_attempts_keeps_the_ids(traced: Hos
     assert {one.trace for one in spans.values()} == {TRACE}
 
 
+def test_a_reload_of_the_settings_goes_on_recording(traced: Host, collector: Collector) -> None:
+    settings = traced.config.read_text()
+    traced.config.write_text(settings + "queues: {other: {max_running: 1}}\n")
+    with traced.client() as client:
+        client.reload()
+        run = int(client.submit("told", queue="other"))
+        assert client.queues() and client.wait(run)["state"] == "succeeded"
+    spans = spans_of(collector, run, 2)
+    assert traced.output(run).decode() == f"00-{spans['run'].trace}-{spans['1'].span}-01\n"
+
+
 def test_a_run_tried_again_by_hand_has_a_span_for_each_of_its_lives(traced: Host, collector: Collector) -> None:
     with traced.client() as client:
         run = int(client.submit("sour", max_attempts=1))
