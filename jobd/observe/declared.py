@@ -95,4 +95,7 @@ WORKERS = _gauge("jobd_workers", "Workers by what they do", "state")
 STORE_SIZE = _gauge("jobd_store_size_bytes", "Size of the database file")
 STORE_WAL = _gauge("jobd_store_wal_bytes", "Size of the write-ahead log of the database")
 
+DISK_FREE = _gauge("jobd_store_disk_free_bytes", "What jobd can still write to the disk of the database")
+DISK_SIZE = _gauge("jobd_store_disk_size_bytes", "Size of the disk of the database")
+
 METRICS = tuple(one for one in list(globals().values()) if isinstance(one, Metric))

@@ -51,3 +51,6 @@ class Figures:
     last_reload_ok: bool = True
     store_bytes: int = 0
     wal_bytes: int = 0
+    disk_free_bytes: int | None = None
+    """What is left of the disk of the database, as far as jobd may use it; None where that cannot be told."""
+    disk_bytes: int | None = None

@@ -38,6 +38,8 @@ def read(figures: Figures, started_at: datetime) -> Iterator[tuple[Metric, Sampl
     yield declared.WORKERS, [((state,), number) for state, number in sorted(figures.workers.items())]
     yield _one(declared.STORE_SIZE, figures.store_bytes)
     yield _one(declared.STORE_WAL, figures.wal_bytes)
+    yield _one(declared.DISK_FREE, figures.disk_free_bytes)
+    yield _one(declared.DISK_SIZE, figures.disk_bytes)
 
 
 def _definitions(figures: Figures) -> Iterator[tuple[Metric, Samples]]:

@@ -210,6 +210,7 @@ class Desk:
 
     def _figures(self, jobs: Mapping[str, JobFigures]) -> Figures:
         keeper, now = self._keeper, datetime.now(UTC)
+        free, whole = _disk(keeper.settings.state_dir)
         queues, limits = keeper.history.queues(now), self.queue_limits()
         workers: dict[str, int] = {"idle": 0, "busy": 0}
         for view in keeper.pool.views():
@@ -225,6 +226,8 @@ class Desk:
             last_reload_ok=not keeper.problems,
             store_bytes=_size(keeper.settings.database),
             wal_bytes=_size(keeper.settings.database + "-wal"),
+            disk_free_bytes=free,
+            disk_bytes=whole,
         )
 
     def masker(self, run: int) -> Masker:
@@ -262,6 +265,15 @@ def _lane(limits: QueueLimits | None, figures: QueueFigures | None) -> Lane:
     if limits is None:
         return Lane(figures=figures)
     return Lane(limits.limits, limits.use, figures)
+
+
+def _disk(directory: str) -> tuple[int | None, int | None]:
+    """What is free on a directory's disk, and all of it."""
+    try:
+        found = os.statvfs(directory)
+    except OSError:
+        return None, None
+    return found.f_bavail * found.f_frsize, found.f_blocks * found.f_frsize
 
 
 def _size(path: str) -> int:

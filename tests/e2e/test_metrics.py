@@ -51,6 +51,8 @@ jobd_store_commit_seconds histogram
 jobd_store_group_size histogram
 jobd_store_size_bytes gauge
 jobd_store_wal_bytes gauge
+jobd_store_disk_free_bytes gauge
+jobd_store_disk_size_bytes gauge
 jobd_rescued_attempts_total counter how
 jobd_leftover_processes_total counter
 jobd_clock_steps_total counter

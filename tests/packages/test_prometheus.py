@@ -13,10 +13,13 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
+import yaml
 
 from tests.e2e.daemon import Host, host, until
+from tests.packages.test_grafana import PANELS, as_asked, queries
 
 RULES = Path(__file__).resolve().parent.parent.parent / "packaging" / "prometheus"
 JOBS = """
@@ -40,6 +43,28 @@ def test_the_rules_are_sound() -> None:
 @needs_promtool
 def test_the_rules_fire_when_they_should_and_not_before() -> None:
     promtool("test", "rules", "jobd.test.yml")
+
+
+def test_every_alert_that_is_promised_is_there_and_has_a_case() -> None:
+    groups = yaml.safe_load((RULES / "jobd.rules.yml").read_text())["groups"]
+    alerts = {rule["alert"] for group in groups for rule in group["rules"]}
+    cases = {
+        case["alertname"]: case["exp_alerts"]
+        for test in yaml.safe_load((RULES / "jobd.test.yml").read_text())["tests"]
+        for case in test["alert_rule_test"]
+        if case["exp_alerts"]
+    }
+    assert alerts == set(cases)
+    for kind in (
+        "Down",
+        "JobLate",
+        "JobFailing",
+        "DeadLettersGrowing",
+        "ReloadBroken",
+        "SchedulerLag",
+        "StoreNearFull",
+    ):
+        assert f"Jobd{kind}" in alerts
 
 
 @pytest.fixture
@@ -89,6 +114,8 @@ def test_a_real_prometheus_sees_a_job_fail(failing: Host, tmp_path: Path) -> Non
         assert ("JobdJobFailing", "sour") in fired and ("JobdJobFailing", "sweet") not in fired
         groups = asked(port, "rules")["groups"]
         assert {rule["health"] for group in groups for rule in group["rules"]} == {"ok"}
+        for query in (query for panel in PANELS for query in queries(panel)):
+            assert "result" in asked(port, "query?query=" + quote(as_asked(query))), query
     finally:
         server.terminate()
         server.wait(20)
