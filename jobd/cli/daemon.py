@@ -65,13 +65,15 @@ def _check(settings: Settings) -> int:
     from jobd.definitions.check import check
 
     # A directory that is not there holds no jobs, as for the daemon: hardly a host has all of the usual ones.
-    verdict = check([path for path in settings.jobs_dirs if os.path.lexists(path)], settings.rules)
+    verdict = check([path for path in settings.jobs_dirs if os.path.lexists(path)], settings.rules, uid=os.geteuid())
     for warning in verdict.warnings:
         print(f"warning: {warning}", file=sys.stderr)
     for problem in verdict.problems:
         print(problem, file=sys.stderr)
     if not verdict.problems:
         print(f"{counted(len(verdict.catalog.jobs), 'job')}, no problems")
+    if os.geteuid() != 0:
+        print("not root: every job would run as the user who runs this", file=sys.stderr)
     return 6 if verdict.problems else 0
 
 

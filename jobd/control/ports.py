@@ -85,6 +85,8 @@ class Overview:
     containment: str
     """`cgroup`, or `process group and subreaper`: what reaches the processes of an attempt."""
     timezone: str
+    runs_as: str = "root"
+    """The user that jobd is, and whose every job is where that is not root."""
 
 
 @dataclass(frozen=True, slots=True)

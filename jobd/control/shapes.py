@@ -387,6 +387,7 @@ def overview(seen: Overview) -> dict[str, Any]:
         "state_dir": seen.state_dir,
         "metrics_address": seen.metrics_address,
         "containment": seen.containment,
+        "runs_as": seen.runs_as,
         "workers": {"max": seen.workers_max, "busy": sum(w.run is not None for w in seen.workers), "items": workers},
     }
 

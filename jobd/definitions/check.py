@@ -17,6 +17,7 @@ from jobd.definitions.defined import Defined
 from jobd.definitions.interpret import Rules, interpret
 from jobd.definitions.library import NO_PATIENCE, Library
 from jobd.definitions.lint import Lasts, lint, nobody_knows
+from jobd.definitions.ownership import user_of
 from jobd.definitions.parse import Node, parse
 from jobd.definitions.problems import Malformed, Place, Problem
 
@@ -33,10 +34,16 @@ class Verdict:
 
 
 def check(
-    paths: Sequence[str], rules: Rules | None = None, *, zone: str = "UTC", lasts: Lasts = nobody_knows
+    paths: Sequence[str],
+    rules: Rules | None = None,
+    *,
+    zone: str = "UTC",
+    lasts: Lasts = nobody_knows,
+    uid: int = 0,
 ) -> Verdict:
     """Judge files and directories as a daemon would that reads them in this order, the lowest first.
 
+    `uid` is the user of that daemon.
     `zone` is the host's; `lasts` is asked how long runs of a job usually take where that could be a doubt.
     """
     directories = [path for path in paths if os.path.isdir(path)]
@@ -46,7 +53,7 @@ def check(
     whole = Contribution(tuple(found.jobs.values()), found.problems)
     catalog = assemble([whole, *files], {}, are_all=bool(directories))
     elsewhere = [] if directories else relations.missing(catalog.jobs)
-    doubts = [*_doubts(catalog.jobs.values()), *lint(catalog.jobs.values(), zone, datetime.now(UTC), lasts)]
+    doubts = [*_doubts(catalog.jobs.values(), uid), *lint(catalog.jobs.values(), zone, datetime.now(UTC), lasts)]
     warnings = [*_left_out(library), *elsewhere, *doubts]
     return Verdict(tuple(sorted(catalog.problems)), tuple(sorted(warnings)), catalog)
 
@@ -86,10 +93,10 @@ def _left_out(library: Library) -> Iterable[Problem]:
         yield Problem(Place(path), "", f"is not read because there is no {os.path.basename(path).removesuffix('.d')}")
 
 
-def _doubts(definitions: Iterable[Defined]) -> Iterable[Problem]:
-    """What this host does not have, or what a job can hardly mean."""
+def _doubts(definitions: Iterable[Defined], uid: int) -> Iterable[Problem]:
+    """What this host does not have, what its daemon may not, or what a job can hardly mean."""
     for one in definitions:
-        for key, doubt in _doubts_of(one.job):
+        for key, doubt in (*_doubts_of(one.job), *_beyond(one.job, uid)):
             yield Problem(one.place(key), f"jobs.{one.job.name}.{key}", doubt)
 
 
@@ -104,6 +111,15 @@ def _doubts_of(job: Job) -> Iterable[tuple[str, str]]:
         yield "cwd", f"there is no directory {job.cwd} on this host"
     if 0 not in job.success_exit_status:
         yield "success_exit_status", "does not list 0, so that exit status 0 counts as a failure"
+
+
+def _beyond(job: Job, uid: int) -> Iterable[tuple[str, str]]:
+    """What takes root, where the daemon is somebody else."""
+    if uid == 0:
+        return
+    own = user_of(uid)
+    if job.user not in (None, own, str(uid)):
+        yield "user", f"its runs will be refused: jobd is {own} and not root, and runs everything as itself"
 
 
 def _is_found(program: str, job: Job) -> bool:

@@ -16,7 +16,7 @@ from jobd.core.ledger import overuse
 from jobd.core.model import Action, Calendar, Command, Job, Shell
 from jobd.core.shown import shown
 from jobd.core.spans import show_size
-from jobd.definitions import layers, payloads, work
+from jobd.definitions import layers, payloads, runas, work
 from jobd.definitions.defined import Defined, defined
 from jobd.definitions.parse import Node, plain
 from jobd.definitions.problems import Malformed, Place, Problem
@@ -231,9 +231,7 @@ def _policy_problems(job: Job, node: Node, path: str, rules: Rules) -> list[Prob
         problems.append(_at(node, path, "shell", "policy.allow_shell is false (use command:)"))
     if rules.allowlist:
         problems += _allowlist_problems(job, node, path, rules.allowlist)
-    if job.user is not None and not {"*", job.user} & set(rules.run_as_allowed):
-        allowed = ", ".join(rules.run_as_allowed) or "nobody"
-        problems.append(_at(node, path, "user", f"policy.run_as_allowed does not allow {shown(job.user)} ({allowed})"))
+    problems += [_at(node, path, key, fault) for key, fault in runas.faults(job, rules.run_as_allowed)]
     if rules.queues is not None and job.queue not in rules.queues:
         known = ", ".join(sorted(rules.queues)) or "none"
         problems.append(_at(node, path, "queue", f"{shown(job.queue)} is not declared in jobd.yaml ({known})"))

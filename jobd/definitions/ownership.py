@@ -49,7 +49,7 @@ def fault_of_directory(path: str, ours: int | None = None) -> str | None:
 
 def _fault(status: os.stat_result, ours: int, *, sticky_helps: bool) -> str | None:
     if status.st_uid not in (0, ours):
-        return f"belongs to user {_user(status.st_uid)} (chown it to root or {_user(ours)})"
+        return f"belongs to user {user_of(status.st_uid)} (chown it to root or {user_of(ours)})"
     if not status.st_mode & _WRITABLE_BY_OTHERS or (sticky_helps and status.st_mode & stat.S_ISVTX):
         return None
     if not status.st_mode & stat.S_IWOTH and _is_private(status.st_gid, ours):
@@ -68,7 +68,8 @@ def _is_private(gid: int, uid: int) -> bool:
     return group.gr_gid == user.pw_gid and group.gr_name == user.pw_name and set(group.gr_mem) <= {user.pw_name}
 
 
-def _user(uid: int) -> str:
+def user_of(uid: int) -> str:
+    """The name of a user, or the number of one that has none."""
     try:
         return pwd.getpwuid(uid).pw_name
     except KeyError:

@@ -46,6 +46,7 @@ from jobd.supervisor.settings import Settings, Tracing
 from jobd.supervisor.tick import Rules
 from jobd.supervisor.tracing import Spans
 from jobd.supervisor.zonewatch import ZoneWatch
+from jobd.work.accounts import own_account
 from jobd.work.hiring import ForkServer
 from jobd.work.identity import boot_id
 from jobd.work.pool import Pool, PoolSettings
@@ -247,6 +248,9 @@ async def _work(keeper: Keeper, zone_watch: ZoneWatch) -> None:
         f"jobd {__version__} serves {keeper.settings.socket}, "
         f"{counted(len(keeper.engine.rules.in_force), 'job')} in force{where}"
     )
+    if os.geteuid() != 0:
+        own = own_account().name
+        keeper.journal.note(f"Not root: every job runs as {own}, and one that names another user or group is refused")
     keeper.engine.wake()
     keeper.writer.release_memory()
     _settle_memory()

@@ -40,6 +40,7 @@ from jobd.supervisor import upcoming
 from jobd.supervisor.keeper import Keeper
 from jobd.supervisor.reasons import Reasons
 from jobd.supervisor.shown import Shown
+from jobd.work.accounts import own_account
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,6 +259,7 @@ class Desk:
             state_dir=keeper.settings.state_dir,
             containment=keeper.pool.containment,
             timezone=keeper.engine.rules.host.zone,
+            runs_as=own_account().name,
         )
 
 

@@ -23,7 +23,7 @@ TEXTS = {
     "drain_timeout": "How long an end of jobd waits for running attempts.",
     "defaults": "Keys of jobd-jobs(5) that hold for every job unless its file or the job itself says otherwise.",
     "queues": "Queues by name, with their limits: max_running and rate_limit.",
-    "policy.run_as_allowed": "Users that jobs may name; * is every one.",
+    "policy.run_as_allowed": "Users that jobs may name; @GROUP: its members, and the group itself; * is all.",
     "policy.allow_shell": "Whether jobs may use shell.",
     "policy.max_payload": "The longest payload of a run.",
     "policy.max_queued_per_user": "Runs that one user may have waiting; administrators may have more.",

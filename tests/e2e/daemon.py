@@ -46,6 +46,8 @@ class Host:
         self.process: subprocess.Popen[bytes] | None = None
         self.clock: WallClock | None = None
         self.environment: dict[str, str] = {}
+        self.prefix: tuple[str, ...] = ()
+        """What starts the daemon, as a program of another user."""
         self._seen: set[tuple[int, int]] = set()
         self.configure(settings)
 
@@ -69,11 +71,14 @@ class Host:
         path.chmod(0o755)
         return path
 
+    def command(self, *words: str) -> list[str]:
+        return [*self.prefix, sys.executable, "-m", "jobd.cli.daemon", "--config", str(self.config), *words]
+
     def launch(self) -> subprocess.Popen[bytes]:
         """Start the daemon and do not wait for it."""
         with open(self.directory / "jobd.log", "ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "jobd.cli.daemon", "--config", str(self.config)],
+                self.command(),
                 cwd=ROOT,
                 stdin=subprocess.DEVNULL,
                 stdout=log,

@@ -67,6 +67,8 @@ def _headline(seen: dict[str, Any]) -> str:
         f"workers {workers['busy']} busy of {workers['max']}",
         f"time zone {seen['timezone']}",
     ]
+    if (user := seen.get("runs_as", "root")) != "root":
+        parts.append(f"everything runs as {user}")
     if seen.get("metrics_address"):
         parts.append(f"metrics http://{seen['metrics_address']}/metrics")
     return ", ".join(parts)
