@@ -7,12 +7,11 @@ from collections.abc import Iterable
 from typing import Any
 
 from jobd import __version__
+from jobd.control.answers import ANSWERS, SCHEMAS
 from jobd.control.routes import Route
-from jobd.core.states import Condition, Outcome, RunState, Trigger
+from jobd.core.states import Condition
 
 _PARAMETER = re.compile(r"\{(\w+)\}")
-_TIME = {"type": ["string", "null"], "format": "date-time"}
-_TEXT = {"type": ["string", "null"]}
 _COUNT = {"type": "integer"}
 
 _SUBMISSION: dict[str, Any] = {
@@ -60,90 +59,6 @@ _SUBMISSION: dict[str, Any] = {
         "tracestate": {"type": "string", "maxLength": 512},
     },
 }
-_RUN: dict[str, Any] = {
-    "type": "object",
-    "properties": {
-        "id": _COUNT,
-        "job": {"type": "string"},
-        "state": {"enum": [state.value for state in RunState]},
-        "queue": {"type": "string"},
-        "priority": _COUNT,
-        "payload": {},
-        "result": {},
-        "error": _TEXT,
-        "attempts": _COUNT,
-        "max_attempts": _COUNT,
-        "trigger": {"enum": [trigger.value for trigger in Trigger]},
-        "slot": _TIME,
-        "run_at": _TIME,
-        "expires_at": _TIME,
-        "created_at": _TIME,
-        "started_at": _TIME,
-        "finished_at": _TIME,
-        "duration": {"type": ["number", "null"]},
-        "exit_code": {"type": ["integer", "null"]},
-        "outcome": {"enum": [*(outcome.value for outcome in Outcome), None]},
-        "key": _TEXT,
-        "parent": {"type": ["integer", "null"]},
-        "owner": _TEXT,
-        "progress": {"type": ["number", "null"], "minimum": 0, "maximum": 1},
-        "status_text": _TEXT,
-        "spec_version": {"type": "string"},
-        "dead_letters": {"type": "array", "items": {"type": "object"}, "description": "Each time it became one."},
-        "adhoc": {"type": "boolean"},
-        "cancelling": {"type": "boolean"},
-        "traceparent": _TEXT,
-        "tracestate": _TEXT,
-        "command": {"type": ["array", "null"], "items": {"type": "string"}},
-    },
-}
-_USAGE: dict[str, Any] = {
-    "type": ["object", "null"],
-    "description": "What the processes of the attempt used, once it has ended.",
-    "properties": {
-        "cpu_user_seconds": {"type": "number"},
-        "cpu_system_seconds": {"type": "number"},
-        "peak_memory_bytes": _COUNT,
-        "stdout_bytes": _COUNT,
-        "stderr_bytes": _COUNT,
-        "output_cut": {"type": "boolean", "description": "Not all of the output was kept."},
-        "leftovers": {**_COUNT, "description": "Processes that outlived their leader and were ended."},
-        "io_read_bytes": {**_COUNT, "description": "Read from disks, and not from a cache."},
-        "io_written_bytes": _COUNT,
-        "context_switches": _COUNT,
-    },
-}
-_ATTEMPT: dict[str, Any] = {
-    "type": "object",
-    "properties": {
-        "run": _COUNT,
-        "attempt": _COUNT,
-        "reserved_at": _TIME,
-        "started_at": _TIME,
-        "finished_at": _TIME,
-        "duration": {"type": ["number", "null"]},
-        "outcome": {"enum": [*(outcome.value for outcome in Outcome), None]},
-        "exit_code": {"type": ["integer", "null"]},
-        "signal": {"type": ["integer", "null"]},
-        "error": _TEXT,
-        "worker_pid": {"type": ["integer", "null"]},
-        "pid": {"type": ["integer", "null"]},
-        "usage": _USAGE,
-        "progress": {"type": ["number", "null"], "minimum": 0, "maximum": 1},
-        "status_text": _TEXT,
-        "snapshot": {
-            "type": ["array", "null"],
-            "description": "Its processes as they were when SIGKILL was due.",
-            "items": {
-                "type": "object",
-                "properties": {
-                    **dict.fromkeys(("pid", "parent"), _COUNT),
-                    **{name: {"type": "string"} for name in ("name", "state", "wchan", "command")},
-                },
-            },
-        },
-    },
-}
 _PROBLEM: dict[str, Any] = {
     "type": "object",
     "properties": {
@@ -158,8 +73,6 @@ _PROBLEM: dict[str, Any] = {
     },
 }
 
-_ITEMS = {"/v1/runs": "Run", "/v1/runs/{id}/attempts": "Attempt"}
-
 
 def document(routes: Iterable[Route]) -> dict[str, Any]:
     """The OpenAPI document of these routes."""
@@ -171,7 +84,7 @@ def document(routes: Iterable[Route]) -> dict[str, Any]:
         "info": {"title": "jobd", "version": __version__, "description": "HTTP over jobd's Unix socket."},
         "servers": [{"url": "http://jobd"}],
         "paths": paths,
-        "components": {"schemas": {"Run": _RUN, "Attempt": _ATTEMPT, "Submission": _SUBMISSION, "Problem": _PROBLEM}},
+        "components": {"schemas": {**SCHEMAS, "Submission": _SUBMISSION, "Problem": _PROBLEM}},
     }
 
 
@@ -218,9 +131,4 @@ def _answers(route: Route) -> dict[str, Any]:
 
 
 def _schema(route: Route) -> dict[str, Any]:
-    if route.method == "GET" and route.path in ("/v1/runs/{id}", "/v1/runs/{id}/wait"):
-        return {"$ref": "#/components/schemas/Run"}
-    if route.method == "GET" and (item := _ITEMS.get(route.path)):
-        items = {"type": "array", "items": {"$ref": f"#/components/schemas/{item}"}}
-        return {"type": "object", "properties": {"items": items, "next_cursor": _TEXT}}
-    return {"type": "object"}
+    return ANSWERS.get((route.method, route.path), {"type": "object"})

@@ -1,9 +1,10 @@
-"""Writes man/ and docs/reference/: `make man`. With --check it says which pages are not as they would be written, and
-writes none.
+"""Writes man/, docs/reference/ and the schema of answers: `make man`. With --check it says which of them are not as
+they would be written, and writes none.
 """
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 
@@ -11,6 +12,8 @@ import figures
 import markdown
 import roff
 from pages import ROOT, written
+
+from jobd.cli import answers
 
 
 def main() -> int:
@@ -33,6 +36,7 @@ def pages() -> dict[Path, str]:
     reference = ROOT / "docs" / "reference"
     told = {ROOT / "man" / name: text for name, text in written(roff).items()}
     told |= {reference / f"{name[:-2]}.md": text for name, text in written(markdown).items()}
+    told[ROOT / "docs" / "jobd-ctl.schema.json"] = json.dumps(answers.document(), indent=1) + "\n"
     return told | {reference / "jobd-metrics.md": figures.page(markdown)}
 
 
