@@ -94,6 +94,7 @@ _JOB = shape(
     waiting=COUNT, last=maybe(shape(run=COUNT, state=maybe(_STATE), finished_at=maybe(TIME), **_ENDED)),
     last_slot=maybe(TIME), last_success_at=maybe(TIME), last_failure_at=maybe(TIME), paused=maybe(ref("Pause")),
     circuit=maybe(shape(open=FLAG, until=maybe(TIME), failures=COUNT)),
+    late=listed(shape(check=TEXT, since=TIME, run=maybe(COUNT), detail=TEXT)),
 )  # fmt: skip
 _QUEUE = shape(
     name=TEXT, declared=FLAG, max_running=maybe(COUNT), rate_limit=ANY, draining=FLAG, pending=COUNT, processing=COUNT,
@@ -111,7 +112,8 @@ _STATUS = shape(
     draining=FLAG, degraded=_DEGRADED, problems=_NAMES, last_reload=shape(at=TIME, ok=FLAG), timezone=TEXT,
     socket=TEXT, state_dir=TEXT, metrics_address=maybe(TEXT), containment=TEXT,
     workers=shape(max=COUNT, busy=COUNT, items=listed(_WORKER)),
-    job_counts=shape(total=COUNT, failed=COUNT, paused=COUNT, circuit_open=COUNT), paused=maybe(ref("Pause")),
+    job_counts=shape(total=COUNT, failed=COUNT, paused=COUNT, circuit_open=COUNT, late=COUNT),
+    paused=maybe(ref("Pause")),
     queues=listed(ref("Queue")), jobs=listed(ref("Job")),
 )  # fmt: skip
 

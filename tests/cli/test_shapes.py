@@ -13,7 +13,7 @@ import pytest
 from jobd.cli.answers import VERBS, of_verb
 from jobd.cli.ctl import VERBS as TYPED
 from jobd.cli.ctl import outcome
-from tests.cli.test_verbs import ROOT, Live, live
+from tests.cli.test_verbs import ROOT, Live, live, wait_until
 
 __all__ = ["live"]
 SILENT = {"schema", "completion", "notify"}
@@ -81,6 +81,8 @@ def acting(ask: Ask, going: list[int], dead: int, directory: Path) -> None:
     (directory / "batch").write_text('{"job": "hello"}\n{"job": "hello"}\n')
     ask("submit", "--batch", str(directory / "batch"))
     ask("wait", str(going[0]), "--timeout", "0s", code=124)
+    wait_until(lambda: has_a_process(ask, going[0]), "the run has a process")
+    ask("kill", str(going[0]), "--signal", "CONT")
     ask("cancel", str(going[1]))
     ask("cancel", "--job", "long")
     ask("retry", str(dead))
@@ -89,6 +91,11 @@ def acting(ask: Ask, going: list[int], dead: int, directory: Path) -> None:
         ask(verb, "hello")
         ask(verb, "--queue", "default")
     ask("queue set", "default", "max_running=50")
+
+
+def has_a_process(ask: Ask, run: int) -> bool:
+    attempts = ask("attempts", str(run))["items"]
+    return bool(attempts) and attempts[-1]["pid"] is not None
 
 
 def of_the_daemon(ask: Ask, live: Live, directory: Path) -> None:
