@@ -40,6 +40,10 @@ def listed(items: Schema) -> Schema:
 
 def maybe(one: Schema) -> Schema:
     """The same or null."""
+    if "enum" in one:
+        return {"enum": [*one["enum"], None]}
+    if "type" in one:
+        return one | {"type": [one["type"], "null"]}
     return {"anyOf": [one, {"type": "null"}]}
 
 
@@ -74,7 +78,8 @@ _USAGE = shape(
     cpu_user_seconds=NUMBER, cpu_system_seconds=NUMBER, peak_memory_bytes=COUNT, stdout_bytes=COUNT, stderr_bytes=COUNT,
     output_cut=FLAG | {"description": "Not all of the output was kept."},
     leftovers=COUNT | {"description": "Processes that outlived their leader and were ended."},
-    io_read_bytes=COUNT | {"description": "Read from disks, and not from a cache."}, io_written_bytes=COUNT, context_switches=COUNT,
+    io_read_bytes=COUNT | {"description": "Read from disks, and not from a cache."},
+    io_written_bytes=COUNT, context_switches=COUNT,
 )  # fmt: skip
 _PROCESS = shape(pid=COUNT, parent=COUNT, name=TEXT, state=TEXT, wchan=TEXT, command=TEXT)
 """As it was when SIGKILL was due."""
@@ -123,12 +128,12 @@ SCHEMAS: dict[str, Schema] = {
         progress=maybe(NUMBER | {"minimum": 0, "maximum": 1}),
         status_text=maybe(TEXT),
         dead_letters=listed(ref("Death")),
-        final=FLAG,
     ),
     "Attempt": shape(
         run=COUNT, attempt=COUNT, reserved_at=TIME, started_at=maybe(TIME), finished_at=maybe(TIME),
         signal=maybe(COUNT), duration=maybe(NUMBER), error=maybe(TEXT), worker_pid=maybe(COUNT), pid=maybe(COUNT),
-        usage=maybe(_USAGE), progress=maybe(NUMBER), status_text=maybe(TEXT), snapshot=maybe(listed(_PROCESS)), **_ENDED,
+        usage=maybe(_USAGE), progress=maybe(NUMBER), status_text=maybe(TEXT), snapshot=maybe(listed(_PROCESS)),
+        **_ENDED,
     ),
     "Tree": shape(
         run=COUNT,

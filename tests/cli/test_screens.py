@@ -12,7 +12,7 @@ import pytest
 from jobd.cli.measure import columns_of
 from jobd.control import shapes
 from jobd.core.states import RunState
-from tests.cli.daemon import NOW, Daemon, job, run, status
+from tests.cli.daemon import NOW, Daemon, attempt, job, run, status
 from tests.cli.pane import needs_tmux, pane
 from tests.cli.test_terminal import HOSTILE, harmful
 from tests.cli.test_top import LONG, a_queue, answers
@@ -61,6 +61,7 @@ def busy(daemon: Daemon) -> Daemon:
     daemon.gets(f"/v1/jobs/{LONG}", long)
     daemon.gets(f"/v1/runs/{ID}", run(id=ID, job=LONG, error=HARM, payload={"text": WIDE}, key="k" * 150))
     daemon.gets("/v1/runs", {"items": [run(id=ID, job=LONG, error=WIDE), run(error=HARM)], "next_cursor": None})
+    daemon.gets(f"/v1/runs/{ID}/attempts", {"items": [attempt(run=ID, error=HARM)]})
     blockers = [{"kind": "run", "id": ID + n, "detail": f"is under way {HARM}"} for n in range(3)]
     detail = f"its queue is full, 3/3: {WIDE}"
     why = {"subject": LONG, "reason": "queue_full", "detail": detail, "blockers": blockers, "until": shapes.time(NOW)}

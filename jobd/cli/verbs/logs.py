@@ -37,20 +37,17 @@ class _Wanted:
         return {stream: partial(read, stream) for stream in self.streams}
 
 
-@verb(
-    example="jobd-ctl logs nightly-backup\njobd-ctl logs -f -n 20 42\njobd-ctl logs --stderr -n 20 42\n"
-    "jobd-ctl logs nightly-backup --since 2d"
-)
+@verb(example="jobd-ctl logs nightly-backup\njobd-ctl logs -f -n 20 42\njobd-ctl logs nightly-backup --since 2d")
 @click.argument("what", metavar="RUN|JOB", shell_complete=completing.jobs_and_runs)
-@click.option("-f", "--follow", "follows", is_flag=True, help="Go on showing what is written until the run is over.")
-@click.option("-n", "count", type=click.IntRange(0), help="Only the last N lines of each stream; with -f begin there.")
-@click.option("--since", "earliest", metavar="D|T", help="Of every run of the job made since then (2h, 2026-11-01).")
+@click.option("-f", "--follow", "follows", is_flag=True, help="Go on with what is written until the run is over.")
+@click.option(
+    "-n", "count", metavar="N", type=click.IntRange(0), help="Only the last N lines of each stream; -f begins there."
+)
+@click.option("--since", "earliest", metavar="D|T", help="Of every run of the job since then (2h, 2026-11-01).")
 @click.option("--stdout", "wanted", flag_value="stdout", help="Only stdout.")
 @click.option("--stderr", "wanted", flag_value="stderr", help="Only stderr.")
-@click.option(
-    "--raw", "is_raw", is_flag=True, help="Secrets too, for the run's owner and operators; else they are ***."
-)
-@click.option("--attempt", type=click.IntRange(1), help="Of this attempt; without it of the latest.")
+@click.option("--raw", "is_raw", is_flag=True, help="Secrets too, for the run's owner and operators.")
+@click.option("--attempt", metavar="N", type=click.IntRange(1), help="Of this attempt; without it of the latest.")
 def logs(
     session: Session,
     what: str,
