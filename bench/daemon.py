@@ -120,16 +120,21 @@ def room() -> Iterator[Path]:
 
 
 @contextmanager
-def daemon(workers: int, definitions: Path | None = None, state: Path | None = None) -> Iterator[Daemon]:
+def daemon(
+    workers: int, definitions: Path | None = None, state: Path | None = None, notify: str | None = None
+) -> Iterator[Daemon]:
     """A jobd with so many workers, on the disk the repository is on; all of it is removed in the end.
 
-    `definitions` is another directory of jobs; `state` is kept for a daemon that is started later.
+    `definitions` is another directory of jobs; `state` is kept for a daemon that is started later; `notify` is where it
+    says how it is, as to systemd.
     """
     with room() as directory:
-        yield from _daemon(directory, workers, [_JOBS, definitions] if definitions else [_JOBS], state)
+        yield from _daemon(directory, workers, [_JOBS, definitions] if definitions else [_JOBS], state, notify)
 
 
-def _daemon(directory: Path, workers: int, jobs: list[Path], state: Path | None) -> Iterator[Daemon]:
+def _daemon(
+    directory: Path, workers: int, jobs: list[Path], state: Path | None, notify: str | None
+) -> Iterator[Daemon]:
     config = directory / "jobd.yaml"
     if state is not None:
         (directory / "state").symlink_to(state)
@@ -139,7 +144,7 @@ def _daemon(directory: Path, workers: int, jobs: list[Path], state: Path | None)
     config.write_text(json.dumps(_settings(workers, memory) | {"jobs_dirs": [*map(str, jobs)]}))
     with (directory / "jobd.log").open("wb") as log:
         arguments = [sys.executable, "-m", "jobd.cli.daemon", "--config", str(config)]
-        process = subprocess.Popen(arguments, cwd=ROOT, stdout=log, stderr=log, env=_environment())
+        process = subprocess.Popen(arguments, cwd=ROOT, stdout=log, stderr=log, env=_environment(notify))
     running = None
     try:
         running = Daemon(directory, process)
@@ -164,8 +169,10 @@ def _settings(workers: int, runtime: Path) -> dict[str, Any]:
     }
 
 
-def _environment() -> dict[str, str]:
-    return {name: value for name, value in os.environ.items() if not name.startswith(("JOBD_", "LISTEN_", "NOTIFY_"))}
+def _environment(notify: str | None) -> dict[str, str]:
+    ours = ("JOBD_", "LISTEN_", "NOTIFY_")
+    found = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+    return found if notify is None else found | {"NOTIFY_SOCKET": notify}
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

@@ -91,12 +91,13 @@ def _serve(settings: Settings, reread: Callable[[], Settings]) -> int:
     prepare(settings)
     held = lock.hold(settings.state_dir), lock.hold(settings.runtime_dir)
     sockets = _handed_over()
-    prefix = manager.scope_prefix()
+    prefix = manager.apart_prefix()
     forkserver = ForkServer.start(
         settings.runtime_dir,
         os.path.join(settings.state_dir, "output"),
         settings.python_path,
         prefix,
+        apart=bool(prefix),
         delegated=bool(prefix),
         settings=settings.for_executors,
     )

@@ -124,7 +124,7 @@ def _action(data: dict[str, Any]) -> Action:
 
 def _known(kind: type, data: dict[str, Any]) -> dict[str, Any]:
     """The fields that `kind` has, JSON's lists made tuples again (payload stays as it is)."""
-    names = {field.name for field in fields(kind)}
+    names = _names(kind)
     return {
         name: tuple(value) if isinstance(value, list) and name != "payload" else value
         for name, value in data.items()

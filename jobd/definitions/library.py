@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from jobd.definitions import folder
+from jobd.definitions.cache import Cache
 from jobd.definitions.catalog import Catalog, Contribution, assemble
 from jobd.definitions.defined import Defined
 from jobd.definitions.folder import Shelf, Source
@@ -71,13 +72,14 @@ class Library:
         rules: Rules | None = None,
         *,
         guard: Guard | None = None,
+        cache: Cache | None = None,
         patience: Patience | None = None,
         monotonic: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
     ) -> None:
         self._directories = tuple(directories)
         self._rules = rules or Rules()
-        self._guard = guard
+        self._guard, self._cache = guard, cache
         self._patience = patience or Patience()
         self._monotonic = monotonic
         self._wall = wall
@@ -132,6 +134,11 @@ class Library:
             self.catalog = assemble(self._contributions(degraded), self.catalog.jobs, [one for one, _ in degraded])
             self._is_stale, self._degraded = False, degraded
         return self.catalog
+
+    def let_go_of_cache(self) -> Cache | None:
+        """The cache, which holds what a start met; what is read from now on is not taken from it."""
+        cache, self._cache = self._cache, None
+        return cache
 
     def remember(self, jobs: Iterable[Defined]) -> Catalog:
         """Take jobs as the last good ones of files that are broken now and never were good since this jobd started."""
@@ -242,7 +249,7 @@ class Library:
 
     def _read(self, source: Source, kept: _Kept | None) -> _Kept:
         try:
-            found = _Kept(source, jobs(source, self._rules, self._guard))
+            found = _Kept(source, jobs(source, self._rules, self._guard, self._cache))
         except Malformed as malformed:
             found = _Kept(source, kept.jobs if kept else (), malformed.problems)
         if self._guard is not None:

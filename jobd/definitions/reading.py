@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Sequence
 
 from jobd.definitions import folder
+from jobd.definitions.cache import Cache
 from jobd.definitions.defined import Defined
 from jobd.definitions.folder import Source
 from jobd.definitions.guard import Guard
@@ -14,7 +16,7 @@ from jobd.definitions.parse import Node, parse
 from jobd.definitions.problems import Malformed, Place, Problem
 
 
-def jobs(source: Source, rules: Rules, guard: Guard | None = None) -> tuple[Defined, ...]:
+def jobs(source: Source, rules: Rules, guard: Guard | None = None, cache: Cache | None = None) -> tuple[Defined, ...]:
     """The jobs of one source. Raises Malformed with every problem, folder.Changed if it is not what was listed."""
     if source.problems:
         raise Malformed(*source.problems)
@@ -27,9 +29,15 @@ def jobs(source: Source, rules: Rules, guard: Guard | None = None) -> tuple[Defi
             problems += malformed.problems
     if problems:
         raise Malformed(*problems)
-    if guard is not None and (why := guard.reads(source.main.path, _digest(texts))):
+    key = _digest(source, texts)
+    if guard is not None and (why := guard.reads(source.main.path, key)):
         raise Malformed(Problem(Place(source.main.path, 1, 1), "", why))
-    return _interpreted(source, texts, rules)
+    if cache is None:
+        return _interpreted(source, texts, rules)
+    known = cache.get(key)
+    if known is None:
+        cache.put(key, known := _interpreted(source, texts, rules))
+    return known
 
 
 def _interpreted(source: Source, texts: Sequence[bytes], rules: Rules) -> tuple[Defined, ...]:
@@ -49,10 +57,11 @@ def _interpreted(source: Source, texts: Sequence[bytes], rules: Rules) -> tuple[
     return interpret(main, drop_ins, rules)
 
 
-def _digest(texts: Sequence[bytes]) -> str:
-    """What names the content of a source."""
+def _digest(source: Source, texts: Sequence[bytes]) -> str:
+    """What names the content of a source, and where it is."""
     digest = hashlib.sha256()
-    for text in texts:
-        digest.update(len(text).to_bytes(8, "little"))
-        digest.update(text)
+    for found, text in zip(source.stamps, texts, strict=True):
+        for part in (os.fsencode(found.path), text):
+            digest.update(len(part).to_bytes(8, "little"))
+            digest.update(part)
     return digest.hexdigest()

@@ -10,7 +10,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -22,6 +22,7 @@ from jobd.core.names import counted
 from jobd.core.sources import Reading
 from jobd.core.states import Outcome
 from jobd.core.tracing import Tracer
+from jobd.definitions.cache import Cache, fingerprint
 from jobd.definitions.library import Library
 from jobd.observe.journal import Journal
 from jobd.observe.metrics import Metrics
@@ -183,9 +184,10 @@ def _load(keeper: Keeper) -> ZoneWatch:
     """Put the definitions in force that are there now, held against those that were in force last."""
     settings, rules = keeper.settings, keeper.engine.rules
     _blame(keeper)
-    keeper.library = Library(settings.jobs_dirs, settings.rules, guard=rules.quarantine)
-    catalog = keeper.library.load()
     zone_watch = ZoneWatch(keeper, zonefiles.versions(rules.host.zone))
+    cache = _cache(settings, zone_watch.versions)
+    keeper.library = Library(settings.jobs_dirs, settings.rules, guard=rules.quarantine, cache=cache)
+    catalog = keeper.library.load()
     with keeper.writer.transaction(datetime.now(UTC)) as tx:
         stored = jobs.in_force(tx)
         catalog = keeper.library.remember(catalogs.last_good(catalog, stored))
@@ -204,6 +206,11 @@ def _load(keeper: Keeper) -> ZoneWatch:
     keeper.tell(change)
     zone_watch.begin(change, worked_out_by)
     return zone_watch
+
+
+def _cache(settings: Settings, releases: Mapping[str, str]) -> Cache | None:
+    key = fingerprint(settings.rules, __version__, *releases.values())
+    return None if key is None else Cache(os.path.join(settings.state_dir, "definitions.cache"), key)
 
 
 @contextlib.contextmanager
@@ -254,6 +261,7 @@ async def _work(keeper: Keeper, zone_watch: ZoneWatch) -> None:
     keeper.engine.wake()
     keeper.writer.release_memory()
     _settle_memory()
+    remembering = asyncio.create_task(keeper.remember_definitions())
     ending = asyncio.create_task(drain.done())
     try:
         # What goes on in the background never ends by itself: when a part does, its failure ends the daemon.
@@ -264,7 +272,7 @@ async def _work(keeper: Keeper, zone_watch: ZoneWatch) -> None:
                 task.result()
         await ending
     finally:
-        for task in background:
+        for task in (*background, remembering):
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await task

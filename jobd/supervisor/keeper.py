@@ -234,6 +234,17 @@ class Keeper:
         self._adopting.add(task)
         task.add_done_callback(self._adopting.discard)
 
+    async def remember_definitions(self) -> None:
+        """Let the next start know what this one read; everything else has its turn in between."""
+        cache = self.library.let_go_of_cache()
+        if cache is None or not cache.is_behind:
+            return
+        try:
+            for _ in cache.write():
+                await asyncio.sleep(0)
+        except OSError as error:
+            self.journal.note(f"what was read of definitions is not kept, the next start reads it anew: {error}")
+
     async def reload(self) -> tuple[Resettled, Change]:
         """Read jobd.yaml and every definition that changed, now, and put them in force."""
         self.systemd.reloading()

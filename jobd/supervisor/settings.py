@@ -230,7 +230,7 @@ def _settings(
         socket_group_is_named=words.control.group is not None,
         roles=words.roles.named() if words.roles is not None else {},
         adhoc=words.control.adhoc,
-        metrics_listen=words.metrics.listen if words.metrics is not None else None,
+        metrics_listen=_metrics(words, user),
         workers_max=words.workers.max,
         idle_timeout_seconds=words.workers.idle_timeout,
         max_attempts_per_worker=words.workers.max_attempts_per_worker,
@@ -299,6 +299,13 @@ def _defaults(node: Node) -> Node | None:
         raise Malformed(*sorted(problems))
     defaults = node.value.get("defaults") if isinstance(node.value, dict) else None
     return defaults if defaults is not None and defaults.value else None
+
+
+def _metrics(words: Configuration, user: bool) -> tuple[str, int] | None:
+    """Where the metrics are; a user's own jobd has none unless it is told, since the host's is at the usual address."""
+    if words.metrics is None or (user and "metrics" not in words.model_fields_set):
+        return None
+    return words.metrics.listen
 
 
 def _problems_of_defaults(node: Node) -> list[Problem]:

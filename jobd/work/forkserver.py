@@ -6,6 +6,7 @@ supervisor is gone it hires no more, stays until its workers have ended, and end
 
 from __future__ import annotations
 
+import fcntl
 import gc
 import json
 import os
@@ -24,27 +25,43 @@ from jobd.work.standing import close_others, default_signals
 from jobd.work.wire import Gone, Hire, Hired, Message, NotHired, Ready, from_bytes, to_bytes
 
 _LARGEST = 65536
+_SETTINGS_LARGEST = 1024 * 1024
 _SWEEP_SECONDS = 5.0
 _PAUSE_SECONDS = 0.005
 
 
 def main() -> None:
-    """Run with one argument, a JSON object with `fd` and what `hiring` was started with."""
-    told = json.loads(sys.argv[-1])
+    """Run with the supervisor as standard input, or at the socket that the last argument names.
+
+    It first says what `hiring` was started with: a JSON object.
+    """
+    sock = _supervisor(*sys.argv[2:])
+    told = json.loads(sock.recv(_SETTINGS_LARGEST))
     os.environ.clear()
     os.environ["LANG"] = "C.UTF-8"
     tree.set_title("jobd: forkserver")
     tree.become_subreaper()
     default_signals()
-    close_others(told["fd"])
+    close_others(sock.fileno())
     _be_an_ordinary_victim()
     place = worker.Place(told["runtime_dir"], told["output_dir"], tuple(told["python_path"]))
     group = _take_delegation() if told["delegated"] else None
-    sock = socket.socket(fileno=told["fd"])
-    sock.set_inheritable(False)
     gc.collect()
     gc.freeze()
     Forkserver(sock, place, group).run()
+
+
+def _supervisor(path: str | None = None) -> socket.socket:
+    """The socket that we were started with, moved to where nobody inherits it; or one connected to who waits there."""
+    if path is not None:
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        sock.connect(path)
+        return sock
+    sock = socket.socket(fileno=fcntl.fcntl(0, fcntl.F_DUPFD_CLOEXEC, 3))
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    return sock
 
 
 class Forkserver:

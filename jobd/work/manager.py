@@ -1,4 +1,4 @@
-"""What jobd asks of a systemd manager: a scope for the forkserver, why it is stopped, and how long that may take."""
+"""What jobd asks of a systemd manager: a place for the forkserver, why it is stopped, and how long that may take."""
 
 from __future__ import annotations
 
@@ -26,39 +26,58 @@ def is_there() -> bool:
 
 def own_unit() -> str | None:
     """The service that the calling process is part of, by the cgroup systemd put it in."""
-    if not is_there():
-        return None
+    path = _own_group() if is_there() else ""
+    return os.path.basename(path) if path.endswith(".service") else None
+
+
+def _own_group() -> str:
+    """The cgroup by which systemd knows this process; nothing where there is none."""
     with open("/proc/self/cgroup", encoding="utf-8", errors="surrogateescape") as file:
-        for line in file:
-            _, controllers, path = line.rstrip("\n").split(":", 2)
-            if controllers in ("", "name=systemd") and path.endswith(".service"):
-                return os.path.basename(path)
-    return None
+        lines = [line.rstrip("\n").split(":", 2) for line in file]
+    return next((path for _, controllers, path in lines if controllers in ("", "name=systemd")), "")
 
 
-def scope_prefix() -> tuple[str, ...]:
-    """What starts a command in a delegated scope, where it outlives the service; empty where that cannot be."""
+def apart_prefix() -> tuple[str, ...]:
+    """What starts a command as a transient service of its own; empty where that cannot be.
+
+    There it outlives jobd's own service, has a cgroup to divide, and nothing of the sandbox that jobd is in: a scope
+    would be below that too. It inherits no descriptor either.
+    """
     unit = own_unit()
-    if unit is None or os.geteuid() != 0 or shutil.which("systemd-run") is None:
+    whose = _whose()
+    if unit is None or whose is None or shutil.which("systemd-run") is None:
         return ()
     return (
         "systemd-run",
-        "--scope",
+        *whose,
         "--quiet",
         "--collect",
         f"--slice={cgroup.SLICE}",
         "--description=jobd: workers and what they run",
         "-p",
         "Delegate=yes",
+        # Workers go on when the forkserver has ended with its jobd; the service is over when the last one is.
+        "-p",
+        "ExitType=cgroup",
         "-p",
         "OOMPolicy=continue",
         "-p",
         "TasksMax=infinity",
-        # Stops go the other way round: when the host goes down, the service drains before its scopes are ended.
+        # Stops go the other way round: when the host goes down, jobd drains before what it started is ended.
         "-p",
         f"Before={unit}",
         "--",
     )
+
+
+def _whose() -> tuple[str, ...] | None:
+    """The option that names the manager jobd was started by: the host's or that of its user; None where it is neither.
+
+    Only root may ask anything of the host's.
+    """
+    if f"/user@{os.geteuid()}.service/" in _own_group():
+        return ("--user",)
+    return () if os.geteuid() == 0 else None
 
 
 def is_restart(unit: str) -> bool:
@@ -84,7 +103,11 @@ def _ask(*question: str) -> str:
     """What systemctl says; nothing where it does not answer."""
     try:
         answer = subprocess.run(
-            ["systemctl", *question], capture_output=True, text=True, timeout=_ASK_SECONDS, check=False
+            ["systemctl", *(_whose() or ()), *question],
+            capture_output=True,
+            text=True,
+            timeout=_ASK_SECONDS,
+            check=False,
         )
     except (OSError, subprocess.TimeoutExpired):
         return ""

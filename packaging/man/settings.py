@@ -10,7 +10,8 @@ TEXTS = {
     "control.mode": "The mode of the socket: who can open it.",
     "control.group": "The group of the socket, whose members may submit.",
     "control.adhoc": "Who may submit commands that no file defines: off, admin, operator or submitter.",
-    "metrics.listen": "The address of the metrics, on loopback; port 0 takes any. metrics: null turns them off.",
+    "metrics.listen": "The address of the metrics, on loopback; port 0 takes any. metrics: null turns them off; "
+    "so are those of jobd --user unless they are named.",
     "workers.max": "Attempts at the same time at most.",
     "workers.idle_timeout": "How long a worker without work stays.",
     "workers.max_attempts_per_worker": "A worker is replaced after so many attempts.",

@@ -187,4 +187,6 @@ def status(*jobs: dict[str, Any], **changes: Any) -> dict[str, Any]:
         containment="cgroup",
         timezone="UTC",
     )
-    return shapes.overview(replace(seen, **changes)) | {"jobs": list(jobs), "queues": [], "paused": None}
+    counts = {"total": len(jobs), "failed": 0, "paused": 0, "circuit_open": 0, "late": 0}
+    shown = shapes.overview(replace(seen, **changes))
+    return shown | {"jobs": list(jobs), "queues": [], "paused": None, "job_counts": counts}

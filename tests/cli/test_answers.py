@@ -35,6 +35,18 @@ def test_status_of_a_well_daemon_exits_0_and_lists_every_job(daemon: Daemon, ctl
     assert "in 4 min" in rows["one"]
 
 
+def test_status_shows_the_first_of_thousands_of_jobs_and_how_the_others_stand(daemon: Daemon, ctl: Ctl) -> None:
+    seen = status(*(job(f"job-{number:03}") for number in range(200)))
+    seen["job_counts"] |= {"total": 10_000, "failed": 3, "paused": 1}
+    daemon.gets("/v1/status", seen)
+    said = ctl("status")
+    last = "and 9,800 more jobs (jobd-ctl status --all); of all: 3 failed last, 1 paused, 0 with an open circuit, 0 late"
+    assert (said.code, said.out.splitlines()[-1]) == (0, last)
+    assert daemon.asked[-1].path == "/v1/status?jobs=200"
+    ctl("status", "--all")
+    assert daemon.asked[-1].path == "/v1/status?jobs=all"
+
+
 def test_status_of_a_degraded_daemon_exits_1_and_says_why(daemon: Daemon, ctl: Ctl) -> None:
     daemon.gets("/v1/status", status(degraded=(("disk_full", "the disk is full"),), problems=("a.yaml:1:1: bad",)))
     said = ctl("status")

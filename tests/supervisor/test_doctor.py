@@ -175,15 +175,16 @@ def test_settings_that_were_changed_after_the_start_are_told(settings: Settings)
 
 
 def test_workers_that_a_restart_of_the_service_would_end_are_told(tmp_path: Path) -> None:
-    def process(pid: int, group: str, children: str = "") -> None:
+    def process(pid: int, group: str, children: str = "", title: str = "jobd") -> None:
         (tmp_path / f"{pid}/task/{pid}").mkdir(parents=True)
+        (tmp_path / f"{pid}/cmdline").write_bytes(title.encode() + bytes(40))
         (tmp_path / f"{pid}/cgroup").write_text(f"0::{group}\n")
         (tmp_path / f"{pid}/task/{pid}/children").write_text(children)
 
     process(1, "/system.slice/jobd.service", "2 ")
-    process(2, "/jobd.slice/run-r1.scope")
+    process(2, "/system.slice/jobd.service", title="systemd-run")
     process(3, "/system.slice/jobd.service", "4 ")
-    process(4, "/system.slice/jobd.service")
+    process(4, "/system.slice/jobd.service", title="jobd: forkserver")
     process(5, "/user.slice/session.scope", "4 ")
     assert grades(daemon.scope(1, str(tmp_path))) == [Grade.OK]
     assert grades(daemon.scope(3, str(tmp_path))) == [Grade.WARNING]

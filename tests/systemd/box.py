@@ -145,9 +145,9 @@ class Service:
         self.box.until(condition, seconds)
 
     def is_clean(self) -> None:
-        """Wait until no process of workers and jobs, and no scope of theirs, is left."""
+        """Wait until no process of workers and jobs, and no unit of theirs, is left."""
         self.box.until(
-            '! systemctl list-units --type=scope --no-legend --plain | grep -q "jobd: workers" && '
+            '! systemctl list-units --no-legend --plain "run-*" | grep -q "jobd: workers" && '
             "! pgrep -f '^jobd: (worker|forkserver)' >/dev/null",
             seconds=10,
         )

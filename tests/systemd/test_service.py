@@ -238,11 +238,11 @@ def test_jobs_are_no_better_protected_than_other_programs(service: Service) -> N
     assert notify == f"NOTIFY_SOCKET=/run/jobd/attempts/{run}.1/notify", "the attempt's own, and not the daemon's"
 
 
-def test_when_the_host_goes_down_the_service_drains_before_its_scope_is_ended(service: Service) -> None:
+def test_when_the_host_goes_down_the_service_drains_before_its_workers_are_ended(service: Service) -> None:
     service.define("long", waiting("long"))
     run, _ = service.started("long")
-    scope = service.box.sh("systemctl list-units --type=scope --no-legend --plain 'run-*' | cut -d' ' -f1")
-    service.box.do("systemctl", "stop", "--no-block", "jobd.service", scope)
+    workers = service.box.sh("systemctl list-units --no-legend --plain 'run-u*.service' | cut -d' ' -f1")
+    service.box.do("systemctl", "stop", "--no-block", "jobd.service", workers)
     service.box.until("systemctl show -P StatusText jobd | grep -q draining")
     service.let_end("long")
     service.box.until("systemctl show -P ActiveState jobd | grep -qx inactive")

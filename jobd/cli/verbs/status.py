@@ -17,19 +17,23 @@ from jobd.cli.times import instant, lasted, told
 from jobd.core.names import counted
 
 _MOST_SHOWN = 10
+_AT_A_GLANCE = 200
+"""More than anybody reads, and no more than is there at once."""
 
 
 @verb(example="jobd-ctl status\njobd-ctl status nightly-backup && echo 'the last backup is good'")
 @click.argument("job", required=False, shell_complete=completing.jobs)
-def status(session: Session, job: str | None) -> Exit:
+@click.option("--all", "every", is_flag=True, help="All jobs, however many there are.")
+def status(session: Session, job: str | None, every: bool) -> Exit:
     """The daemon and every job at a glance.
 
+    Of more than 200 jobs the first ones are shown, how many others there are, and how they stand.
     Exits with 0 when the daemon is well, with 1 when it is degraded. With JOB: with 1 when the job's last finished run
     failed.
     """
     if job is not None:
         return _one(session, job)
-    seen = session.get("/v1/status", jobs="all")
+    seen = session.get("/v1/status", jobs="all" if every or session.wants_json else str(_AT_A_GLANCE))
     if session.wants_json:
         session.emit(seen)
     else:
@@ -56,6 +60,14 @@ def _show(session: Session, seen: dict[str, Any]) -> None:
         session.say("no jobs are defined (drop a YAML file into a jobs.d directory; see jobd-ctl check)")
         return
     job_table(session, seen["jobs"], instant(seen["now"]))
+    if rest := seen["job_counts"]["total"] - len(seen["jobs"]):
+        more = "1 more job" if rest == 1 else f"{rest:,} more jobs"
+        session.say(f"and {more} (jobd-ctl status --all); of all: {_told(seen['job_counts'])}")
+
+
+def _told(counts: dict[str, int]) -> str:
+    words = {"failed": "failed last", "paused": "paused", "circuit_open": "with an open circuit", "late": "late"}
+    return ", ".join(f"{counts[key]:,} {said}" for key, said in words.items())
 
 
 def _headline(seen: dict[str, Any]) -> str:

@@ -22,6 +22,7 @@ _STEPS = {
     "leftover_processes": "end them by hand: they hang in the kernel, or belong to others",
 }
 _ELSE = "journalctl -u jobd says more"
+_FORKSERVER = "jobd: forkserver"
 _SCOPE_STEP = "see that systemd-run and D-Bus are there, and restart jobd"
 
 
@@ -67,18 +68,16 @@ def _changed_since(path: str, started_at: str) -> bool:
 
 
 def scope(pid: int, proc: str = "/proc") -> Iterator[Finding]:
-    """Whether what runs is in a scope of its own: then it goes on when the service is restarted or killed."""
+    """Whether what runs is apart from jobd's service: then it goes on when that is restarted or killed."""
     own = _group(pid, proc)
     if own is None or not own.endswith(".service"):
         return  # no service of systemd: nobody ends a cgroup
-    others = [group for child in _children(pid, proc) if (group := _group(child, proc)) is not None]
-    if not others:
-        return
-    if any(group.startswith(own) for group in others):
+    # Apart it is a service of its own, and what is below jobd here only waits for its end.
+    if any(_title(child, proc) == _FORKSERVER for child in _children(pid, proc)):
         told = "the workers are part of the service: a restart ends what runs"
         yield warning("scope", told, _SCOPE_STEP)
     else:
-        yield ok("scope", "the workers are in a scope of their own: a restart leaves them alone")
+        yield ok("scope", "the workers are a service of their own: a restart leaves them alone")
 
 
 def _group(pid: int, proc: str) -> str | None:
@@ -88,6 +87,12 @@ def _group(pid: int, proc: str) -> str | None:
             if controllers in ("", "name=systemd"):
                 return path
     return None
+
+
+def _title(pid: int, proc: str) -> str:
+    with suppress(OSError), open(f"{proc}/{pid}/cmdline", "rb") as file:
+        return os.fsdecode(file.read()).rstrip("\0 ")
+    return ""
 
 
 def _children(pid: int, proc: str) -> list[int]:
