@@ -40,7 +40,9 @@ def test_status_shows_the_first_of_thousands_of_jobs_and_how_the_others_stand(da
     seen["job_counts"] |= {"total": 10_000, "failed": 3, "paused": 1}
     daemon.gets("/v1/status", seen)
     said = ctl("status")
-    last = "and 9,800 more jobs (jobd-ctl status --all); of all: 3 failed last, 1 paused, 0 with an open circuit, 0 late"
+    last = (
+        "and 9,800 more jobs (jobd-ctl status --all); of all: 3 failed last, 1 paused, 0 with an open circuit, 0 late"
+    )
     assert (said.code, said.out.splitlines()[-1]) == (0, last)
     assert daemon.asked[-1].path == "/v1/status?jobs=200"
     ctl("status", "--all")
