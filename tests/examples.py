@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 _PART, _LEAST = 5, 12
 _is_quick = False
@@ -18,7 +18,7 @@ def be_quick() -> None:
 
 def be_patient() -> None:
     """No example has to be quick: the machine may be busy with something else."""
-    settings.register_profile("patient", deadline=None)
+    settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
     settings.load_profile("patient")
 
 
