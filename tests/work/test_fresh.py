@@ -97,7 +97,6 @@ def test_no_job_finds_in_its_memory_what_another_was_given(tmp_path: Path, snoop
         assert ending.result[0] == (65534 if "user" in way else os.getuid())
         (ending,) = await hall.run(control)
         assert ending.result[1] > 0, "the search has to find what is there"
-        assert len({worker.pid for run, worker in hall.started.items() if run == key(1)}) == 1
 
     asyncio.run(in_one_worker(tmp_path, snooper, scenario))
 

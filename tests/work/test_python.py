@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -139,7 +138,14 @@ def test_progress_reaches_the_supervisor(tmp_path: Path, callables: str) -> None
 def test_an_isolated_callable_stands_like_a_child(tmp_path: Path, callables: str) -> None:
     async def scenario() -> None:
         async with floor(tmp_path, python_path=[callables]) as hall:
-            (ending,) = await hall.run(python(1, "callables:whereabouts", isolate=True, cwd="/usr"))
+            go_on = tmp_path / "go-on"
+            order = python(1, "callables:linger", payload=json.dumps(str(go_on)), isolate=True, cwd="/usr")
+            hall.pool.hand_out([order])
+            await hall.until(lambda: key(1) in hall.started)
+            go_on.touch()
+            await hall.until(lambda: hall.ending(1))
+            ending = hall.ending(1)
+            assert ending is not None
             found = ending.result
             assert found["cwd"] == "/usr" and found["sid"] == found["pid"]
             # The standard streams, the memory file of the answer, and the directory being listed.
@@ -177,13 +183,15 @@ def test_a_worker_with_threads_left_is_replaced(tmp_path: Path, callables: str) 
 
     async def scenario() -> None:
         async with floor(tmp_path, python_path=[callables], max_workers=1) as hall:
-            await hall.run(python(1, "callables:thread"))
-            first = hall.started[key(1)]
-            # The pool has to know of it too: what it hands to a worker that is leaving is given back.
-            await hall.until(lambda: not hall.pool.is_alive(first) and not hall.pool.views())
-            (ending,) = await hall.run(python(2, "callables:answer", isolate=True))
-            assert ending.outcome is Outcome.SUCCEEDED
-            assert os.getpid() not in (first.pid, hall.started[key(2)].pid)
+            (before,) = await hall.run(python(1, "callables:whereabouts"))
+            await hall.run(python(2, "callables:thread"))
+            # The pool has to know of it: what it hands to a worker that is leaving is given back.
+            await hall.until(lambda: not hall.pool.views())
+            after, isolated = await hall.run(
+                python(3, "callables:whereabouts"), python(4, "callables:answer", isolate=True)
+            )
+            assert (after.outcome, isolated.outcome) == (Outcome.SUCCEEDED, Outcome.SUCCEEDED)
+            assert after.result["pid"] != before.result["pid"]
 
     asyncio.run(scenario())
 
