@@ -19,6 +19,7 @@ ELSEWHERE = {
     "make deb*": "tests/systemd/test_package.py builds the package, installs it with apt, upgrades and purges it",
     "make wheel && pipx install*": "tests/packages/test_wheel.py builds both and installs the wheel as pipx does",
     "jobd-ctl notify test ops": "takes a mail server; tests/e2e/test_notifications.py has one",
+    "jobd-ctl doctor": "ends by what it finds of this host; tests/supervisor/test_doctor.py",
     "sudo apt install ./jobd_1.0.0_amd64.deb": "tests/systemd/test_package.py upgrades under a running job",
     "jobd-ctl import crontab": _READS_THE_HOST,
     "jobd-ctl import crontab -u ann": _READS_THE_HOST,

@@ -16,7 +16,7 @@ from jobd.cli.ctl import VERBS, group
 from jobd.definitions.check import check
 from jobd.supervisor import settings
 from tests.docs.elsewhere import unused
-from tests.docs.pages import JOB_KEYS, LANGUAGES, PAGES, Block, blocks, examples, name, prose, read
+from tests.docs.pages import JOB_KEYS, LANGUAGES, PAGES, ROOT, Block, blocks, examples, name, prose, read
 from tests.docs.pages import settings as settings_shown
 
 
@@ -75,6 +75,13 @@ def test_links_lead_somewhere(page: Path) -> None:
         if not meant.exists() or (anchor and anchor not in anchors(meant)):
             astray.append(target)
     assert astray == []
+
+
+def test_the_index_leads_to_every_page() -> None:
+    index = ROOT / "docs" / "README.md"
+    linked = {(index.parent / target).resolve() for target in re.findall(r"\]\(([^)#\s]+)\)", prose(index))}
+    pages = {page for page in PAGES if page not in (index, ROOT / "README.md") and page.parent.name != "decisions"}
+    assert pages - linked == set()
 
 
 def anchors(page: Path) -> set[str]:
