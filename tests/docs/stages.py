@@ -27,7 +27,7 @@ def release_42(host: Host) -> None:
 
 STAGES = {
     "docs/cookbook.md": Stage(
-        programs={"pg_dump": TRUE, "pg_restore": TRUE, "logger": TRUE, "mv": TRUE, "sales-report": "echo sold"}
+        programs={"pg_dump": TRUE, "pg_restore": TRUE, "mv": TRUE, "sales-report": "echo sold"}
         | {"train-model": TRUE, "embed-texts": TRUE},
         files={"addresses.jsonl": '{"job": "geocode", "payload": {"address": "Calle Mayor 1"}}\n'},
     ),
