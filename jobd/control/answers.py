@@ -176,7 +176,10 @@ SCHEMAS: dict[str, Schema] = {
     ),
     "Trail": shape(whole=FLAG, entries=COUNT, broken_at=maybe(COUNT), digest=maybe(TEXT)),
     "Stats": shape(since=TIME, until=TIME, truncated=FLAG, total=_LINE, items=listed(_LINE)),
-    "Reloaded": shape(added=_NAMES, changed=_NAMES, removed=_NAMES, problems=_NAMES, dry_run=FLAG),
+    "Reloaded": shape(
+        added=_NAMES, changed=_NAMES, removed=_NAMES, problems=_NAMES, settings=_NAMES, restart_needed=_NAMES,
+        dry_run=FLAG,
+    ),
     "Pruned": shape(runs=COUNT, slots=COUNT, output_bytes=COUNT),
     "Draining": shape(draining=FLAG, running=COUNT),
     "Moved": shape(id=COUNT, state=_STATE),

@@ -81,7 +81,7 @@ def serving(directory: Path) -> Iterator[Daemon]:
             self.end_headers()
             self.wfile.write(content)
 
-        do_GET = do_POST = handle_any  # noqa: N815 - the names http.server looks for
+        do_GET = do_POST = do_PATCH = do_DELETE = handle_any  # noqa: N815 - the names http.server looks for
 
         def log_message(self, *_: Any) -> None:
             """Keep the test's stderr for the program under test."""

@@ -25,10 +25,11 @@ WELL: dict[str, Any] = {
     "started_at": "2026-05-01T00:00:00Z",
     "workers": {"busy": 1, "max": 4},
     "degraded": [],
-    "last_reload": {"ok": True, "at": "2026-05-01T00:00:00Z"},
+    "last_reload": {"ok": True, "at": "2199-01-01T00:00:00Z"},
     "draining": False,
     "paused": None,
     "queues": [],
+    "problems": [],
     "containment": "cgroup",
 }
 
@@ -150,11 +151,12 @@ def test_a_database_of_another_program_is_bad(settings: Settings) -> None:
     ("changes", "check"),
     [
         ({"degraded": [{"reason": "storage", "detail": "full"}]}, "daemon"),
-        ({"last_reload": {"ok": False, "at": "2026-05-01T00:00:00Z"}}, "reload"),
+        ({"last_reload": {"ok": False, "at": "2199-01-01T00:00:00Z"}}, "reload"),
         ({"paused": {"by": "ann"}}, "paused"),
         ({"queues": [{"name": "mail", "paused": {"by": "ann"}, "dead_letters": 0}]}, "paused"),
         ({"queues": [{"name": "mail", "paused": None, "dead_letters": 3}]}, "dead letters"),
         ({"draining": True}, "daemon"),
+        ({"problems": ["jobd.yaml: workers was changed and waits for a start (restart jobd)"]}, "settings"),
         ({"state_dir": "/elsewhere"}, "settings"),
     ],
 )
@@ -163,15 +165,15 @@ def test_what_the_daemon_says_is_told_with_the_next_step(
 ) -> None:
     from jobd import __version__
 
-    seen = WELL | {"version": __version__, "state_dir": settings.state_dir, "started_at": "2199-01-01T00:00:00Z"}
+    seen = WELL | {"version": __version__, "state_dir": settings.state_dir}
     assert grades(daemon.of_status(seen, settings)) == [Grade.OK]
     told = [one for one in daemon.of_status(seen | changes, settings) if one.grade is not Grade.OK]
     assert [(one.check, bool(one.mend)) for one in told] == [(check, True)]
 
 
-def test_settings_that_were_changed_after_the_start_are_told(settings: Settings) -> None:
-    seen = WELL | {"state_dir": settings.state_dir, "started_at": "2001-01-01T00:00:00Z"}
-    assert any("was changed after jobd started" in one.detail for one in daemon.of_status(seen, settings))
+def test_settings_that_were_changed_after_they_were_read_are_told(settings: Settings) -> None:
+    seen = WELL | {"state_dir": settings.state_dir, "last_reload": {"ok": True, "at": "2001-01-01T00:00:00Z"}}
+    assert any("was changed after jobd read it" in one.detail for one in daemon.of_status(seen, settings))
 
 
 def test_workers_that_a_restart_of_the_service_would_end_are_told(tmp_path: Path) -> None:

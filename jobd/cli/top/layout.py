@@ -88,7 +88,7 @@ def _body(look: Look, view: View, screen: Screen, height: int) -> list[str]:
 
 def _head(look: Look, screen: Screen) -> list[str]:
     width = screen.width
-    fault = [screen.paint(line, Tone.BAD) for line in flowed(safe_line(look.fault), width)] if look.fault else []
+    fault = [screen.paint(line, Tone.BAD) for line in flowed(safe_line(str(look.fault)), width)] if look.fault else []
     seen = look.status
     if seen is None:
         return fault

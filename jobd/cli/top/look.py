@@ -51,7 +51,7 @@ class Look:
     coming: tuple[dict[str, Any], ...] = ()
     failures: tuple[dict[str, Any], ...] = ()
     """Runs that failed for good, the latest first: `{at, job, run, outcome, exit_code, reason}`."""
-    fault: str | None = None
+    fault: JobdError | None = None
     """Why the daemon did not answer this time: the rest is what it said last."""
 
 
@@ -75,7 +75,7 @@ class Watcher:
         except JobdError as error:
             self._last_event, self._coming = None, None
             before = self._before
-            return Look(now, before.status, before.going, before.coming, before.failures, str(error))
+            return Look(now, before.status, before.going, before.coming, before.failures, error)
         self._before = made
         return made
 

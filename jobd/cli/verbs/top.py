@@ -46,11 +46,10 @@ def top(session: Session, once: bool, times: int | None, delay: float) -> Exit:
 
 def _once(session: Session, watcher: Watcher) -> Exit:
     from jobd.cli.top.layout import snapshot
-    from jobd.client import Unreachable
 
     look = watcher.look()
-    if look.status is None:
-        raise Unreachable(look.fault or "jobd does not answer")
+    if look.fault is not None:
+        raise look.fault
     if session.wants_json:
         running = [going.run | {"left_seconds": going.left_seconds} for going in look.going]
         rest = {"coming": list(look.coming), "failures": list(look.failures)}

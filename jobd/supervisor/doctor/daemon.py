@@ -48,9 +48,11 @@ def _doubts(seen: Mapping[str, Any], settings: Settings) -> Iterator[Finding]:
     if os.path.realpath(seen["state_dir"]) != os.path.realpath(settings.state_dir):
         told = f"it works in {seen['state_dir']}, and the settings looked at name {settings.state_dir}"
         yield warning("settings", told, "name its jobd.yaml with --config, or say --user")
-    elif settings.config and _changed_since(settings.config, seen["started_at"]):
-        step = "systemctl restart jobd (running attempts go on)"
-        yield warning("settings", f"{settings.config} was changed after jobd started", step)
+    elif settings.config and _changed_since(settings.config, seen["last_reload"]["at"]):
+        yield warning("settings", f"{settings.config} was changed after jobd read it", "jobd-ctl reload")
+    for problem in seen["problems"]:
+        if not problem.startswith("/"):  # those of definitions are found in the files
+            yield warning("settings", problem, "mend jobd.yaml, then jobd-ctl reload, or restart where it says so")
     if seen["paused"]:
         yield warning("paused", f"everything is paused by {seen['paused']['by']}", "jobd-ctl resume --all")
     held = [queue["name"] for queue in seen["queues"] if queue["paused"]]
