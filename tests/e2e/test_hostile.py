@@ -1,6 +1,6 @@
 """What a job tries against the daemon that runs it, and what the daemon does where it cannot go on itself.
 
-By the rows of RELIABILITY: B19, B21, B23, B24 and T18.
+By the rows of RELIABILITY: B2, B19, B21, B23, B24 and T18.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import signal
 import socket
 import subprocess
 import sys
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,7 @@ from jobd.core.model import AttemptKey, Ending, Finished
 from jobd.core.states import Outcome
 from jobd.work.wire import Report, to_bytes
 from tests.e2e.conftest import MakeHost
-from tests.e2e.daemon import ROOT, Host, children, until
+from tests.e2e.daemon import ROOT, Host, children, is_alive, until
 
 FORGED = Report((Finished(AttemptKey(1, 1), Ending(Outcome.CANCELLED, error="forged")),))
 CONTROL = [
@@ -33,6 +34,25 @@ CONTROL = [
     b"POST /v1/jobs/canary/pause HTTP/1.1\r\nHost: jobd\r\nContent-Length: 2\r\n\r\n{}",
     *(b"<0>panic", b"MESSAGE=forged\nPRIORITY=0", b"::set-output name=x::y", b"update_event canary enabled 0"),
 ]
+
+
+def test_b2_what_a_job_leaves_behind_is_ended_counted_and_shown(served: Host) -> None:
+    """After a normal end; with a time-out or a cancel it is part of what is killed."""
+    mark = served.directory / "left"
+    text = f"setsid sh -c 'echo $$ > {mark}; exec sleep 600' & until test -s {mark}; do sleep 0.02; done"
+    with served.client() as client:
+        run = client.submit_command(["/bin/sh", "-c", text])
+        assert served.ended(run)["state"] == "succeeded"
+        assert client.attempts(run)[0]["usage"]["leftovers"] == 1
+    assert not is_alive(int(mark.read_text()))
+    with urllib.request.urlopen(f"http://{served.status()['metrics_address']}/metrics", timeout=20) as answer:
+        (counted,) = (
+            line for line in answer.read().decode().splitlines() if line.startswith("jobd_leftover_processes_t")
+        )
+    assert float(counted.split()[1]) >= 1
+    program = [sys.executable, "-m", "jobd.cli.ctl", "--socket", served.socket, "attempts", str(run)]
+    shown = subprocess.run(program, cwd=ROOT, capture_output=True, text=True, timeout=60, check=True).stdout
+    assert "attempt 1 left 1 process behind: ended" in shown
 
 
 def test_b19_nothing_that_is_printed_is_taken_for_a_command(served: Host) -> None:

@@ -124,6 +124,35 @@ def test_b7_a_later_process_of_the_same_pid_is_never_signalled() -> None:
         assert stranger.wait(10) == -signal.SIGKILL
 
 
+@needs_root
+def test_b7_a_pid_that_was_really_given_to_somebody_else_is_never_signalled() -> None:
+    """The kernel is told which number comes next: the same one again, as after a day of busy hours."""
+    last = Path("/proc/sys/kernel/ns_last_pid")
+    if not os.access(last, os.W_OK):
+        pytest.skip("the kernel does not let the next pid be chosen here")
+    for _ in range(200):
+        with subprocess.Popen(["true"]) as first:
+            earlier = identity.of(first.pid)
+            pidfd = os.pidfd_open(first.pid)
+        try:
+            last.write_text(str(first.pid - 1))
+        except OSError as problem:
+            pytest.skip(f"the kernel does not let the next pid be chosen here: {problem}")
+        with subprocess.Popen(["sleep", "60"]) as stranger:
+            try:
+                if stranger.pid == first.pid and earlier is not None and identity.of(stranger.pid) != earlier:
+                    assert not tree.send(earlier, signal.SIGKILL)
+                    assert tree.cut_down(lambda earlier=earlier: [earlier]) == set()  # type: ignore[misc]
+                    with pytest.raises(ProcessLookupError):
+                        signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+                    assert stranger.poll() is None
+                    return
+            finally:
+                os.close(pidfd)
+                stranger.kill()
+    pytest.skip("others on this host took the number each time")
+
+
 @pytest.mark.slow
 def test_b8_a_thousand_daemons_leave_no_zombie(tmp_path: Path) -> None:
     async def scenario() -> None:
