@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import base64
 import json
+from itertools import cycle
 from urllib.parse import quote
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jobd.core.disguises import forms
@@ -128,6 +129,36 @@ def test_a_line_without_an_end_is_given_out_in_time() -> None:
     shown = stream.feed(data)
     assert len(shown) > len(data) // 2
     assert shown + stream.close() == data
+
+
+@settings(max_examples=30)
+@given(
+    st.lists(st.integers(0, 40_000), min_size=1, max_size=6),
+    st.lists(st.integers(1, 9000), min_size=1, max_size=4),
+    st.sampled_from([b"x", b"curl -u ", b"token=", b"a b ", b"://a:", b"s3cr"]),
+)
+def test_a_known_value_in_a_line_without_an_end_is_masked_wherever_the_line_is_cut(
+    places: list[int], sizes: list[int], between: bytes
+) -> None:
+    data = between * (40_000 // len(between))
+    for place in sorted(places, reverse=True):
+        data = data[:place] + VALUE + data[place:]
+    stream, shown, at = Masker(["token"], [VALUE]).stream(), [], 0
+    for size in cycle(sizes):
+        if at >= len(data):
+            break
+        shown.append(stream.feed(data[at : at + size]))
+        at += size
+    assert VALUE not in b"".join([*shown, stream.close()])
+
+
+@pytest.mark.parametrize("text", ["password=hunter22", "token: abc123def", f"Bearer {JWT}", "://ann:hunter22@host"])
+def test_a_guess_in_a_long_line_holds_also_near_a_cut(text: str) -> None:
+    """What is near the end of a piece waits for the next one."""
+    for before in range(8100, 8230, 7):
+        line = (b"ab " * 3000)[:before] + b" " + text.encode() + b" " + b"cd " * 9000 + b"\n"
+        shown = through(MASKER.stream(), *(line[at : at + 1024] for at in range(0, len(line), 1024)))
+        assert b"hunter22" not in shown and b"abc123def" not in shown and JWT.encode() not in shown, before
 
 
 def test_a_secret_longer_than_any_line_is_masked_to_its_end() -> None:
