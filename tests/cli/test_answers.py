@@ -127,7 +127,7 @@ def test_what_an_attempt_used_is_shown_with_it_and_with_its_run(daemon: Daemon, 
     daemon.gets("/v1/runs/42/attempts", {"items": [attempt() | {"usage": USED}]})
     row = ctl("attempts", "42").out.splitlines()
     assert all(part in row[1] for part in ("0.75s", "3MiB", "4KiB", "1MiB", "17"))
-    assert row[2] == "attempt 1 left 2 processes behind: ended"
+    assert row[2:] == ["attempt 1: killed by SIGKILL", "attempt 1 left 2 processes behind: ended"]
     shown = ctl("show", "42").out
     for line in (
         "0.75s of CPU (0.5s user, 0.25s system)",

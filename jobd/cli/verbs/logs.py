@@ -60,8 +60,8 @@ def logs(
 ) -> Exit:
     """The output of a run, or (a name) of the job's latest run: first stdout, then stderr.
 
-    With --since that of all its runs since then, the oldest first, each under a line that names it. On a terminal
-    control characters are escaped; into a pipe the bytes go as they are.
+    Of several runs each stands under a line that names it. On a terminal control characters are escaped; into a pipe
+    the bytes go as they are.
     """
     asked = _Wanted((wanted,) if wanted else ("stdout", "stderr"), count, attempt, is_raw)
     _refuse_what_does_not_go_together(session, what, follows=follows, earliest=earliest, attempt=attempt)

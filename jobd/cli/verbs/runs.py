@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shlex
+from datetime import datetime
+from typing import Any
 
 import click
 
@@ -11,6 +13,7 @@ from jobd.cli.exits import Exit
 from jobd.cli.render import ending, progress, snapshot_lines, span, when, word
 from jobd.cli.session import Session, columns, verb
 from jobd.cli.table import Cell
+from jobd.cli.terminal import safe_line
 from jobd.cli.times import lasted, since
 from jobd.core.spans import rfc3339
 from jobd.core.states import RunState
@@ -77,27 +80,27 @@ def attempts(session: Session, run: int) -> Exit:
     if session.wants_json:
         session.emit(found)
         return Exit.OK
-    rows: list[list[Cell | str]] = []
-    for attempt in found:
-        rows.append(
-            [
-                str(attempt["attempt"]),
-                word(attempt.get("outcome") or "running"),
-                _code(attempt.get("exit_code"), attempt.get("signal")),
-                when(attempt.get("started_at") or attempt.get("reserved_at"), session.now),
-                lasted(attempt["duration"]),
-                *accounts.columns(attempt.get("usage")),
-                str(attempt.get("worker_pid") or "-"),
-                Cell(attempt.get("error") or ""),
-            ]
-        )
-    titles = "TRY OUTCOME CODE STARTED TOOK CPU MEMORY READ WRITTEN SWITCHES WORKER ERROR"
+    titles = "TRY OUTCOME CODE STARTED TOOK CPU MEMORY READ WRITTEN SWITCHES WORKER"
     numbers = ("TRY", "CODE", "CPU", "MEMORY", "READ", "WRITTEN", "SWITCHES", "WORKER")
-    session.table(columns(titles, right=numbers, elastic=("ERROR",)), rows)
+    session.table(columns(titles, right=numbers), [_attempt(attempt, session.now) for attempt in found])
     for attempt in found:
+        if attempt.get("error"):
+            session.say(f"attempt {attempt['attempt']}: {safe_line(attempt['error'])}")
         for line in (*accounts.leftovers(attempt), *snapshot_lines(attempt)):
             session.say(line)
     return Exit.OK
+
+
+def _attempt(attempt: dict[str, Any], now: datetime) -> list[Cell | str]:
+    return [
+        str(attempt["attempt"]),
+        word(attempt.get("outcome") or "running"),
+        _code(attempt.get("exit_code"), attempt.get("signal")),
+        when(attempt.get("started_at") or attempt.get("reserved_at"), now),
+        lasted(attempt["duration"]),
+        *accounts.columns(attempt.get("usage")),
+        str(attempt.get("worker_pid") or "-"),
+    ]
 
 
 def _code(code: int | None, signal: int | None) -> str:
