@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import resource
 from pathlib import Path
 
 import pytest
 
 from jobd.core.model import UNLIMITED, Limits
 from jobd.core.states import Outcome
-from tests.work.harness import python, shell
+from tests.work.harness import floor, python, shell
 from tests.work.test_children import needs_root, one, open_up
 
 BEYOND_ANY_KERNEL = Limits(files=1_073_741_816)
@@ -77,6 +79,22 @@ def test_b24_a_file_has_a_bound_where_nothing_is_said_and_none_where_that_is_sai
     assert out == b"unlimited\n"
     _, out, _ = one(tmp_path / "c", shell(1, "ulimit -f", user=user, cwd="/", limits=Limits(core=0)))
     assert out == b"2097152\n"
+
+
+@pytest.mark.parametrize("isolate", [False, True])
+def test_b24_a_callable_has_the_usual_bound_too_and_its_worker_does_not_keep_it(tmp_path: Path, isolate: bool) -> None:
+    (tmp_path / "bounded.py").write_text(
+        "import resource\ndef size(payload):\n    return resource.getrlimit(resource.RLIMIT_FSIZE)[0]\n"
+    )
+
+    async def scenario() -> None:
+        async with floor(tmp_path, python_path=[str(tmp_path)], max_workers=1) as hall:
+            (ending,) = await hall.run(python(1, "bounded:size", isolate=isolate))
+            assert ending.result == 1 << 30, ending
+            (worker,) = [view.pid for view in hall.pool.views()]
+            assert resource.prlimit(worker, resource.RLIMIT_FSIZE) == resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    asyncio.run(scenario())
 
 
 def test_b24_a_file_beyond_the_usual_bound_names_the_limit(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from jobd.core import parents
 from jobd.core.model import Ending, Json, Usage
 from jobd.core.notify import one_line
 from jobd.core.states import Outcome
-from jobd.work import tree
+from jobd.work import bounds, tree
 from jobd.work.accounts import Account, Refused
 from jobd.work.alarm import Alarm
 from jobd.work.environment import directory_of, variables
@@ -43,9 +43,11 @@ def call(
     except (OSError, ValueError) as problem:
         raise Refused(f"its directory or environment cannot be taken on: {problem}") from None
     line.start(None, begun.at)
+    own = bounds.usual()
     try:
         answer = _guarded(order, alarm, line, settings)
     finally:
+        bounds.lift(own)
         stage.leave(captures)
     leftovers = _clear_up(order)
     after = resource.getrusage(resource.RUSAGE_SELF)
