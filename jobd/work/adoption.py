@@ -23,7 +23,6 @@ from jobd.work.channel import Channel
 from jobd.work.identity import open_pidfd
 from jobd.work.reach import Holder
 
-_KILL_AFTER_SECONDS = 10.0
 _SECOND_LINE_SECONDS = 1.0
 
 
@@ -36,6 +35,8 @@ class _Watched:
     timer: asyncio.TimerHandle | None = None
     stop: Outcome | None = None
     is_connected: bool = False
+    kill_after_seconds: float = 10.0
+    """Of its job, as its worker says once it has come back."""
 
 
 class Adoption:
@@ -71,7 +72,7 @@ class Adoption:
         watched = self._watched.get(key)
         if watched is not None and watched.timer is not None:
             watched.timer.cancel()
-            self._end_in(watched, seconds + _KILL_AFTER_SECONDS + _SECOND_LINE_SECONDS)
+            self._end_in(watched, seconds + watched.kill_after_seconds + _SECOND_LINE_SECONDS)
 
     def _end_in(self, watched: _Watched, seconds: float) -> None:
         watched.timer = self._loop.call_later(seconds, self._end, watched, Outcome.TIMEOUT)
@@ -97,15 +98,17 @@ class Adoption:
         watched.stop = outcome
         if watched.child is not None:
             tree.send(watched.child, signal.SIGTERM, signal.SIGCONT)
-        self._loop.call_later(_KILL_AFTER_SECONDS, self._end, watched, outcome)
+        self._loop.call_later(watched.kill_after_seconds, self._end_unless_back, watched, outcome)
         return True
 
-    def is_connected(self, key: AttemptKey, worker: ProcessIdentity, child: ProcessIdentity | None) -> Outcome | None:
+    def is_connected(
+        self, key: AttemptKey, worker: ProcessIdentity, child: ProcessIdentity | None, kill_after_seconds: float
+    ) -> Outcome | None:
         """The worker has come back; the answer is what its attempt is to be stopped as, if that was asked meanwhile."""
         if key not in self._watched:
             self.watch(key, worker, child, None)
         watched = self._watched[key]
-        watched.is_connected = True
+        watched.is_connected, watched.kill_after_seconds = True, kill_after_seconds
         return watched.stop
 
     def is_disconnected(self, key: AttemptKey, stop: Outcome | None) -> None:
@@ -153,6 +156,11 @@ class Adoption:
             left = judgement.lost(watched.key, "its worker was gone without a report")
         scratch.remove(self._runtime_dir, watched.key)
         self._on_end(judgement.as_asked(left, watched.stop))
+
+    def _end_unless_back(self, watched: _Watched, outcome: Outcome) -> None:
+        """A worker that has come back ends its attempt itself, in the time that its job has for it."""
+        if not watched.is_connected:
+            self._end(watched, outcome)
 
     def _end(self, watched: _Watched, outcome: Outcome) -> None:
         """The last means: the worker and everything of the attempt at once."""

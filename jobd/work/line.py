@@ -71,6 +71,7 @@ class Line:
         self._tally = tally
         self._key: AttemptKey | None = None
         """Of the attempt in hand."""
+        self._kill_after_seconds = 0.0
         self._pid: int | None = None
         self._started_at = datetime.now(UTC)
         self._is_announced = True
@@ -167,6 +168,7 @@ class Line:
     def begin(self, order: Order) -> None:
         """From here on a stop for this attempt is meant for the worker, and one for any other is not."""
         self._key, self._pid, self._is_announced, self._stop = order.key, None, True, None
+        self._kill_after_seconds = order.kill_after_seconds
         self.spoken, self.say_at, self._said_at = _NOTHING, None, 0.0
         if self._tally is not None:
             os.pwrite(self._tally, TALLY.pack(order.key.run, order.key.attempt), 0)
@@ -218,6 +220,9 @@ class Line:
     def _child(self) -> ProcessIdentity | None:
         return identity.of(self._pid) if self._pid is not None else None
 
+    def _hello(self) -> Hello:
+        return Hello(self._number, identity.own(), self._key, self._child(), self._started_at, self._kill_after_seconds)
+
     def _call_successor(self) -> None:
         if self._key is None or time.monotonic() < self._call_again_at:
             return
@@ -230,7 +235,7 @@ class Line:
             return
         self.channel = Channel(sock)
         self.is_leaving = True
-        self.channel.put(Hello(self._number, identity.own(), self._key, self._child(), self._started_at))
+        self.channel.put(self._hello())
         if self.spoken is not _NOTHING:
             self.say_at = time.monotonic()
             self._speak(self.say_at)

@@ -40,10 +40,12 @@ class Task:
     """How often it was given time because its worker had come past it."""
     snapshot: tuple[Seen, ...] = ()
     """The worker and what was below it when the pool ended it."""
+    adopted_kill_after_seconds: float = 10.0
+    """What an adopted one has instead of an order."""
 
     @property
     def kill_after_seconds(self) -> float:
-        return self.order.kill_after_seconds if self.order is not None else 10.0
+        return self.order.kill_after_seconds if self.order is not None else self.adopted_kill_after_seconds
 
 
 @dataclass(slots=True, eq=False)

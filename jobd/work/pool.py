@@ -603,8 +603,10 @@ class Pool:
         guest.known_as(hello.worker)
         if hello.key is None:
             return
-        stop = self._adoption.is_connected(hello.key, hello.worker, hello.child)
-        guest.tasks[hello.key] = Task(hello.key, None, hello.child, hello.started_at)
+        stop = self._adoption.is_connected(hello.key, hello.worker, hello.child, hello.kill_after_seconds)
+        guest.tasks[hello.key] = Task(
+            hello.key, None, hello.child, hello.started_at, adopted_kill_after_seconds=hello.kill_after_seconds
+        )
         guest.running, guest.since, guest.began = hello.key, hello.started_at, self._loop.time()
         self._holders[hello.key] = guest
         if stop is not None:

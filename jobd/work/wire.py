@@ -166,6 +166,8 @@ class Hello:
     key: AttemptKey | None
     child: ProcessIdentity | None
     started_at: datetime | None
+    kill_after_seconds: float = 10.0
+    """Of the attempt's job."""
 
 
 @dataclass(frozen=True, slots=True)
