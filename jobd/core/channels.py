@@ -73,6 +73,8 @@ def job_of(channel: Channel) -> Job:
         user=channel.options.get("user") if channel.kind == "command" else None,
         retry=RetryPolicy(max_attempts=8, base_seconds=10.0, multiplier=3.0, max_delay_seconds=3600.0),
         on_lost="retry",
+        # A ping tells of an instant: one that never arrived is nothing to send again days later.
+        dead_letter=not channel.pings,
         timeout_seconds=channel.timeout_seconds,
         kill_after_seconds=5.0,
         output_max_bytes=64 * 1024,

@@ -6,15 +6,16 @@ import base64
 import hashlib
 import hmac
 import json
-import os
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,6 +23,7 @@ from aiosmtpd.controller import Controller
 
 from tests.e2e.conftest import MakeHost
 from tests.e2e.daemon import Host, until
+from tests.e2e.daemon import host as host_at
 from tests.work.servers import free_port
 
 
@@ -58,17 +60,6 @@ class Site:
         return [json.loads(body) for _, _, body in self.requests]
 
 
-@pytest.fixture
-def site() -> Iterator[Site]:
-    made = Site()
-    thread = threading.Thread(target=made.server.serve_forever, daemon=True)
-    thread.start()
-    yield made
-    made.open.set()
-    made.server.shutdown()
-    made.server.server_close()
-
-
 class Post:
     """A post office that keeps what it takes."""
 
@@ -98,204 +89,209 @@ def ctl(host: Host, *words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
 
 
-def started(host: Host, text: str, *names: str) -> Host:
-    host.define("work", text)
-    host.start()
-    with host.client() as client:
-        assert {one["name"] for one in client.jobs()} >= set(names)
-    return host
+class Town:
+    """A daemon with a channel of each kind, and what is at their other ends."""
+
+    def __init__(self, host: Host, site: Site, post: Post, port: int) -> None:
+        self.host, self.site, self.post = host, site, post
+        self.told = host.directory / "told"
+        key = host.directory / "hook.key"
+        key.write_text("open sesame\n")
+        page = host.script("page", PAGE.format(told=self.told))
+        apprise = site.url.replace("http", "json")
+        host.configure(f"""
+            workers: {{max: 4}}
+            channels:
+              ops: {{email: {{to: ops@example.org, smtp: "127.0.0.1:{port}"}}}}
+              hook: {{webhook: {{url: "{site.url}/SECRETPATH", secret_file: "{key}"}}}}
+              hc: {{healthcheck: {{url: "{site.url}/ping/abc"}}}}
+              pager: {{command: ["{page}", "${{payload.title}}"], title: "${{job}} ${{occasion}}"}}
+              chat: {{apprise: {{urls: "{apprise}/apprise/SECRETPATH"}}}}
+        """)
+        fine = host.directory / "fine"
+        jobs = {
+            "mailed": {"shell": f"test -e {fine} && exit 0; {HOSTILE}", "notify": {"via": "ops"}},
+            "good": {"command": ["true"], "notify": {"via": "hc"}},
+            "bad": {"shell": "echo disk full >&2; exit 7", "notify": {"via": "hc"}},
+            "paged": {"command": ["false"], "notify": {"via": "pager"}},
+        }
+        host.define("work", json.dumps({"defaults": {"retry": {"max_attempts": 1}}, "jobs": jobs}))
+        self.fine = fine
+        host.start()
+
+    def posted(self, path: str) -> list[tuple[str, dict[str, str], bytes]]:
+        """What arrived below a path."""
+        return [one for one in self.site.requests if one[0].startswith(path)]
 
 
+PAGE = """#!/bin/sh
+printf '%s\\n' "$1" > {told}.new
+cat "$JOBD_PAYLOAD_FILE" >> {told}.new
+mv {told}.new {told}
+"""
 EVIL = r"Subject: evil\r\nBcc: x@evil.example\n\033[2J${payload.title} ${job} password=hunter2secret\n"
 HOSTILE = f"printf '{EVIL}' >&2; exit 3"
 
 
-def test_mail_tells_of_a_failure_and_its_end_and_hostile_output_stays_text(make_host: MakeHost) -> None:
-    with post_office() as (post, port):
-        host = make_host(f"channels: {{ops: {{email: {{to: ops@example.org, smtp: '127.0.0.1:{port}'}}}}}}\n")
-        word = host.directory / "fine"
-        text = json.dumps({"shell": f"test -e {word} && exit 0; {HOSTILE}", "retry": {"max_attempts": 1}})
-        notify = "notify: {on: [failure, recovery], via: ops}"
-        started(host, f"defaults: {{{notify}}}\njobs: {{work: {text}}}\n", "work")
-        with host.client() as client:
-            run = client.submit("work")
-            assert client.wait(run, 30)["state"] == "failed"
-            (mail,) = until(lambda: post.mails, 30, "the mail arrives")
-            assert (mail["To"], mail["Bcc"]) == ("ops@example.org", None)
-            assert mail["Subject"].startswith("work on ")
-            body = mail.get_content()
-            assert "exit code 3" in body
-            assert f"jobd-ctl show {run}" in body
-            assert "  | Subject: evil\\x0d\n  | Bcc: x@evil.example" in body.replace("\r\n", "\n")
-            assert "\\x1b[2J${payload.title} ${job} password=***" in body
-            word.touch()
-            client.submit("work")
-            until(lambda: len(post.mails) == 2, 30, "the second mail arrives")
-            assert "works again" in post.mails[1]["Subject"]
+@contextmanager
+def opened() -> Iterator[Site]:
+    made = Site()
+    thread = threading.Thread(target=made.server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield made
+    finally:
+        made.open.set()
+        made.server.shutdown()
+        made.server.server_close()
 
 
-def test_webhooks_are_signed_and_a_test_says_whether_a_channel_works(make_host: MakeHost, site: Site) -> None:
-    host = make_host()
-    key = host.directory / "hook.key"
-    key.write_text("open sesame\n")
-    host.configure(f"channels: {{hook: {{webhook: {{url: '{site.url}/SECRETPATH', secret_file: '{key}'}}}}}}\n")
-    started(host, "jobs: {}\n")
-    said = ctl(host, "notify", "test", "hook")
-    assert (said.returncode, said.stdout) == (0, "delivered through hook (run 1)\n")
-    path, headers, body = site.requests[0]
-    assert path == "/SECRETPATH"
+@pytest.fixture
+def site() -> Iterator[Site]:
+    with opened() as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def town() -> Iterator[Town]:
+    with (
+        tempfile.TemporaryDirectory(prefix="jobd-", ignore_cleanup_errors=True) as directory,
+        opened() as site,
+        post_office() as (post, port),
+        host_at(Path(directory)) as host,
+    ):
+        yield Town(host, site, post, port)
+
+
+def test_mail_tells_of_a_failure_and_its_end_and_hostile_output_stays_text(town: Town) -> None:
+    with town.host.client() as client:
+        run = client.submit("mailed")
+        assert client.wait(run, 30)["state"] == "failed"
+        (mail,) = until(lambda: town.post.mails, 60, "the mail arrives")
+        assert (mail["To"], mail["Bcc"]) == ("ops@example.org", None)
+        assert mail["Subject"].startswith("mailed on ")
+        body = mail.get_content().replace("\r\n", "\n")
+        assert "exit code 3" in body
+        assert f"jobd-ctl show {run}" in body
+        assert "  | Subject: evil\\x0d\n  | Bcc: x@evil.example" in body
+        assert "\\x1b[2J${payload.title} ${job} password=***" in body
+        town.fine.touch()
+        client.submit("mailed")
+        until(lambda: len(town.post.mails) == 2, 60, "the second mail arrives")
+        assert "works again" in town.post.mails[1]["Subject"]
+
+
+def test_webhooks_are_signed_and_a_test_says_whether_a_channel_works(town: Town) -> None:
+    said = ctl(town.host, "notify", "test", "hook")
+    assert (said.returncode, said.stdout.split(" (run")[0]) == (0, "delivered through hook")
+    ((_, headers, body),) = town.posted("/SECRETPATH")
     signed = f"{headers['webhook-id']}.{headers['webhook-timestamp']}.".encode() + body
     seal = base64.b64encode(hmac.digest(b"open sesame", signed, hashlib.sha256)).decode()
     assert headers["webhook-signature"] == f"v1,{seal}"
     assert json.loads(body)["type"] == "jobd.test"
-    site.status = 404
-    said = ctl(host, "notify", "test", "hook")
-    assert (said.returncode, "POST was answered with 404" in said.stdout) == (1, True)
-    site.server.server_close()
-    site.status = 200
-    assert ctl(host, "notify", "test", "nowhere").returncode == 4
-    assert ctl(host, "--json", "notify", "list").stdout.count('"hook"') == 1
-    shown = [said.stdout, said.stderr, host.log(), ctl(host, "--json", "runs").stdout, *_files(host)]
-    assert not [text for text in shown if "SECRETPATH" in text]
+    town.site.status = 404
+    refused = ctl(town.host, "notify", "test", "hook")
+    town.site.status = 200
+    assert (refused.returncode, "POST was answered with 404" in refused.stdout) == (1, True)
+    unknown = ctl(town.host, "notify", "test", "nowhere")
+    assert (unknown.returncode, "channels there: chat, hc, hook, ops, pager" in unknown.stderr) == (4, True)
+    assert ctl(town.host, "--json", "notify", "list").stdout.count('"hook"') == 1
 
 
-def _files(host: Host) -> list[str]:
-    """Everything that jobd keeps, but the one file that is for workers alone."""
-    found = [path for path in (host.directory / "state").rglob("*") if path.is_file()]
-    kept = host.directory / "run" / "channels.json"
-    assert kept.stat().st_mode & 0o077 == 0
-    commands = [line for line in host.processes().values() if "forkserver" in line or "jobd" in line]
-    return [path.read_bytes().decode(errors="replace") for path in found] + commands
-
-
-def test_a_healthcheck_hears_of_start_success_and_failure_with_its_code_and_output(
-    make_host: MakeHost, site: Site
-) -> None:
-    host = make_host(f"channels: {{hc: {{healthcheck: {{url: '{site.url}/ping/abc'}}}}}}\n")
-    text = """
-    defaults: {notify: {via: hc}, retry: {max_attempts: 1}}
-    jobs: {good: {command: ['true']}, bad: {shell: 'echo disk full >&2; exit 7'}}
-    """
-    started(host, text, "good", "bad")
-    with host.client() as client:
+def test_a_healthcheck_hears_of_start_success_and_failure_with_its_code_and_output(town: Town) -> None:
+    with town.host.client() as client:
         good, bad = client.submit("good"), client.submit("bad")
         client.wait(good, 30)
         client.wait(bad, 30)
-        until(lambda: len(site.requests) == 4, 30, "four pings arrive")
-    paths = sorted(path.split("?rid=") for path, _, _ in site.requests)
+        pings = until(lambda: p if len(p := town.posted("/ping")) == 4 else None, 60, "four pings arrive")
+    paths = sorted(path.split("?rid=") for path, _, _ in pings)
     assert [path for path, _ in paths] == ["/ping/abc", "/ping/abc/7", "/ping/abc/start", "/ping/abc/start"]
     assert len({rid for _, rid in paths}) == 2
-    (body,) = [body for path, _, body in site.requests if "/7" in path]
+    (body,) = [body for path, _, body in pings if "/7" in path]
     assert b"disk full" in body
     assert f"run:        {bad}".encode() in body
 
 
-def test_a_program_is_given_the_message_as_its_payload(make_host: MakeHost) -> None:
-    host = make_host()
-    told = host.directory / "told"
-    text = f"""#!/bin/sh
-        printf '%s\\n' "$1" > {told}.new
-        cat "$JOBD_PAYLOAD_FILE" >> {told}.new
-        mv {told}.new {told}
-        """
-    page = host.script("page", text)
-    host.configure(
-        f"channels: {{pager: {{command: ['{page}', '${{payload.title}}'], title: '${{job}} ${{occasion}}'}}}}\n"
-    )
-    text = "jobs: {work: {command: ['false'], retry: {max_attempts: 1}, notify: {via: pager}}}\n"
-    started(host, text, "work")
-    with host.client() as client:
-        client.submit("work")
-    until(told.exists, 30, "the program was told")
-    title, payload = told.read_text().split("\n", 1)
-    assert title == "work failure"
+def test_a_program_is_given_the_message_as_its_payload(town: Town) -> None:
+    with town.host.client() as client:
+        client.submit("paged")
+    until(town.told.exists, 60, "the program was told")
+    title, payload = town.told.read_text().split("\n", 1)
+    assert title == "paged failure"
     assert json.loads(payload)["exit_code"] == 1
 
 
-def test_a_failure_is_told_although_the_daemon_dies_between_it_and_the_telling(make_host: MakeHost, site: Site) -> None:
-    host = make_host("workers: {max: 2}\n")
+def test_apprise_carries_messages_where_it_is_installed(town: Town) -> None:
+    pytest.importorskip("apprise")
+    said = ctl(town.host, "notify", "test", "chat")
+    assert said.stdout.startswith("delivered through chat"), said.stdout
+    ((_, _, body),) = town.posted("/apprise")
+    assert "test" in json.loads(body)["title"]
+
+
+def test_nobody_can_submit_into_the_queue_of_notifications(town: Town) -> None:
+    refused = ctl(town.host, "submit", "--queue", "jobd.notify", "--", "true")
+    assert "kept for jobd's own notifications" in refused.stderr
+    assert "there is no job" in ctl(town.host, "run", "jobd.notify.pager").stderr
+
+
+def test_what_a_channel_holds_is_told_to_nobody(town: Town) -> None:
+    ctl(town.host, "notify", "test", "hook")
+    kept = [path for path in (town.host.directory / "state").rglob("*") if path.is_file()]
+    shown = [path.read_bytes().decode(errors="replace") for path in kept]
+    shown += [town.host.log(), ctl(town.host, "--json", "runs").stdout, *town.host.processes().values()]
+    assert not [text for text in shown if "SECRETPATH" in text]
+    assert (town.host.directory / "run" / "channels.json").stat().st_mode & 0o077 == 0
+
+
+def hooked(host: Host, site: Site, more: str = "") -> Host:
+    """A daemon with a webhook for every failure of its jobs."""
     key = host.directory / "hook.key"
     key.write_text("k")
     host.configure(
-        f"workers: {{max: 2}}\nchannels: {{hook: {{webhook: {{url: '{site.url}/', secret_file: '{key}'}}}}}}\n"
+        f"workers: {{max: 4}}\nchannels: {{hook: {{webhook: {{url: '{site.url}/', secret_file: '{key}'}}{more}}}}}\n"
     )
-    text = "jobs: {work: {command: ['false'], retry: {max_attempts: 1}, notify: {on: failure, via: hook}}}\n"
-    started(host, text, "work")
+    jobs = {f"work-{n}": {"command": ["false"]} for n in range(200)}
+    defaults = {"retry": {"max_attempts": 1}, "notify": {"on": "failure", "via": "hook"}}
+    host.define("work", json.dumps({"defaults": defaults, "jobs": jobs}))
+    return host.start(60)
+
+
+@pytest.mark.slow
+def test_two_hundred_failures_are_one_message_and_a_kill_before_it_is_sent_loses_none(
+    make_host: MakeHost, site: Site
+) -> None:
+    host = hooked(make_host(), site, ", digest: {after: 0, within: 1s}")
     with host.client() as client:
         client.request("POST", "/v1/queues/jobd.notify/pause", body={})
-        run = client.submit("work")
-        assert client.wait(run, 30)["state"] == "failed"
-    host.kill()
-    assert site.requests == []
-    host.start()
-    with host.client() as client:
-        client.request("POST", "/v1/queues/jobd.notify/resume", body={})
-        until(lambda: site.requests, 30, "the message arrives")
-        (note,) = list(client.runs(queue="jobd.notify"))
-        client.wait(note["id"], 30)
-    assert [one["data"]["run"] for one in site.messages] == [run]
-
-
-def test_a_kill_in_the_midst_of_telling_tells_again_and_with_the_same_id(make_host: MakeHost, site: Site) -> None:
-    host = make_host()
-    key = host.directory / "hook.key"
-    key.write_text("k")
-    host.configure(
-        f"workers: {{max: 2}}\nchannels: {{hook: {{webhook: {{url: '{site.url}/', secret_file: '{key}'}}}}}}\n"
-    )
-    text = "jobs: {work: {command: ['false'], retry: {max_attempts: 1}, notify: {on: failure, via: hook}}}\n"
-    started(host, text, "work")
-    site.open.clear()
-    with host.client() as client:
-        client.submit("work")
-    assert site.arrived.wait(30)
-    host.kill_everything()
-    site.open.set()
-    host.start()
-    with host.client() as client:
-        (note,) = list(client.runs(queue="jobd.notify"))
-        assert until(lambda: client.run(note["id"]), 10)["attempts"] >= 1
-        assert client.wait(note["id"], 60)["state"] == "succeeded"
-    assert len(site.requests) == 2
-    assert len({headers["webhook-id"] for _, headers, _ in site.requests}) == 1
-
-
-def test_two_hundred_failures_come_in_a_handful_of_messages(make_host: MakeHost, site: Site) -> None:
-    host = make_host()
-    key = host.directory / "hook.key"
-    key.write_text("k")
-    host.configure(
-        f"workers: {{max: 8}}\nchannels: {{hook: {{webhook: {{url: '{site.url}/', secret_file: '{key}'}}, "
-        "digest: {within: 2s}}}\n"
-    )
-    jobs = ", ".join(f"work-{n}: {{command: ['false']}}" for n in range(200))
-    text = f"defaults: {{retry: {{max_attempts: 1}}, notify: {{via: hook}}}}\njobs: {{{jobs}}}\n"
-    started(host, text, "work-199")
-    with host.client() as client:
         runs = client.submit_many([{"job": f"work-{n}"} for n in range(200)])
         for run in runs:
-            assert client.wait(run, 60)["state"] == "failed"
-        told = until(lambda: _counted(site) if sum(_counted(site)) == 200 else None, 60, "all are told of")
-    assert len(told) < 100
-    assert max(told) > 1
+            assert client.wait(run, 100)["state"] == "failed"
+    host.kill()
+    assert site.requests == []
+    host.start(60)
+    with host.client() as client:
+        client.request("POST", "/v1/queues/jobd.notify/resume", body={})
+        until(lambda: site.requests, 60, "the message arrives")
+        (note,) = client.runs(queue="jobd.notify")
+        assert client.wait(note["id"], 60)["state"] == "succeeded"
+    (message,) = site.messages
+    assert (message["type"], message["data"]["count"]) == ("jobd.digest", 200)
+    assert len(message["data"]["items"]) == 100
 
 
-def _counted(site: Site) -> list[int]:
-    return [one["data"]["count"] for one in site.messages]
-
-
-def test_nobody_can_submit_into_the_queue_of_notifications(make_host: MakeHost) -> None:
-    host = make_host("channels: {pager: {command: ['true']}}\n")
-    started(host, "jobs: {}\n")
-    assert "kept for jobd's own notifications" in ctl(host, "submit", "--queue", "jobd.notify", "--", "true").stderr
-    assert "there is no job" in ctl(host, "run", "jobd.notify.pager").stderr
-
-
-def test_apprise_carries_messages_where_it_is_installed(make_host: MakeHost, site: Site) -> None:
-    pytest.importorskip("apprise")
-    host = make_host(f"channels: {{chat: {{apprise: {{urls: '{site.url.replace('http', 'json')}/SECRETPATH'}}}}}}\n")
-    started(host, "jobs: {}\n")
-    said = ctl(host, "notify", "test", "chat")
-    assert said.stdout == "delivered through chat (run 1)\n"
-    assert "test" in site.messages[0]["title"]
-    assert os.path.exists(host.socket)
+@pytest.mark.slow
+def test_a_kill_in_the_midst_of_telling_tells_again_and_with_the_same_id(make_host: MakeHost, site: Site) -> None:
+    host = hooked(make_host(), site)
+    site.open.clear()
+    with host.client() as client:
+        client.submit("work-1")
+    assert site.arrived.wait(60)
+    host.kill_everything()
+    site.open.set()
+    host.start(60)
+    with host.client() as client:
+        (note,) = client.runs(queue="jobd.notify")
+        assert client.wait(note["id"], 90)["state"] == "succeeded"
+    assert len(site.requests) == 2
+    assert len({headers["webhook-id"] for _, headers, _ in site.requests}) == 1

@@ -7,6 +7,8 @@ result and no error has any of it.
 from __future__ import annotations
 
 import json
+import logging
+import re
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -82,9 +84,10 @@ def _secrets(options: Mapping[str, Any]) -> list[str]:
     for key in ("url_file", "urls_file"):
         if key in options:
             urls += _lines(options[key])
-    pieces = [piece for url in urls for piece in (url, *urlsplit(url)[2:], *urlsplit(url).path.split("/"))]
+    pieces = [piece for url in urls for piece in (url, *urlsplit(url)[2:], *re.split("[/:@?&=]+", url))]
+    hosts = {urlsplit(url).hostname for url in urls if url.startswith("http")}
     headers = options.get("headers", {}).values()
-    return [piece for piece in (*pieces, *headers) if len(piece) >= _LEAST_SECRET]
+    return [piece for piece in (*pieces, *headers) if len(piece) >= _LEAST_SECRET and piece not in hosts]
 
 
 def _lines(path: str) -> list[str]:
@@ -166,6 +169,8 @@ def _apprise(options: Mapping[str, Any], work: Work) -> Json:
         import apprise
     except ImportError:
         raise Failed("the package apprise is not there (pip install 'jobd[apprise]')", retryable=False) from None
+    # What it logs quotes URLs, and whoever may see the output of an attempt would see them.
+    logging.getLogger("apprise").setLevel(logging.CRITICAL + 1)
     urls = options.get("urls") or _lines(options["urls_file"])
     services = apprise.Apprise()
     unknown = sum(not services.add(url) for url in urls)
