@@ -8,6 +8,8 @@ import sys
 import urllib.request
 from typing import Any
 
+from prometheus_client.parser import text_string_to_metric_families as read_text
+
 from tests.e2e.conftest import MakeHost
 from tests.e2e.daemon import Host, until
 
@@ -31,8 +33,9 @@ def test_a_stale_job_is_told_of_everywhere_over_a_restart_and_not_while_it_is_pa
     host.start()
     assert checks(host) == ["max_time_since_success"]
     with urllib.request.urlopen(f"http://{host.status()['metrics_address']}/metrics", timeout=60) as answer:
-        metrics = answer.read().decode()
-    assert 'jobd_job_late{check="max_time_since_success",job_name="stale"} 1.0' in metrics
+        samples = [sample for family in read_text(answer.read().decode()) for sample in family.samples]
+    (late,) = [sample for sample in samples if sample.name == "jobd_job_late"]
+    assert (late.labels, late.value) == ({"job_name": "stale", "check": "max_time_since_success"}, 1)
     told = "no run has succeeded within 1s"
     assert f"late: stale: {told}" in ctl(host, "status")
     assert told in ctl(host, "show", "stale")

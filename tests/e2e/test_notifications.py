@@ -117,7 +117,7 @@ class Town:
         }
         host.define("work", json.dumps({"defaults": {"retry": {"max_attempts": 1}}, "jobs": jobs}))
         self.fine = fine
-        host.start()
+        host.start(60)
 
     def posted(self, path: str) -> list[tuple[str, dict[str, str], bytes]]:
         """What arrived below a path."""
