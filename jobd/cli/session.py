@@ -152,18 +152,22 @@ def verb(*, example: str, **settings: Any) -> Callable[[Callable[..., Any]], cli
         shown = "\b\nExamples:\n" + "\n".join(f"  {line}" for line in example.splitlines())
         make: Callable[[Callable[..., Any]], click.Command] = click.command(cls=Verb, epilog=shown, **settings)
         made = make(click.pass_obj(function))
-        made.params += [_flag("--json", "wants_json", "Print JSON of a stable shape."), _flag("-q", "is_quiet", "")]
+        made.params += [
+            _flag("--json", "wants_json", True, "Print JSON of a stable shape."),
+            _flag("-q", "is_quiet", True),
+            _flag("--no-color", "wants_color", False),
+        ]
         return made
 
     return wrap
 
 
-def _flag(name: str, attribute: str, text: str) -> click.Option:
+def _flag(name: str, attribute: str, said: bool, text: str = "") -> click.Option:
     """An option of jobd-ctl itself that is also understood after the verb."""
 
     def take(ctx: click.Context, _: click.Parameter, value: bool) -> None:
         if value:
-            setattr(ctx.obj, attribute, True)
+            setattr(ctx.obj, attribute, said)
 
     names = [name, "--quiet"] if name == "-q" else [name]
     return click.Option(names, is_flag=True, expose_value=False, callback=take, help=text, hidden=not text)

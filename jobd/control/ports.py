@@ -144,8 +144,13 @@ class Reads(Protocol):
         """The seconds that the job's last successful runs took."""
         ...
 
-    def samples(self, job: str | None, before: int | None, limit: int) -> list[Sample]:
-        """What counts of the newest runs below an id, of all jobs or of one; newest first."""
+    def samples(
+        self, job: str | None, since: datetime, before: int | None, limit: int
+    ) -> tuple[list[Sample], int | None]:
+        """What counts of those of the newest `limit` runs below an id that were accepted since an instant.
+
+        Also the id to go on below, None where nothing older is of the span.
+        """
         ...
 
     def standings(self) -> dict[str, JobStanding]:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from jobd.core.states import RunState
 
@@ -14,16 +13,13 @@ By = Literal["job", "queue"]
 _PARTS = (50, 90, 95, 99)
 
 
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """What counts of one run."""
+class Sample(NamedTuple):
+    """What counts of one run. There may be hundreds of thousands of them in one answer."""
 
-    id: int
     job: str
     queue: str
     state: RunState
     attempts: int
-    created_at: datetime
     waited_seconds: float | None
     """From when it might have started until its last attempt did; None for a run that never started."""
     took_seconds: float | None

@@ -264,14 +264,20 @@ class History:
         rows = self._rows("durations", {"job": job, "most": most})
         return [max(0, row[0]) / 1e6 for row in rows]
 
-    def samples(self, job: str | None, before: int | None, limit: int) -> list[Sample]:
-        """What counts of the newest runs below an id, of all jobs or of one; newest first."""
-        bindings = {"before": _NO_CURSOR if before is None else before, "limit": limit}
+    def samples(
+        self, job: str | None, since: datetime, before: int | None, limit: int
+    ) -> tuple[list[Sample], int | None]:
+        """What counts of those of the newest `limit` runs below an id that were accepted since an instant.
+
+        Also the id to go on below, None where nothing older is of the span.
+        """
+        bindings = {"since": micros(since), "before": _NO_CURSOR if before is None else before, "limit": limit}
         if job is None:
             rows = self._rows("samples", bindings)
         else:
             rows = self._rows("samples_of_job", bindings | {"job": _stored_name(job)})
-        return [_sample(*row) for row in rows]
+        found = [_sample(*row[2:]) for row in rows if row[1]]
+        return found, rows[-1][0] if found and len(rows) == limit else None
 
     def remembered(self, job: str) -> Remembered | None:
         """What the store remembers of a job, in force or not."""
@@ -284,20 +290,8 @@ class History:
         )
 
 
-def _sample(
-    run: int,
-    job: str,
-    queue: str,
-    state: str,
-    attempts: int,
-    created: int,
-    due: int,
-    started: int | None,
-    over: int | None,
-) -> Sample:
-    waited = None if started is None else max(0, started - max(due, created)) / 1e6
-    took = None if started is None or over is None else max(0, over - started) / 1e6
-    return Sample(run, job.strip(), queue, RunState(state), attempts, from_micros(created), waited, took)
+def _sample(job: str, queue: str, state: str, *figures: Any) -> Sample:
+    return Sample(job.strip(), queue, RunState(state), *figures)
 
 
 def _stored_name(job: str) -> str:

@@ -855,15 +855,16 @@ SELECT finished_at - started_at FROM (
 WHERE state = 'succeeded' AND started_at IS NOT NULL;
 
 -- name: samples
--- What counts of the newest runs below an id: states, attempts, and the instants between which they waited and ran.
-SELECT run.id, job.name, run.queue, run.state, run.attempt - run.given_back, run.created_at, run.run_at, run.started_at,
-       run.finished_at
+-- What counts of the newest runs below an id: whether they are of a span, states, attempts, for how long they waited and
+-- ran (null where they did not).
+SELECT run.id, run.created_at >= :since, job.name, run.queue, run.state, run.attempt - run.given_back,
+       max(0, run.started_at - max(run.run_at, run.created_at)) / 1e6, max(0, run.finished_at - run.started_at) / 1e6
 FROM run JOIN job ON job.id = run.job WHERE run.id < :before ORDER BY run.id DESC LIMIT :limit;
 
 -- name: samples_of_job
 -- The same of one job, along the index of its runs.
-SELECT run.id, job.name, run.queue, run.state, run.attempt - run.given_back, run.created_at, run.run_at, run.started_at,
-       run.finished_at
+SELECT run.id, run.created_at >= :since, job.name, run.queue, run.state, run.attempt - run.given_back,
+       max(0, run.started_at - max(run.run_at, run.created_at)) / 1e6, max(0, run.finished_at - run.started_at) / 1e6
 FROM run INDEXED BY run_of_job JOIN job ON job.id = run.job
 WHERE run.job = (SELECT id FROM job WHERE name = :job) AND run.id < :before ORDER BY run.id DESC LIMIT :limit;
 

@@ -75,6 +75,7 @@ def test_a_terminal_gets_colour_and_a_pipe_does_not(daemon: Daemon) -> None:
     assert b"\x1b[32msucceeded" in on_terminal(daemon, "status", color=True)
     assert b"\x1b" not in on_terminal(daemon, "status")
     assert b"\x1b" not in on_terminal(daemon, "--no-color", "status", color=True)
+    assert b"\x1b" not in on_terminal(daemon, "status", "--no-color", color=True)
 
 
 def test_wait_draws_how_far_a_run_is_and_wipes_it_away(daemon: Daemon) -> None:

@@ -156,12 +156,15 @@ class MemoryReads:
     def durations(self, job: str) -> list[float]:
         return [1.0, 2.0, 9.0] if job == "backup" else []
 
-    def samples(self, job: str | None, before: int | None, limit: int) -> list[Sample]:
+    def samples(
+        self, job: str | None, since: datetime, before: int | None, limit: int
+    ) -> tuple[list[Sample], int | None]:
         found = [one for one in self.records.values() if job in (None, one.job) and (before is None or one.id < before)]
-        return [
-            Sample(one.id, one.job, one.queue, one.state, one.attempts, one.created_at, 1.0, 2.0)
-            for one in sorted(found, key=lambda one: -one.id)[:limit]
+        page = sorted(found, key=lambda one: -one.id)[:limit]
+        made = [
+            Sample(one.job, one.queue, one.state, one.attempts, 1.0, 2.0) for one in page if one.created_at >= since
         ]
+        return made, page[-1].id if made and len(page) == limit else None
 
     def standings(self) -> dict[str, JobStanding]:
         return {}

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 import pytest
 
 from jobd.core.states import RunState
 from jobd.core.stats import Line, Sample, Statistics, spread
 
-NOW = datetime(2026, 5, 1, tzinfo=UTC)
-
 
 def sample(state: RunState = RunState.SUCCEEDED, job: str = "a", queue: str = "q", attempts: int = 1) -> Sample:
-    return Sample(1, job, queue, state, attempts, NOW, 1.0, 2.0 if state is RunState.SUCCEEDED else None)
+    return Sample(job, queue, state, attempts, 1.0, 2.0 if state is RunState.SUCCEEDED else None)
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ def stats(session: Session, job: str | None, queue: str | None, start: str, by: 
     """How the runs of the last hours went: how many, how many failed, how long they took and waited.
 
     P50 and P95: so many of a hundred runs took no longer. SUCCESS is of those that succeeded or failed; RETRIED had
-    more than one attempt. At most the newest 200,000 runs are looked at.
+    more than one attempt. At most the newest 100,000 runs are looked at.
     """
     found = session.get("/v1/stats", job=job, queue=queue, since=_since(start, session), by=by, limit=str(count))
     if session.wants_json:
@@ -61,6 +61,11 @@ def _row(name: str, line: dict[str, Any]) -> list[Cell | str]:
         Cell(str(failed), Tone.BAD if failed else Tone.PLAIN),
         str(line["retried"] or ""),
         "-" if rate is None else f"{rate:.1%}",
-        *(lasted(took.get(part)) for part in ("p50", "p95", "max")),
-        *(lasted(waited.get(part)) for part in ("p50", "p95")),
+        *(_short(took.get(part)) for part in ("p50", "p95", "max")),
+        *(_short(waited.get(part)) for part in ("p50", "p95")),
     ]
+
+
+def _short(seconds: float | None) -> str:
+    """To the millisecond: what is finer says nothing of a run."""
+    return lasted(None if seconds is None else round(seconds, 3))
