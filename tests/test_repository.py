@@ -44,6 +44,11 @@ def test_ci_runs_the_command_of_the_readme_and_nothing_else() -> None:
     assert not any(line.startswith(("pip", "python", "pytest", "apt-get")) for line in commands)
 
 
+def test_the_changelog_says_nothing_twice() -> None:
+    entries = re.findall(r"^- (.{40})", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert sorted({one for one in entries if entries.count(one) > 1}) == []
+
+
 def test_make_without_a_goal_lists_the_goals() -> None:
     shown = subprocess.run(
         ["make", "--no-print-directory"], cwd=ROOT, capture_output=True, text=True, check=True
