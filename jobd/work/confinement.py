@@ -84,9 +84,9 @@ Step = Namespaces | Mounts | Loopback | Bound | GiveUp | NoNewPrivileges
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    before: tuple[Step, ...]
+    before: tuple[Step, ...] = ()
     """While the process is still the worker's user."""
-    after: tuple[Step, ...]
+    after: tuple[Step, ...] = ()
     """Once it is the job's."""
 
 

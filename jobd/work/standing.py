@@ -19,6 +19,7 @@ from typing import Any
 from jobd.work import cgroup, tree
 from jobd.work.accounts import Account, Refused, become
 from jobd.work.bounds import Bounds, Unmet, take_on
+from jobd.work.confinement import Plan
 from jobd.work.sandbox import Enclosure, planned, take
 
 MARKS = ("JOBD_RUN_ID", "JOBD_ATTEMPT", "JOBD_RUNTIME_DIR")
@@ -60,7 +61,7 @@ def settle(stand: Stand, tell: int) -> None:
         cgroup.enter(stand.leaf)
     if unmet := take_on(stand.bounds):
         _say(tell, "unmet", *unmet)
-    plan = planned(stand.enclosure)
+    plan = planned(stand.enclosure) if stand.enclosure else Plan()
     take(plan.before)
     if stand.account.differs:
         become(stand.account)
