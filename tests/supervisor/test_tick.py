@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import os
 import resource
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 
+import apsw
 import pytest
 
 from jobd.core import events
@@ -18,6 +19,7 @@ from jobd.core.intents import CancelRun, RetryRun, Submit
 from jobd.core.model import AttemptKey, ProcessIdentity, RetryPolicy, RunRequest
 from jobd.core.retry import delay
 from jobd.core.states import Outcome, RunState, Trigger
+from jobd.store.queries import statements
 from jobd.supervisor.specs import Specs
 from tests.supervisor.stage import ANN, NOON, MakeStage, Stage, every_minute, job
 
@@ -416,3 +418,24 @@ def test_a_report_that_cannot_be_kept_fails_its_run_and_no_other(engine: Stage) 
     assert "could not be kept" in (engine.run(bad).error or "")
     assert engine.run(good).state is RunState.SUCCEEDED
     assert set(keys) <= set(engine.workers.acknowledged)
+
+
+def test_a_tick_asks_for_nothing_that_could_only_be_due_by_itself_until_something_is(engine: Stage) -> None:
+    work = job()
+    engine.adopt(work)
+    idle = {"expire", "give_up", "forget_trials", "lapsed_jobs", "lapsed_queues", "promote", "candidates"}
+    assert asked(engine, lambda: engine.submit(work)) & idle == set()
+    assert asked(engine, lambda: engine.submit(work, run_at=NOON + SECOND)) & idle == set()
+    assert asked(engine, lambda: engine.pass_by(SECOND)) >= idle
+
+
+def asked(engine: Stage, act: Callable[[], object]) -> set[str]:
+    """The names of the statements that the store runs meanwhile."""
+    names, found = {text: name for name, text in statements().items()}, set[str]()
+    raw = engine.engine._writer._connection.raw
+    raw.trace_v2(apsw.SQLITE_TRACE_STMT, lambda told: found.add(names.get(told["sql"], "")))
+    try:
+        act()
+    finally:
+        raw.trace_v2(0)
+    return found
