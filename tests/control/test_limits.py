@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import gzip
 import random
-import time
 from pathlib import Path
 
 import pytest
@@ -91,12 +90,11 @@ def test_a_request_that_drips_is_dropped_at_its_deadline_and_nobody_else_waits(t
         slow = [await it.open() for _ in range(40)]
         for talk in slow:
             talk.send(b"GET /v1/sta")
-        began = time.monotonic()
         assert (await it.ask("GET", "/v1/status")).status == 200
-        assert time.monotonic() - began < 0.2
+        assert not any(talk.reader.at_eof() for talk in slow), "all of them drip on"
         assert all(await asyncio.gather(*(talk.ended() for talk in slow)))
 
-    served(tmp_path, check, request_seconds=0.3)
+    served(tmp_path, check, request_seconds=3.0)
 
 
 def test_a_body_that_drips_is_refused_at_its_deadline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -52,14 +52,14 @@ def kill_under_load(host: Host, kills: int, seed: int) -> Aftermath:
         for _ in range(kills):
             time.sleep(dice.uniform(0.0, 0.7))
             if dice.random() < 0.15:
-                until(host.answers, 20)
+                until(host.answers)
                 host.kill_everything()
             else:
                 host.kill()
             host.launch()
             if dice.random() < 0.8:
                 until(host.answers, 20, "the daemon answers again")
-    until(host.answers, 20)
+    until(host.answers)
     (host.jobs / "clock.yaml").unlink()
     with host.client() as client:
         client.reload()

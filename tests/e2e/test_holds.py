@@ -47,7 +47,7 @@ def test_a_pause_outlives_a_restart_and_its_time_owes_nothing(make_host: MakeHos
     host.start()
     assert host.run(waits)["state"] == "queued"
     assert job_of(host, "tick")["paused"]["note"] == "disk swap"
-    until(lambda: slots(host, "tick")[-1][0] == "started", what="the pause ends by itself", seconds=20)
+    until(lambda: slots(host, "tick")[-1][0] == "started", what="the pause ends by itself")
     assert host.ended(waits)["state"] == "succeeded"
     words = [word for word, _ in slots(host, "tick")]
     first, last = words.index("skipped"), len(words) - words[::-1].index("skipped")

@@ -51,7 +51,7 @@ def seconds(text: str) -> float:
 @pytest.mark.slow
 def test_no_window_sees_more_starts_than_burst_and_rate_allow_also_over_a_kill(host: Host) -> None:
     runs = host.client().submit_many([{"job": "quick"}] * 40)
-    until(lambda: host.run(runs[9])["state"] == "succeeded", 20.0)
+    until(lambda: host.run(runs[9])["state"] == "succeeded")
     host.kill()
     host.start()
     finished(host, runs)
@@ -85,7 +85,7 @@ def test_a_limit_that_is_set_holds_at_once_and_over_a_kill_until_it_is_taken_bac
     assert ctl(host, "queue", "set", "narrow", "max_running=default").returncode == 0
     for run in runs[:3]:
         host.client().cancel(run)
-    until(lambda: host.run(runs[3])["state"] == "running", 20.0)
+    until(lambda: host.run(runs[3])["state"] == "running")
     more = host.client().submit("long")
     assert host.run(more)["state"] == "queued"
 

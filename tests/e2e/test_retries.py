@@ -91,7 +91,7 @@ def test_a_delay_can_be_computed_again_from_the_run_and_the_attempt(retrying: Ho
     """The default jitter is a tenth of the delay, to both sides; the instant is kept as it was decided."""
     with retrying.client() as client:
         run = int(client.submit(job))
-        waiting = until(lambda: found if (found := client.run(run))["state"] == "retrying" else None, 20)
+        waiting = until(lambda: found if (found := client.run(run))["state"] == "retrying" else None)
         (attempt,) = client.attempts(run)
         client.cancel(run)
     assert waiting is not None

@@ -59,7 +59,7 @@ def test_each_job_has_its_way_when_jobd_ends(make_host: MakeHost) -> None:
     assert process is not None
     host.family()
     process.send_signal(signal.SIGTERM)
-    until(lambda: not is_alive(runs["stopped"][1]) and not is_alive(runs["again"][1]), 20)
+    until(lambda: not is_alive(runs["stopped"][1]) and not is_alive(runs["again"][1]))
     assert process.poll() is None, "it waits, for ever where there is no service manager to say how long"
     assert is_alive(runs["waited"][1]) and is_alive(runs["apart"][1])
     with host.client() as client:

@@ -23,7 +23,7 @@ def slots(client: Client, job: str, disposition: str) -> list[dict[str, Any]]:
 def test_a_skipped_slot_names_the_run_in_its_way(served: Host) -> None:
     served.define("overrun", "jobs: {overrun: {command: [sleep, '60'], schedule: every 1s, timeout: 2m}}")
     with served.client() as client:
-        (skipped, *_) = until(lambda: slots(client, "overrun", "skipped"), 15)
+        (skipped, *_) = until(lambda: slots(client, "overrun", "skipped"))
         (started,) = slots(client, "overrun", "started")
         assert started["state"] == "running"
         answer = client.why("overrun", skipped["slot"])
@@ -34,7 +34,7 @@ def test_a_skipped_slot_names_the_run_in_its_way(served: Host) -> None:
         assert client.why("overrun")["reason"] == "running"
         assert kinds(client.why("overrun"))[0] == ("run", started["run"])
         served.define("overrun", "jobs: {}")
-        until(lambda: client.why("overrun")["reason"] == "removed", 15)
+        until(lambda: client.why("overrun")["reason"] == "removed")
         client.cancel(started["run"])
 
 
@@ -42,10 +42,10 @@ def test_a_run_names_the_runs_that_fill_its_queue(make_host: MakeHost) -> None:
     host = make_host("workers: {max: 4}\ndrain_timeout: 1s\nqueues: {narrow: {max_running: 2}}\n").start()
     host.define("work", "jobs: {work: {command: [sleep, '60'], queue: narrow, on_shutdown: stop}}")
     with host.client() as client:
-        until(lambda: any(one["name"] == "work" for one in client.jobs()), 15)
+        until(lambda: any(one["name"] == "work" for one in client.jobs()))
         first = [client.submit("work") for _ in range(2)]
         third, fourth = client.submit("work"), client.submit("work")
-        until(lambda: all(client.run(run)["state"] == "running" for run in first), 15)
+        until(lambda: all(client.run(run)["state"] == "running" for run in first))
         answer = client.why(third)
         assert (answer["reason"], kinds(answer)) == ("queue_full", [("run", int(run)) for run in first])
         assert f"2/2: #{first[0]} #{first[1]}" in answer["detail"]
@@ -53,7 +53,7 @@ def test_a_run_names_the_runs_that_fill_its_queue(make_host: MakeHost) -> None:
         assert client.why(first[0])["reason"] == "running"
         for run in (*first, third, fourth):
             client.cancel(run)
-        until(lambda: client.run(third)["state"] == "cancelled", 15)
+        until(lambda: client.run(third)["state"] == "cancelled")
         assert client.why(third)["reason"] == "cancelled"
 
 
@@ -76,7 +76,7 @@ def test_a_run_names_the_token_and_the_resource_that_it_waits_for(make_host: Mak
         """,
     )
     with host.client() as client:
-        until(lambda: len(client.jobs()) == 3, 15)
+        until(lambda: len(client.jobs()) == 3)
         sent, waits = client.submit("mail"), client.submit("mail")
         assert client.wait(sent, 15)["state"] == "succeeded"
         answer = client.why(waits)
@@ -84,7 +84,7 @@ def test_a_run_names_the_token_and_the_resource_that_it_waits_for(make_host: Mak
         left = datetime.fromisoformat(answer["until"]) - datetime.now(UTC)
         assert timedelta(minutes=50) < left <= timedelta(hours=1)
         held, asks = client.submit("train"), client.submit("render")
-        until(lambda: client.run(held)["state"] == "running", 15)
+        until(lambda: client.run(held)["state"] == "running")
         answer = client.why(asks)
         assert (answer["reason"], kinds(answer)) == ("resource", [("resource", "gpu"), ("run", int(held))])
         assert f"2/2: #{held}" in answer["detail"]
@@ -108,8 +108,8 @@ def test_a_time_that_the_clock_skipped_is_told_with_the_slot_that_stands_for_it(
         assert (coming["at"], "DST gap" in coming["remark"]) == ("2026-03-08T07:00:00Z", True)
         assert client.why("fixed", "2026-03-08T02:30")["reason"] == "due"
         clock.step(timedelta(seconds=15))
-        until(lambda: slots(client, "fixed", "started"), 20)
-        run = until(lambda: [one for one in client.runs(job="fixed") if one["state"] == "succeeded"], 20)[0]
+        until(lambda: slots(client, "fixed", "started"))
+        run = until(lambda: [one for one in client.runs(job="fixed") if one["state"] == "succeeded"])[0]
         answer = client.why("fixed", "2026-03-08T02:30")
         assert (answer["reason"], kinds(answer)) == ("started", [("run", run["id"])])
         assert answer["detail"].startswith("2026-03-08 02:30 never was, and it was due at 2026-03-08 03:00:00 -0400")
@@ -131,7 +131,7 @@ def test_a_night_without_jobd_is_explained_slot_by_slot(make_host: MakeHost) -> 
     clock.set_to(datetime(2026, 5, 2, 6, 30, tzinfo=UTC))
     host.start()
     with host.client() as client:
-        until(lambda: slots(client, "hourly", "started"), 20)
+        until(lambda: slots(client, "hourly", "started"))
         for hour, reason in ((6, "started"), (5, "coalesced"), (3, "coalesced")):
             assert client.why("hourly", f"2026-05-02T0{hour}:00")["reason"] == reason, hour
         assert ("slot", "2026-05-02T06:00:00Z") in kinds(client.why("hourly", "2026-05-02T05:00"))

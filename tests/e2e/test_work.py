@@ -326,7 +326,7 @@ def test_a_disk_that_is_full_refuses_submits_and_recovers_by_itself(make_host: M
         until(lambda: not client.status()["healthy"])
         assert client.runs() == []
         resource.prlimit(pid, resource.RLIMIT_FSIZE, (hard, hard))
-        until(lambda: client.status()["healthy"], 10)
+        until(lambda: client.status()["healthy"])
         run = client.submit_command(["true"], key="k")
         assert client.wait(run, 10)["state"] == "succeeded"
         assert len(client.runs()) == 1

@@ -121,7 +121,7 @@ class Service:
         run = self.run(job)
         self.box.until(f"test -s /root/{job}.pid")
         pid = int(self.box.do("cat", f"/root/{job}.pid"))
-        self.box.until(f"jobd-ctl --json attempts {run} | grep -q '\"pid\": {pid},'", seconds=5)
+        self.box.until(f"jobd-ctl --json attempts {run} | grep -q '\"pid\": {pid},'", seconds=30)
         return run, pid
 
     def let_end(self, job: str) -> None:

@@ -42,7 +42,7 @@ def test_a_start_that_cannot_work_fails_and_says_why(service: Service) -> None:
 
 def test_a_dropped_file_runs_within_seconds_and_the_journal_knows_whose_words_are_whose(service: Service) -> None:
     service.box.write("/etc/jobd/jobs.d/dropped.yaml", 'jobs: {dropped: {command: "true", schedule: every 1s}}\n')
-    service.box.until('jobd-ctl runs --job dropped --state succeeded 2>/dev/null | grep -q " dropped "', seconds=5)
+    service.box.until('jobd-ctl runs --job dropped --state succeeded 2>/dev/null | grep -q " dropped "', seconds=30)
     entry = json.loads(service.box.do("journalctl", "JOBD_JOB=dropped", "-o", "json", "-n", "1"))
     assert entry["_SYSTEMD_UNIT"] == "jobd.service"
     assert entry["JOBD_OUTCOME"] == "succeeded"
