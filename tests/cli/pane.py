@@ -8,6 +8,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -65,16 +66,18 @@ class Pane:
 
 
 @contextmanager
-def pane(directory: Path, command: str, columns: int, lines: int, **environment: str) -> Iterator[Pane]:
+def pane(command: str, columns: int, lines: int, **environment: str) -> Iterator[Pane]:
     """A terminal of this size in which the shell runs `command`."""
-    made = Pane(directory / "tmux")
-    known = {key: os.environ[key] for key in ("PATH", "HOME") if key in os.environ}
+    known = {key: os.environ[key] for key in ("PATH", "HOME", "LD_LIBRARY_PATH") if key in os.environ}
     words = {"LC_ALL": "C.UTF-8", "TZ": "UTC", "PYTHONPATH": str(ROOT), **known, **environment}
     given = " ".join(shlex.quote(f"{key}={value}") for key, value in words.items())
     script = f'trap : INT\n{command}\necho "[exit $?]"; exec sleep 600'
     size = ("-x", str(columns), "-y", str(lines))
-    made.tmux("new-session", "-d", *size, f"exec env -i {given} /bin/sh -c {shlex.quote(script)}")
-    try:
-        yield made
-    finally:
-        subprocess.run(["tmux", "-S", str(made._socket), "kill-server"], check=False, capture_output=True, timeout=30)
+    with tempfile.TemporaryDirectory(prefix="jobd-") as short:  # the path of a socket has to be
+        made = Pane(Path(short) / "tmux")
+        made.tmux("new-session", "-d", *size, f"exec env -i {given} /bin/sh -c {shlex.quote(script)}")
+        try:
+            yield made
+        finally:
+            program = ["tmux", "-S", str(made._socket), "kill-server"]
+            subprocess.run(program, check=False, capture_output=True, timeout=30)

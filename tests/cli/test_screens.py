@@ -84,7 +84,7 @@ def seen(daemon: Daemon, directory: Path, columns: int, term: str) -> tuple[list
     (directory / "all.py").write_text(ONE_AFTER_THE_OTHER.format(lines=[line.split() for line in SEEN]))
     settings = {"JOBD_SOCKET": daemon.socket, "TERM": term, "JOBD_CONFIG": str(directory / "jobd.yaml")}
     command = f"cd {directory}/jobs; {sys.executable} {directory}/all.py"
-    with pane(directory, command, columns, 500, **settings) as screen:
+    with pane(command, columns, 500, **settings) as screen:
         text, _ = screen.ended()
         return text.split("== one more\n")[1:], screen.text(with_tones=True)
 

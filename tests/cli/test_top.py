@@ -104,7 +104,7 @@ def test_a_picture_fits_its_terminal_whatever_is_on_it(look: Look, width: int, h
         assert [line for line in plain if columns_of(line) > width or harmful(line)] == []
 
 
-def test_a_daemon_that_goes_away_leaves_the_last_look_and_says_so(daemon: Daemon, tmp_path: Path) -> None:
+def test_a_daemon_that_goes_away_leaves_the_last_look_and_says_so(daemon: Daemon) -> None:
     answers(daemon)
     with Client(daemon.socket) as client:
         watcher = Watcher(client)
@@ -114,7 +114,6 @@ def test_a_daemon_that_goes_away_leaves_the_last_look_and_says_so(daemon: Daemon
     assert again.fault
     assert len(again.going) == 2
     assert picture(again, View(), Screen(is_terminal=True, width=80), 24)[0].startswith("there is nothing")
-    assert tmp_path
 
 
 @pytest.mark.parametrize(
@@ -164,14 +163,12 @@ def is_terminated(screen: Pane) -> None:
 
 @needs_tmux
 @pytest.mark.parametrize(("leaves", "code"), [(quits, 0), (is_interrupted, 0), (is_terminated, 143)])
-def test_the_terminal_is_given_back_on_every_way_out(
-    daemon: Daemon, tmp_path: Path, leaves: Callable[[Pane], None], code: int
-) -> None:
+def test_the_terminal_is_given_back_on_every_way_out(daemon: Daemon, leaves: Callable[[Pane], None], code: int) -> None:
     answers(daemon)
     command = (
         f"echo before; stty -a | grep -c -w icanon; {CTL} top; set -- $?; stty -a | grep -c -w -- -icanon; (exit $1)"
     )
-    with pane(tmp_path, command, 80, 24, JOBD_SOCKET=daemon.socket, TERM="screen-256color") as screen:
+    with pane(command, 80, 24, JOBD_SOCKET=daemon.socket, TERM="screen-256color") as screen:
         taken = screen.until(lambda text: "q end" in text and "has-a-past" in text, "picture")
         assert "before" not in taken
         leaves(screen)
@@ -181,9 +178,9 @@ def test_the_terminal_is_given_back_on_every_way_out(
 
 
 @needs_tmux
-def test_the_picture_follows_the_size_of_the_terminal(daemon: Daemon, tmp_path: Path) -> None:
+def test_the_picture_follows_the_size_of_the_terminal(daemon: Daemon) -> None:
     answers(daemon)
-    with pane(tmp_path, f"{CTL} top -d 600", 80, 24, JOBD_SOCKET=daemon.socket, TERM="screen-256color") as screen:
+    with pane(f"{CTL} top -d 600", 80, 24, JOBD_SOCKET=daemon.socket, TERM="screen-256color") as screen:
         screen.until(lambda text: "q end" in text, "picture")
         screen.resize(150, 40)
         screen.until(lambda text: any("job-1" in line and "new" in line for line in text.split("\n")), "wider one")
