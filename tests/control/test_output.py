@@ -85,14 +85,14 @@ def test_a_follower_may_begin_with_the_last_lines(tmp_path: Path) -> None:
 def test_a_text_made_to_be_slow_to_mask_lets_others_have_their_turn(tmp_path: Path) -> None:
     async def check(it: Served) -> None:
         run = started(it.desk)
-        it.desk.write(run, b"curl -u" * 100_000)
+        it.desk.write(run, b"curl -u" * 50_000)
         asking = asyncio.ensure_future(it.ask("GET", f"/v1/runs/{run}/output?stream=stdout"))
         answered = 0
         while not asking.done():
             assert (await it.ask("GET", "/v1/version")).status == 200
             answered += 1
         assert (await asking).body.startswith(b"curl -u")
-        assert answered > 10, "each piece of 8 KiB is a turn for somebody else"
+        assert answered > 3, "each piece of 8 KiB is a turn for somebody else"
 
     served(tmp_path, check)
 

@@ -100,6 +100,7 @@ os.execv(sys.argv[2], sys.argv[2:])
 """
 
 
+@pytest.mark.slow
 def test_b21_a_job_has_no_terminal_to_push_words_into_where_the_daemon_has_one(make_host: MakeHost) -> None:
     host = make_host("workers: {max: 1}\n")
     script = host.script("pushes.py", PUSHES)
@@ -117,6 +118,7 @@ def test_b21_a_job_has_no_terminal_to_push_words_into_where_the_daemon_has_one(m
     os.close(ours)
 
 
+@pytest.mark.slow
 def test_b23_a_daemon_that_stands_still_gives_no_sign_of_life(make_host: MakeHost, tmp_path: Path) -> None:
     """What systemd does then is in tests/systemd."""
     host = make_host("workers: {max: 1}\n")
@@ -151,6 +153,7 @@ def _state(pid: int) -> str:
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
 
 
+@pytest.mark.slow
 def test_t18_no_process_of_jobd_keeps_the_lock_of_a_daemon_that_is_gone(make_host: MakeHost) -> None:
     host = make_host("workers: {max: 2}\ndrain_timeout: 5s\n").start()
     assert host.process is not None

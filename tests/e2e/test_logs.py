@@ -48,14 +48,14 @@ LATEST, FORMER = ("out 2 a\nout 2 b\n", "err 2\n"), ("out 1 a\nout 1 b\n", "err 
     [
         ((), LATEST[0] + LATEST[1]),
         (("--stdout",), LATEST[0]),
-        (("--stderr",), LATEST[1]),
+        pytest.param(("--stderr",), LATEST[1], marks=pytest.mark.slow),
         (("-n", "1"), "out 2 b\n" + LATEST[1]),
-        (("-n", "0"), ""),
+        pytest.param(("-n", "0"), "", marks=pytest.mark.slow),
         (("--stdout", "-n", "1", "--attempt", "1"), "out 1 b\n"),
-        (("--attempt", "1"), FORMER[0] + FORMER[1]),
-        (("-f", "--stdout"), LATEST[0]),
+        pytest.param(("--attempt", "1"), FORMER[0] + FORMER[1], marks=pytest.mark.slow),
+        pytest.param(("-f", "--stdout"), LATEST[0], marks=pytest.mark.slow),
         (("-f", "--stdout", "-n", "1"), "out 2 b\n"),
-        (("-f", "--stdout", "--attempt", "1"), FORMER[0] + LATEST[0]),
+        pytest.param(("-f", "--stdout", "--attempt", "1"), FORMER[0] + LATEST[0], marks=pytest.mark.slow),
         (("-f", "--stdout", "--attempt", "1", "-n", "1"), "out 1 b\n" + LATEST[0]),
     ],
 )
@@ -101,6 +101,7 @@ def test_a_follower_that_begins_with_the_last_lines_gets_all_that_follows(served
     assert follower.returncode == 0
 
 
+@pytest.mark.slow
 def test_a_reader_that_goes_away_ends_it_quietly(served: Host) -> None:
     with served.client() as client:
         run = client.submit_command(["/bin/sh", "-c", "yes | head -c 4000000"])
