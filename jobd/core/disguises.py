@@ -16,6 +16,9 @@ _LONGEST = 16 * 1024
 """Longer ones are files rather than words that turn up in text."""
 _PLAIN = re.compile(rb"[A-Za-z0-9]+")
 _SHORTEST_MARK = 4
+_CLASSES = bytes(ord("a") if code < 128 and chr(code).isalnum() else 32 for code in range(256))
+_RUN = b"a" * 12
+"""A long run of letters and digits, once each of these has become an a."""
 
 
 def forms(value: bytes) -> set[bytes]:
@@ -28,17 +31,27 @@ def forms(value: bytes) -> set[bytes]:
     return found
 
 
-def marks(found: Iterable[bytes]) -> list[bytes]:
-    """Words of which a text has at least one wherever it has one of these forms: few of them, and quickly sought.
+class Marks:
+    """Words of which a text has at least one wherever it has one of some forms: few of them, and quickly sought.
 
-    What is written down in several ways has a run of letters and digits in common.
+    What is written down in several ways has a run of letters and digits in common. Most of these runs are longer than
+    any word of most texts, which then need not be asked for each.
     """
-    chosen: list[bytes] = []
-    for form in sorted(found, key=len):
-        if not any(mark in form for mark in chosen):
-            run = max(_PLAIN.findall(form), key=len, default=b"")
-            chosen.append(run if len(run) >= _SHORTEST_MARK else form)
-    return chosen
+
+    def __init__(self, found: Iterable[bytes]) -> None:
+        chosen: list[bytes] = []
+        for form in sorted(found, key=len):
+            if not any(mark in form for mark in chosen):
+                run = max(_PLAIN.findall(form), key=len, default=b"")
+                chosen.append(run if len(run) >= _SHORTEST_MARK else form)
+        self._long = [mark for mark in chosen if len(mark) >= len(_RUN) and mark.isalnum()]
+        self._short = [mark for mark in chosen if mark not in self._long]
+
+    def are_in(self, text: bytes) -> bool:
+        """Whether any of the forms may be in the text."""
+        if any(mark in text for mark in self._short):
+            return True
+        return _RUN in text.translate(_CLASSES) and any(mark in text for mark in self._long)
 
 
 def _parts(value: bytes) -> Iterator[bytes]:

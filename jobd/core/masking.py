@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from jobd.core.disguises import forms, marks
+from jobd.core.disguises import Marks, forms
 from jobd.core.looks import Span
 from jobd.core.tells import Tells
 
@@ -34,7 +34,9 @@ class Masker:
         self._forms = sorted(found, key=len, reverse=True)
         self._longest = len(self._forms[0]) if found else 0
         self._exact = re.compile(_alternatives(self._forms)) if found else None
-        self._marks = marks(found)
+        self._marks = Marks(found)
+        self._is_of_lines = not any(b"\n" in form for form in found)
+        """No known value goes over the end of a line."""
         self._heads: dict[bytes, list[bytes]] = {}
         for form in self._forms:
             self._heads.setdefault(form[:2], []).append(form)
@@ -68,7 +70,7 @@ class Masker:
 
     def known(self, data: bytes) -> list[Span]:
         """Where values that are known stand."""
-        if self._exact is None or not any(mark in data for mark in self._marks):
+        if self._exact is None or not self._marks.are_in(data):
             return []
         return [match.span() for match in self._exact.finditer(data)]
 
@@ -78,7 +80,7 @@ class Masker:
 
     def open_from(self, data: bytes) -> int:
         """Where the first known value begins that may go on behind the end of `data`; its length where none does."""
-        if self._begins is None:
+        if self._begins is None or (self._is_of_lines and data.endswith(b"\n")):
             return len(data)
         for match in self._begins.finditer(data, max(len(data) - self._longest + 1, 0)):
             at = match.start()
@@ -119,7 +121,7 @@ class Stream:
     def feed(self, data: bytes) -> bytes:
         """What can be given out now that `data` has come."""
         self._held += data
-        if len(self._held) > max(_LONGEST_LINE, 4 * self._masker._longest):
+        if len(self._held) >= max(_LONGEST_LINE, 4 * self._masker._longest):
             return self._settle(self._line_start(), or_cut_at=self._masker.cut_at(self._held))
         return self._settle(self._line_start())
 

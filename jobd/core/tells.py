@@ -33,12 +33,12 @@ _ATTRIBUTES = (b"path", b"domain", b"expires", b"max-age", b"samesite", b"priori
 _URL_REACHES = 400
 _COMMAND_REACHES = 160
 _OPTIONS = {
-    b"curl ": (b"-u", b"-user"),
-    b"sshpass": (b"-p",),
-    b"mysql": (b"-p",),
-    b"redis-cli": (b"-a",),
-    b"ldap": (b"-w",),
-    b"docker login": (b"-p",),
+    b"curl ": re.compile(rb"-u|-(?:proxy-)?user"),
+    b"sshpass": re.compile(rb"-p"),
+    b"mysql": re.compile(rb"-p"),
+    b"redis-cli": re.compile(rb"-a"),
+    b"ldap": re.compile(rb"-w"),
+    b"docker login": re.compile(rb"-p"),
 }
 """What has to stand near a word for its pattern to hold: sought first, for patterns that look far are slow to fail."""
 _COMMANDS = {
@@ -74,7 +74,10 @@ class Tells:
         """Where in `text`, which is whole lines, secrets seem to be; in no order, and they may overlap."""
         low = text.lower()
         found = looks.spans(text)
+        has_options = b" -" in low or b"\t-" in low
         for stem, finds in self._by_stem.items():
+            if not has_options and stem in _OPTIONS:
+                continue
             first = low.find(stem)
             if first >= 0:
                 for word, find in finds:
@@ -137,9 +140,9 @@ def _cookie(text: bytes, at: int) -> Iterator[Span]:
     yield match.end(), match.end()  # all of it was looked at
 
 
-def _grouped(pattern: re.Pattern[bytes], near: tuple[bytes, ...] | None) -> _Find:
+def _grouped(pattern: re.Pattern[bytes], near: re.Pattern[bytes] | None) -> _Find:
     def find(text: bytes, at: int) -> Iterator[Span]:
-        if near is not None and all(text.find(word, at, at + _COMMAND_REACHES) < 0 for word in near):
+        if near is not None and near.search(text, at, at + _COMMAND_REACHES) is None:
             return
         match = pattern.match(text, at)
         if match is not None:
