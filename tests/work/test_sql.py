@@ -188,15 +188,19 @@ def test_postgresql_sends_no_more_than_is_wanted_and_takes_nothing_back(tmp_path
         {"statement": "/* how many */ (SELECT count(*) FROM tally);"},
         {"statement": "SELECT n FROM tally WHERE n < 0"},
         {"statement": "SHOW server_encoding"},
+        {"statement": "SELECT n INTO small FROM tally WHERE n < 4"},
+        {"statement": "SELECT * FORM tally"},
     ]
     orders = (order(n, one | {"database": postgres}) for n, one in enumerate(statements, 1))
-    endless, _, returned, by_with, counted, none, shown = asked(tmp_path, *orders)
+    endless, _, returned, by_with, counted, none, shown, into, wrong = asked(tmp_path, *orders)
     assert endless.result == {"columns": ["i"], "rows": [[4], [5]], "cut": True}, endless.error
     assert returned.result == {"columns": ["n"], "rows": [[1], [2]], "cut": True}
     assert by_with.result == {"columns": ["n"], "rows": [[0]]}
     assert counted.result == {"columns": ["count"], "rows": [[5001]]}, "all of it was done, and is kept"
     assert none.result == {"columns": ["n"], "rows": []}
     assert shown.result == {"columns": ["server_encoding"], "rows": [["UTF8"]]}
+    assert into.result == {"changed": 4}, into.error
+    assert wrong.error is not None and "syntax error" in wrong.error
 
 
 @pytest.mark.parametrize(

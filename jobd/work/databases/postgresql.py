@@ -14,7 +14,7 @@ from jobd.work.databases import Answer, Query, Refusal, only_reads
 
 _CONNECT_SECONDS = 10.0
 _CANCELLED = "57014"
-_NO_CURSOR = (errors.FeatureNotSupported, errors.SyntaxError)
+_NO_CURSOR = (errors.FeatureNotSupported, errors.InvalidCursorDefinition, errors.SyntaxError)
 """How the server says that a statement reads, but is none that a cursor can be had for."""
 
 
