@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 
 from jobd.core import channels
 from jobd.core.channels import Channel
@@ -17,6 +18,7 @@ from jobd.supervisor.cancel import cancel_waiting
 from jobd.supervisor.catalogs import InForce
 
 FILE = "channels.json"
+_FILES = ("url_file", "urls_file", "secret_file")
 _MOST_CANCELLED = 1_000_000
 
 
@@ -31,6 +33,18 @@ class Line:
 def path(runtime_dir: str) -> str:
     """Where workers find what they are to know of channels."""
     return os.path.join(runtime_dir, FILE)
+
+
+def doubts(known: Iterable[Channel]) -> list[str]:
+    """What keeps channels from working as things are now, to be said before somebody should have been told."""
+    found = []
+    for channel in known:
+        for key in _FILES:
+            if key in channel.options and not os.access(path := channel.options[key], os.R_OK):
+                found.append(f"channels.{channel.name}: {key} {path} cannot be read, and nothing is told through it")
+        if channel.kind == "apprise" and find_spec("apprise") is None:
+            found.append(f"channels.{channel.name}: the package apprise is not there (pip install 'jobd[apprise]')")
+    return found
 
 
 def publish(known: Iterable[Channel], runtime_dir: str) -> None:

@@ -31,6 +31,7 @@ from jobd.store.connection import StorageFailed, Writer
 from jobd.store.history import History
 from jobd.store.recovery import LeftAttempt
 from jobd.supervisor import channels, roles, tails
+from jobd.supervisor.aftermath import Aftermath
 from jobd.supervisor.allowance import Allowance
 from jobd.supervisor.catalogs import AdoptCatalog, Change, InForce
 from jobd.supervisor.denials import Denials
@@ -271,6 +272,17 @@ class Keeper:
         change: Change = await self.engine.adopt(AdoptCatalog(catalog))
         self.tell(change)
         return change
+
+    def rewire(self, settings: Settings) -> None:
+        """Let notifications go through these channels from now on; what waits for one that is gone is dropped."""
+        after, rules = Aftermath(), self.engine.rules
+        with self.writer.transaction(self.now()) as tx:
+            lines = channels.put_in_force(tx, settings.channels, after)
+        channels.publish(settings.channels, settings.runtime_dir)
+        rules.bell.lines = lines
+        self.engine.finished.tell(after.final)
+        for event in after.events:
+            self.publish(event)
 
     def tell(self, change: Change) -> None:
         """Say what a catalog changed."""

@@ -57,6 +57,8 @@ class SettingsFile:
         keeper, found = self._keeper, self.look()
         keeper.degrade("settings", stays(self.problems))
         self.waiting = found.waiting
+        if "channels" in found.changed:
+            keeper.rewire(found.settings)
         if found.changed:
             keeper.journal.note(f"jobd.yaml was changed and is in force: {', '.join(found.changed)}")
             go_by(keeper, found.settings)
@@ -85,6 +87,7 @@ def go_by(keeper: Keeper, settings: Settings) -> None:
     keeper.journal.level = LEVELS[settings.log_level]
     keeper.pruner.policy = settings.retention
     rules = keeper.engine.rules
+    rules.bell.template = keeper.template
     rules.reservation = replace(
         rules.reservation, limits=settings.queues, rates=settings.rates, resources=settings.resources
     )

@@ -30,6 +30,7 @@ AT_ONCE: Mapping[str, str] = {
     "strict_queues": "policy.strict_queues",
     "http_deny": "policy.http_deny",
     "smtp": "smtp",
+    "channels": "channels",
     "log_level": "logging.level",
     "mask": "logging.mask",
 }
@@ -60,6 +61,7 @@ _BIND_DEFINITIONS = (
     "shell_allowlist",
     "max_payload_bytes",
     "strict_queues",
+    "channels",
 )
 
 

@@ -61,6 +61,19 @@ def test_anything_else_that_is_bad_exits_1(daemon: Daemon, ctl: Ctl, config: Pat
     assert "altered at entry 4" in said.out
 
 
+def test_a_channel_that_cannot_work_is_bad_before_anybody_should_have_been_told(
+    daemon: Daemon, ctl: Ctl, config: Path
+) -> None:
+    answers(daemon, config)
+    config.write_text(
+        "{jobs_dirs: [jobs.d], state_dir: state, runtime_dir: run,"
+        " channels: {hc: {healthcheck: {url_file: /nonexistent/url}}}}\n"
+    )
+    said = ctl("doctor", "--config", str(config))
+    assert said.code == 1
+    assert "channels.hc: url_file /nonexistent/url cannot be read" in said.out
+
+
 def test_what_only_administrators_may_see_is_unknown(daemon: Daemon, ctl: Ctl, config: Path) -> None:
     answers(daemon, config)
     daemon.refuses("GET", "/v1/audit/verify", 403, "not-permitted", "only administrators read the audit trail")

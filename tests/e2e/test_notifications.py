@@ -244,6 +244,20 @@ def test_what_a_channel_holds_is_told_to_nobody(town: Town) -> None:
     assert (town.host.directory / "run" / "channels.json").stat().st_mode & 0o077 == 0
 
 
+def test_a_reload_lets_channels_come_and_go_and_drops_what_waits_for_one_that_is_gone(make_host: MakeHost) -> None:
+    host = make_host("channels: {pager: {command: ['false']}}\n").start(60)
+    with host.client() as client:
+        client.request("POST", "/v1/queues/jobd.notify/pause", body={})
+        sent = client.request("POST", "/v1/channels/pager/test", body={})["id"]
+        host.configure("channels: {other: {command: ['true']}}\n")
+        assert client.request("POST", "/v1/reload", body={})["problems"] == []
+        gone = client.wait(sent, 30)
+        assert (gone["state"], gone["error"]) == ("cancelled", "channel pager is not in jobd.yaml any more")
+        client.request("POST", "/v1/queues/jobd.notify/resume", body={})
+        sent = client.request("POST", "/v1/channels/other/test", body={})["id"]
+        assert client.wait(sent, 30)["state"] == "succeeded"
+
+
 def hooked(host: Host, site: Site, more: str = "") -> Host:
     """A daemon with a webhook for every failure of its jobs."""
     key = host.directory / "hook.key"

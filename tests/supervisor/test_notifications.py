@@ -13,7 +13,7 @@ import pytest
 
 from jobd.core.channels import Channel
 from jobd.core.errors import NotFound
-from jobd.core.intents import TestChannel
+from jobd.core.intents import Pause, Submit, TestChannel
 from jobd.core.model import AttemptKey, CircuitBreaker, Expect, Job, Notify, RetryPolicy
 from jobd.core.names import NOTIFY
 from jobd.core.records import RunFilter, RunRecord
@@ -162,8 +162,6 @@ def test_lateness_is_told_once_and_recovery_ends_it(play: Stage) -> None:
 
 
 def test_a_paused_job_is_not_told_of_as_late(play: Stage) -> None:
-    from jobd.core.intents import Pause
-
     play.adopt(watched(expect=Expect(max_time_since_success=600)))
     play.ask(Pause(ANN, "job", "work", None, "")).result()
     play.pass_by(60 * MINUTE)
@@ -181,17 +179,37 @@ def test_an_attempt_that_is_near_its_timeout_is_told_of_for_each_run(play: Stage
     assert play.history.standings()["work"].late == ()
 
 
-def test_missed_slots_and_an_open_circuit_are_told_of(play: Stage) -> None:
-    spec = watched("minutely", "missed", "circuit_open", circuit_breaker=CircuitBreaker(1, 600.0))
-    missed = replace(every_minute(catch_up="skip"), notify=spec.notify, retry=ONCE)
-    play.adopt(missed)
-    play.clock.pass_by(30 * MINUTE)
-    play.again()
-    ring_through(play, OPS)
-    play.pass_by(MINUTE)
-    play.adopt(broken := replace(spec, name="broken"))
+def test_slots_that_were_missed_are_told_of_together(play: Stage) -> None:
+    wanted = watched("minutely", "missed").notify
+    play.adopt(replace(every_minute(catch_up="skip"), notify=wanted))
+    play.clock.sleep(30 * MINUTE)
+    play.tick()
+    (note,) = notes(play)
+    assert (note.payload["occasion"], note.payload["count"]) == ("missed", 29)
+
+
+def test_a_circuit_that_opens_is_told_of(play: Stage) -> None:
+    play.adopt(broken := watched("broken", "circuit_open", circuit_breaker=CircuitBreaker(1, 600.0)))
     run_and(play, broken)
-    assert ("circuit_open", "broken") in told(play)
+    assert told(play) == [("circuit_open", "broken")]
+
+
+def test_a_run_of_a_job_that_is_not_defined_any_more_is_told_of_as_it_was_accepted(play: Stage) -> None:
+    play.adopt(work := watched())
+    (run,) = play.submit(work)
+    play.adopt(job("other"))
+    play.report(AttemptKey(run, 1), Outcome.FAILED, exit_code=3, retryable=False)
+    assert told(play) == [("failure", "work")]
+
+
+def test_ad_hoc_commands_are_told_of_where_the_defaults_say_so(play: Stage) -> None:
+    play.adopt(work := watched())
+    template = watched("adhoc")
+    for known, expected in ((None, []), (template, [("failure", "adhoc")])):
+        play.engine.rules.bell.template = known
+        (accepted,) = play.ask(Submit(ANN, (replace(play.request(work), job=template, adhoc=True),))).result()
+        play.report(AttemptKey(accepted.id, 1), Outcome.FAILED, exit_code=3, retryable=False)
+        assert told(play) == expected
 
 
 def test_a_notification_that_fails_is_told_to_nobody(play: Stage) -> None:

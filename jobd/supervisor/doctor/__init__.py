@@ -31,6 +31,7 @@ def of_settings(settings: Settings, status: Mapping[str, Any] | None) -> Iterato
     yield from jobs.limits(defined, status["containment"] if status else None)
     yield from files.secrets(settings, defined)
     yield from files.env_files(defined)
+    yield from jobs.channels(settings, uid)
     yield host.journal(JOURNAL_SOCKET, [job.name for job in defined if job.output_journal])
     yield from files.state(settings, uid)
     if os.path.isdir(settings.state_dir):

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import grp
+import os
 import pwd
 from collections.abc import Callable, Iterable, Iterator
 
 from jobd.core.model import Job
 from jobd.core.names import counted, several
 from jobd.definitions.check import Verdict
+from jobd.supervisor import channels as lines
 from jobd.supervisor import roles
 from jobd.supervisor.doctor.finding import Finding, bad, ok, unknown, warning
 from jobd.supervisor.settings import Settings
@@ -86,6 +88,16 @@ def _socket_group(settings: Settings, uid: int) -> Finding:
         return ok("socket", f"{settings.socket} is for the group {name}, mode {settings.socket_mode:04o}")
     step = f"groupadd --system {name} (the package does), then restart jobd"
     return warning("socket", f"there is no group {name}: only root may submit", step)
+
+
+def channels(settings: Settings, uid: int) -> Iterator[Finding]:
+    """Whether what channels need is there, before somebody should have been told."""
+    doubts = lines.doubts(settings.channels)
+    grade = bad if os.geteuid() in (0, uid) else unknown
+    for doubt in doubts:
+        yield grade("channels", doubt, "mend it, and try with jobd-ctl notify test")
+    if settings.channels and not doubts:
+        yield ok("channels", f"{counted(len(settings.channels), 'channel')} of notifications")
 
 
 def limits(jobs: Iterable[Job], containment: str | None) -> Iterator[Finding]:
