@@ -111,7 +111,7 @@ def _serve(settings: Settings, reread: Callable[[], Settings]) -> int:
         from jobd.supervisor.boot import serve
     gc.enable()
 
-    journal = open_journal(LEVELS[settings.log_level])
+    journal = open_journal(LEVELS[settings.log_level], settings.log_format)
     logging.getLogger().addHandler(Records(journal))
     try:
         asyncio.run(serve(settings, reread, forkserver, journal, sockets))

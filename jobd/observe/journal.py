@@ -1,47 +1,22 @@
-"""Brings log entries to where they are kept: journald in its own words, or stderr in lines. Never waits."""
+"""Brings log entries to where they are kept, and never waits for it."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import os
-import select
-import socket
-import struct
 import sys
-import time
 import traceback
 from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Protocol
+from typing import Literal
 
-from jobd.core.escapes import visible
 from jobd.core.events import Event
+from jobd.observe.destinations import Destination, Journald, JsonLines, Stream
 from jobd.observe.sentences import Entry, Priority, entries
 
-JOURNAL_SOCKET = "/run/systemd/journal/socket"
-LEVELS = {
-    "error": Priority.ERROR,
-    "warning": Priority.WARNING,
-    "notice": Priority.NOTICE,
-    "info": Priority.INFO,
-    "debug": Priority.DEBUG,
-}
 _MOST_WAITING = 10_000
-_LONGEST_MESSAGE = 32 * 1024
-_LONGEST_LINE = 4096
-"""What a pipe takes at once when it says it is writable."""
-
-
-class Destination(Protocol):
-    """Somewhere that entries go to."""
-
-    def fileno(self) -> int: ...
-    def format(self, entry: Entry) -> bytes: ...
-    def write(self, record: bytes) -> bool:
-        """Whether the record was taken; False to try again later. Raises OSError where nobody is there."""
-        ...
 
 
 class Journal:
@@ -122,77 +97,6 @@ def _with_loop(act: Callable[[asyncio.AbstractEventLoop], object]) -> bool:
     return True
 
 
-class Journald:
-    """The native protocol of systemd-journald (systemd.io/JOURNAL_NATIVE_PROTOCOL): one datagram is one entry."""
-
-    def __init__(self, path: str = JOURNAL_SOCKET) -> None:
-        self._path = path
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
-        try:
-            self._socket.connect(path)
-        except OSError:
-            self._socket.close()
-            raise
-
-    def fileno(self) -> int:
-        return self._socket.fileno()
-
-    def format(self, entry: Entry) -> bytes:
-        values = {"MESSAGE": safe(entry.message), "PRIORITY": str(int(entry.priority)), "SYSLOG_IDENTIFIER": "jobd"}
-        return b"".join(_field(name, value) for name, value in (values | entry.fields).items())
-
-    def write(self, record: bytes) -> bool:
-        try:
-            self._socket.send(record)
-        except BlockingIOError:
-            return False
-        except OSError:
-            self._socket.connect(self._path)  # journald was restarted; its socket is a new one at the old path
-            self._socket.send(record)
-        return True
-
-
-def _field(name: str, value: str) -> bytes:
-    data = value.encode(errors="backslashreplace")[:_LONGEST_MESSAGE]
-    if b"\n" in data:
-        return name.encode() + b"\n" + struct.pack("<Q", len(data)) + data + b"\n"
-    return name.encode() + b"=" + data + b"\n"
-
-
-class Stream:
-    """Lines on a descriptor, as a rule stderr: for people with the time, for journald with the priority in front."""
-
-    def __init__(
-        self, descriptor: int = 2, *, has_prefix: bool = False, clock: Callable[[], float] = time.time
-    ) -> None:
-        self._descriptor = descriptor
-        self._has_prefix = has_prefix
-        self._clock = clock
-        self._poll = select.poll()
-        self._poll.register(descriptor, select.POLLOUT)
-
-    def fileno(self) -> int:
-        return self._descriptor
-
-    def format(self, entry: Entry) -> bytes:
-        front = f"<{int(entry.priority)}>" if self._has_prefix else f"{self._time()} {entry.priority.name.lower()} "
-        line = (front + safe(entry.message)).encode(errors="backslashreplace")
-        return (line if len(line) < _LONGEST_LINE else line[: _LONGEST_LINE - 4] + b"...") + b"\n"
-
-    def _time(self) -> str:
-        return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(self._clock()))
-
-    def write(self, record: bytes) -> bool:
-        # The descriptor is shared with whoever started us, so it is asked and not made non-blocking.
-        ready = self._poll.poll(0)
-        if not ready:
-            return False
-        if not ready[0][1] & select.POLLOUT:
-            raise BrokenPipeError("nobody reads the log")
-        os.write(self._descriptor, record)
-        return True
-
-
 class Records(logging.Handler):
     """Takes the records of Python's logging, as libraries write them; a traceback stays one entry."""
 
@@ -208,14 +112,14 @@ class Records(logging.Handler):
         self._journal.note(text, priority, JOBD_LOGGER=record.name)
 
 
-def safe(text: str) -> str:
-    """Text on one line with every character that moves a terminal, or hides text on it, as a visible escape."""
-    return visible(text[:_LONGEST_MESSAGE])
+def open_journal(level: Priority = Priority.INFO, form: Literal["text", "json"] = "text") -> Journal:
+    """The journal that suits how jobd was started: journald's own protocol under systemd, else stderr.
 
-
-def open_journal(level: Priority = Priority.INFO) -> Journal:
-    """The journal that suits how jobd was started: journald's own protocol under systemd, else stderr."""
+    Those who want JSON get it on stderr in either case.
+    """
     under_systemd = _is_journal(sys.stderr.fileno())
+    if form == "json":
+        return Journal(JsonLines(sys.stderr.fileno(), has_prefix=under_systemd), level)
     if under_systemd:
         try:
             return Journal(Journald(), level)

@@ -161,6 +161,7 @@ class TracingWords(Words):
 
 class Logging(Words):
     level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["text", "json"] = "text"
     mask: list[str] = Field(default_factory=lambda: ["password", "token", "secret"])
 
 

@@ -49,6 +49,7 @@ AT_A_START: Mapping[str, str] = {
     "python_path": "python_path",
     "sinks": "sinks",
     "tracing": "tracing",
+    "log_format": "logging.format",
 }
 """Fields that are built upon from the first moment: paths, sockets, and the code that is loaded."""
 

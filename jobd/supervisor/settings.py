@@ -108,6 +108,7 @@ class Settings:
     tracing: Tracing | None
     """None where no spans are recorded."""
     log_level: Literal["debug", "info", "warning", "error"]
+    log_format: Literal["text", "json"]
     mask: tuple[str, ...]
     socket_group_is_named: bool = field(default=False, compare=False)
     """The group was asked for: it is worth a warning where it is not there."""
@@ -256,6 +257,7 @@ def _settings(
         sinks=dict(words.sinks),
         tracing=own.tracing,
         log_level=words.logging.level,
+        log_format=words.logging.format,
         mask=tuple(words.logging.mask),
     )
 

@@ -51,5 +51,6 @@ TEXTS = {
     "tracing.headers_file": "A file of NAME: VALUE lines to send along, such as the key of a collector.",
     "tracing.ca_file": "Certificates to check that of the collector against.",
     "logging.level": "debug, info, warning or error.",
+    "logging.format": "text: the journal's own protocol under systemd, else lines. json: an object a line, on stderr.",
     "logging.mask": "Keys whose values are masked where text is shown.",
 }

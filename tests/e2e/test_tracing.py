@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -238,7 +239,8 @@ def test_where_the_sdk_is_missing_that_is_said_with_the_place_and_the_next_step(
 
 
 def test_a_daemon_without_tracing_does_not_import_the_sdk(make_host: MakeHost) -> None:
-    plain = make_host().start()
+    plain = make_host("logging: {format: json}\n").start()
     assert plain.process is not None
     for pid in (plain.process.pid, *plain.family()):
         assert "google/_upb" not in Path(f"/proc/{pid}/maps").read_text()
+    assert all(json.loads(line)["message"] for line in plain.log().splitlines())

@@ -3,32 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import os
 import socket
 import struct
 import sys
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from jobd.observe import journal as journal_module
-from jobd.observe.journal import Journal, Journald, Records, Stream, open_journal, safe
-from jobd.observe.sentences import Priority
+from jobd.core.events import RunFinished
+from jobd.core.states import Outcome, RunState
+from jobd.observe import destinations
+from jobd.observe.destinations import Journald, JsonLines, Stream, safe
+from jobd.observe.journal import Journal, Records, open_journal
+from jobd.observe.sentences import MESSAGE_IDS, Priority
+from tests.hostile import PAYLOADS, raw_in
 
-HOSTILE = [
-    "\x1b]52;c;aGk=\x07",
-    "\x1b[2J",
-    "a\rb",
-    "a\nMESSAGE=fake",
-    "\x00",
-    "\x9b31m",
-    "\u202egnp.exe",
-    "\u2028",
-    "\x7f",
-    "\u2066x",
-]
+HOSTILE = list(PAYLOADS.values())
 
 
 def journald(path: Path) -> socket.socket:
@@ -130,6 +125,34 @@ def test_lines_for_journald_carry_the_priority_and_job_text_is_never_in_front() 
     assert os.read(reading, 4096) == b"<6><0>forged\n"
 
 
+def test_an_object_a_line_has_the_fields_of_its_event() -> None:
+    reading, writing = os.pipe()
+    log = Journal(JsonLines(writing, clock=lambda: 0.25))
+    at = datetime(2026, 3, 1, tzinfo=UTC)
+    log.take(RunFinished(42, "backup", "mail", at, RunState.FAILED, Outcome.TIMEOUT, 1.5, 124, "too slow"))
+    assert json.loads(os.read(reading, 4096)) == {
+        "at": "1970-01-01T00:00:00.250000Z",
+        "level": "warning",
+        "message": "Run 42 of backup failed after 1.5s (timeout: too slow)",
+        "job": "backup",
+        "run_id": "42",
+        "queue": "mail",
+        "outcome": "timeout",
+        "message_id": MESSAGE_IDS[RunFinished],
+    }
+
+
+def test_hostile_text_stays_within_its_object_and_its_line() -> None:
+    reading, writing = os.pipe()
+    log = Journal(JsonLines(writing, has_prefix=True))
+    for text in (*HOSTILE, "\U0001f600\x1b" * 10_000, "\udcff"):
+        log.note(text)
+        line = os.read(reading, 65536)
+        assert len(line) <= 4096 and line.startswith(b"<6>{") and line.count(b"\n") == 1 and line.endswith(b"}\n")
+        assert raw_in(line.decode("ascii")) == set()
+        assert raw_in(json.loads(line[3:])["message"]) == set()
+
+
 def test_a_full_pipe_never_holds_up_the_writer() -> None:
     reading, writing = os.pipe()
     log = Journal(Stream(writing))
@@ -178,7 +201,7 @@ def test_journald_is_used_only_where_systemd_says_that_stderr_is_its(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     reading, writing = os.pipe()
-    monkeypatch.setattr(journal_module, "JOURNAL_SOCKET", str(tmp_path / "journal"))
+    monkeypatch.setattr(destinations, "JOURNAL_SOCKET", str(tmp_path / "journal"))
     monkeypatch.setattr(Journald.__init__, "__defaults__", (str(tmp_path / "journal"),))
     monkeypatch.setattr("sys.stderr", os.fdopen(writing, "w", closefd=False))
     found = os.fstat(writing)

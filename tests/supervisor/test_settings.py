@@ -75,6 +75,7 @@ def test_without_a_file_everything_is_default() -> None:
         sinks={},
         tracing=None,
         log_level="info",
+        log_format="text",
         mask=("password", "token", "secret"),
     )
 

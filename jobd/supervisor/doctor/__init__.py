@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from jobd.definitions.check import check
-from jobd.observe.journal import JOURNAL_SOCKET
+from jobd.observe.destinations import JOURNAL_SOCKET
 from jobd.supervisor.clock import host_zone
 from jobd.supervisor.doctor import daemon, files, host, jobs, store
 from jobd.supervisor.doctor.finding import Finding
