@@ -42,7 +42,7 @@ def test_without_a_file_everything_is_default() -> None:
         socket_group=None,
         roles={},
         adhoc="submitter",
-        metrics_listen=("127.0.0.1", 9764),
+        metrics_listen=None,
         workers_max=16,
         idle_timeout_seconds=60.0,
         max_attempts_per_worker=1000,
