@@ -32,11 +32,18 @@ class Bug:
     tests: str | None = None
 
 
-SQL, ENGINE, TICK = "store/queries.sql", "supervisor/engine.py", "supervisor/tick.py"
+ENGINE, TICK = "supervisor/engine.py", "supervisor/tick.py"
+
+
+def sql(module: str) -> str:
+    """Where the statements of a module of the store stand."""
+    return f"store/statements/{module}.sql"
+
+
 BUGS = (
     Bug(
         "a report of an attempt that is over still counts",
-        SQL,
+        sql("runs"),
         "WHERE run.id = :run AND run.attempt = :attempt AND run.state = 'running';",
         "WHERE run.id = :run;",
     ),
@@ -60,10 +67,15 @@ BUGS = (
         "batch = self.inbox.batch()\n",
         "batch = self.inbox.batch()\n        self.inbox.drop(batch)\n",
     ),
-    Bug("an attempt is counted twice", SQL, "attempt = attempt + 1, started_at", "attempt = attempt + 2, started_at"),
+    Bug(
+        "an attempt is counted twice",
+        sql("reservation"),
+        "attempt = attempt + 1, started_at",
+        "attempt = attempt + 2, started_at",
+    ),
     Bug(
         "an attempt that was given back counts all the same",
-        SQL,
+        sql("runs"),
         "given_back = given_back + :given_back",
         "given_back = given_back + 0 * :given_back",
     ),
@@ -74,11 +86,21 @@ BUGS = (
         "",
     ),
     Bug("what is too late starts", TICK, "    is_in_time = expire(tx, after)\n", "    is_in_time = True\n"),
-    Bug("a cancel is forgotten while the attempt ends", SQL, "SET cancelling = 1, error", "SET cancelling = 0, error"),
-    Bug("what is delayed starts at once", SQL, "AND run_at <= :now ORDER BY run_at LIMIT", "ORDER BY run_at LIMIT"),
+    Bug(
+        "a cancel is forgotten while the attempt ends",
+        sql("runs"),
+        "SET cancelling = 1, error",
+        "SET cancelling = 0, error",
+    ),
+    Bug(
+        "what is delayed starts at once",
+        sql("reservation"),
+        "AND run_at <= :now ORDER BY run_at LIMIT",
+        "ORDER BY run_at LIMIT",
+    ),
     Bug(
         "priority counts for nothing",
-        SQL,
+        sql("reservation"),
         "AND lane = :lane\n  ORDER BY priority DESC, run_at",
         "AND lane = :lane\n  ORDER BY run_at",
     ),
@@ -104,7 +126,12 @@ BUGS = (
         "  INSERT",
     ),
     Bug("a retry moves with the clock that is set", "supervisor/plan.py", "    runs.carry(tx, stepped)\n", ""),
-    Bug("an idempotency key holds nothing", SQL, "WHERE digest = :digest AND (held", "WHERE 0 AND :digest AND (held"),
+    Bug(
+        "an idempotency key holds nothing",
+        sql("submits"),
+        "WHERE digest = :digest AND (held",
+        "WHERE 0 AND :digest AND (held",
+    ),
     Bug(
         "a lost attempt is thought to live",
         "supervisor/recover.py",
@@ -141,7 +168,7 @@ BUGS = (
     ),
     Bug(
         "a clock that is set uses up the time of what is not due yet",
-        SQL,
+        sql("runs"),
         "iif(state = 'scheduled', max(:now - run_at, 0), :stepped)",
         ":stepped + 0 * :now",
         "tests/supervisor/test_expire.py",
@@ -155,7 +182,7 @@ BUGS = (
     ),
     Bug(
         "a child is opened again without what its other parent came to since",
-        SQL,
+        sql("edges"),
         "AND run.state IN ('blocked', 'cancelled'))));",
         "AND run.state = 'blocked')));",
         "tests/supervisor/test_workflow.py",

@@ -13,7 +13,7 @@ from jobd.core.standing import Standing
 from jobd.core.states import Disposition
 from jobd.store import holds, limits
 from jobd.store.connection import Transaction
-from jobd.store.runs import JobRef
+from jobd.store.submits import JobRef
 
 _MOST_DECIDED = 1000
 ADHOC = 0

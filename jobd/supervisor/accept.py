@@ -13,10 +13,10 @@ from jobd.core.retry import default_max_attempts
 from jobd.core.roles import Role
 from jobd.core.states import Trigger
 from jobd.core.workflow import Family, Member, Tangled, family
-from jobd.store import edges, jobs, runs
+from jobd.store import edges, jobs, runs, submits
 from jobd.store.connection import Transaction
 from jobd.store.edges import Edge
-from jobd.store.runs import JobRef
+from jobd.store.submits import JobRef
 from jobd.supervisor.aftermath import Aftermath
 from jobd.supervisor.cancel import cancel_waiting, skip
 from jobd.supervisor.catalogs import InForce
@@ -62,10 +62,10 @@ def accept(
     """Write runs down as they are asked for, and nothing with them; none where the unique key of the first is taken."""
     refs = [(request, ref_of(tx, request, in_force)) for request in requests]
     found = []
-    for run, request in zip(runs.submit(tx, refs), requests, strict=False):
+    for run, request in zip(submits.submit(tx, refs), requests, strict=False):
         name = request.job.name
         after.events.append(events.RunAccepted(run, name, request.queue, request.trigger, tx.now, request.owner))
-        found.append(Accepted(run, runs.first_state(request, tx.now)))
+        found.append(Accepted(run, submits.first_state(request, tx.now)))
     return found
 
 
@@ -81,7 +81,7 @@ def accept_family(
 
     What it depends on is there (`check_dependencies`).
     """
-    first = runs.next_id(tx)
+    first = submits.next_id(tx)
     if not accept(tx, [*_requests(request, whole, first)], in_force, after):
         return None
     edges.add(tx, [*_edges(tx, request, whole, first, actor)])

@@ -11,7 +11,7 @@ from jobd.core.model import AttemptKey, Finished
 from jobd.core.states import Outcome
 from jobd.supervisor.catalogs import Change
 from jobd.supervisor.inbox import Question
-from jobd.work.wire import Order
+from jobd.work.orders import Order
 
 
 @dataclass(slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from jobd.core.errors import Conflict, NotFound
 from jobd.core.intents import DropDead, Handled, RetryDead, RetryRun
 from jobd.core.states import RunState
-from jobd.store import dead, edges, runs
+from jobd.store import dead, edges, runs, submits
 from jobd.store.connection import Transaction
 from jobd.supervisor.follow import reopen
 
@@ -21,7 +21,8 @@ def retry(tx: Transaction, intent: RetryRun) -> RunState:
     known = runs.state_of(tx, intent.run)
     if known is None:
         raise NotFound(f"there is no run {intent.run}")
-    if (holder := runs.other_holder(tx, intent.run)) is not None and known[0] in (RunState.FAILED, RunState.CANCELLED):
+    holder = submits.other_holder(tx, intent.run)
+    if holder is not None and known[0] in (RunState.FAILED, RunState.CANCELLED):
         raise Conflict(
             f"run {intent.run} is unique, and run {holder.run} ({holder.state}) holds its key by now; retry it once "
             "that has ended, or cancel that first"
@@ -39,7 +40,7 @@ def _run_again(tx: Transaction, run: int, intent: RetryRun | RetryDead) -> RunSt
         return None
     dead.settle(tx, run, "retried", intent.actor.user)
     if intent.replaces_payload:
-        runs.replace_payload(tx, run, intent.payload)
+        submits.replace_payload(tx, run, intent.payload)
     edges.renew(tx, run)
     edges.waive(tx, run)
     reopen(tx, run)

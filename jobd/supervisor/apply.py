@@ -24,7 +24,7 @@ from jobd.core.intents import (
 )
 from jobd.core.model import RunRequest
 from jobd.core.states import RunState
-from jobd.store import holds, runs
+from jobd.store import holds, runs, submits
 from jobd.store.connection import Transaction
 from jobd.supervisor import again, hold, lanes
 from jobd.supervisor.accept import Families, accept, accept_family, brings_others, check_dependencies, check_jobs
@@ -78,11 +78,11 @@ def _total(requests: Sequence[RunRequest], families: Families) -> int:
 
 
 def _is_held(tx: Transaction, request: RunRequest) -> bool:
-    return request.key is not None and runs.holder_of(tx, request) is not None
+    return request.key is not None and submits.holder_of(tx, request) is not None
 
 
 def _one(tx: Transaction, request: RunRequest, families: Families, actor: Actor, after: Aftermath) -> Accepted:
-    holder = runs.holder_of(tx, request) if request.key is not None else None
+    holder = submits.holder_of(tx, request) if request.key is not None else None
     if holder is not None:
         return Accepted(holder[0], holder[1], duplicate=True)
     if brings_others(request):
@@ -92,7 +92,7 @@ def _one(tx: Transaction, request: RunRequest, families: Families, actor: Actor,
     if accepted is None:
         accepted = twice(tx, request, actor)
     if request.key is not None:
-        runs.hold(tx, request, accepted.id)
+        submits.hold(tx, request, accepted.id)
     return accepted
 
 

@@ -18,7 +18,7 @@ from jobd.core.notices import Notice, Occasion
 from jobd.core.spans import rfc3339
 from jobd.core.states import Trigger
 from jobd.store import notices as store
-from jobd.store import runs
+from jobd.store import runs, submits
 from jobd.store.connection import Transaction
 from jobd.supervisor.accept import accept
 from jobd.supervisor.aftermath import Aftermath
@@ -196,7 +196,7 @@ def _post(tx: Transaction, line: Line, texts: list[dict[str, Json]], bell: Bell,
     waiting = store.waiting_digest(tx, job, _DIGEST)
     if waiting is not None:
         run, before = waiting
-        runs.replace_payload(tx, run, channels.digest(before, rest, bell.host))
+        submits.replace_payload(tx, run, channels.digest(before, rest, bell.host))
         return
     at = tx.now + timedelta(seconds=channel.digest_seconds)
     _send(tx, line, [_request(line, channels.digest(None, rest, bell.host), run_at=at, key=_DIGEST)], after)

@@ -13,7 +13,7 @@ from jobd.core.schedule import Timetable
 from jobd.definitions.catalog import Catalog, Defined
 from jobd.store import jobs
 from jobd.store.connection import Transaction
-from jobd.store.runs import JobRef
+from jobd.store.submits import JobRef
 from jobd.supervisor.quarantine import Quarantine
 
 

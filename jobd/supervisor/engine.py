@@ -23,8 +23,8 @@ from jobd.supervisor.catalogs import AdoptCatalog, Change
 from jobd.supervisor.finalize import Unkept
 from jobd.supervisor.inbox import Inbox, Question
 from jobd.supervisor.tick import Moment, Rules, tick
+from jobd.work.orders import Order
 from jobd.work.pool import Seat
-from jobd.work.wire import Order
 
 LONGEST_SLEEP_SECONDS = 60.0
 MOST_PLANNED = 100

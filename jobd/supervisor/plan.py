@@ -11,7 +11,7 @@ from jobd.core.holds import EVERYTHING, Holds, Pause
 from jobd.core.model import RunRequest
 from jobd.core.retry import default_max_attempts
 from jobd.core.states import Disposition
-from jobd.store import holds, jobs, recovery, runs
+from jobd.store import holds, jobs, recovery, runs, submits
 from jobd.store.connection import Transaction
 from jobd.supervisor.accept import Families, accept, accept_family
 from jobd.supervisor.aftermath import Aftermath
@@ -158,7 +158,7 @@ class Sheet:
         if job.job.workflow or job.job.unique:
             self.write()
         if not self._requests:
-            self._first = runs.next_id(self.tx)
+            self._first = submits.next_id(self.tx)
         return self._first + len(self._requests)
 
     def _start(self, request: RunRequest) -> bool:

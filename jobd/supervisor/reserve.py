@@ -19,14 +19,14 @@ from jobd.core.spans import show_size
 from jobd.core.states import Outcome
 from jobd.core.trace import Trace
 from jobd.core.tracing import Traced, Tracer
-from jobd.store import edges, holds, limits, runs
+from jobd.store import edges, holds, limits, reservation
 from jobd.store.connection import Transaction
-from jobd.store.runs import Reserved
+from jobd.store.reservation import Reserved
 from jobd.supervisor.aftermath import Aftermath
 from jobd.supervisor.quarantine import Quarantine
 from jobd.supervisor.specs import Specs
+from jobd.work.orders import Order, order_of
 from jobd.work.pool import Seat
-from jobd.work.wire import Order, order_of
 
 _MOST_WANTED = 64
 _QUEUES_AT_ONCE = 64
@@ -63,7 +63,7 @@ class Reservation:
         quarantine: Quarantine,
     ) -> None:
         """Fill the seats with the best waiting runs that may start, and places behind them with quick ones."""
-        if not runs.waiting_queues(tx, "", 1):
+        if not reservation.waiting_queues(tx, "", 1):
             return  # as after most ticks: nothing else needs to be looked at
         ledger = self._ledger(tx)
         # Twice the seats, since what one queue takes can fill lanes of the next.
@@ -95,7 +95,7 @@ class Reservation:
         asked = limits.settings_now(tx)
         ledger = Ledger(
             tx.now,
-            Counter(runs.running(tx)),
+            Counter(reservation.running(tx)),
             lambda queue: self.limits_of(queue, asked.get(queue)),
             self.resources,
             lambda name: limits.level(tx, name),
@@ -154,7 +154,7 @@ class Reservation:
         if not rooms:
             return []
         ((number, most),) = rooms[0].lanes
-        first = runs.head(tx, rooms[0].queue, number, most)
+        first = reservation.head(tx, rooms[0].queue, number, most)
         quick = sum(1 for _ in itertools.takewhile(self.pace.is_quick, first))
         taken = _take(tx, replace(rooms[0], lanes=((number, quick),)), ledger, quick) if quick else []
         return list(zip(taken, open_places, strict=False))
@@ -173,7 +173,7 @@ class Reservation:
                 bound = min(free, room.most - in_room, _MOST_WANTED - wanted - in_room)
                 if bound <= 0:
                     break
-                in_room += runs.waiting(tx, room.queue, number, bound)
+                in_room += reservation.waiting(tx, room.queue, number, bound)
             wanted += in_room
         return wanted
 
@@ -191,7 +191,7 @@ class Reservation:
         after: Aftermath,
         quarantine: Quarantine,
     ) -> None:
-        runs.open_attempts(tx, [(run.key, seat.worker) for run, seat in pairs])
+        reservation.open_attempts(tx, [(run.key, seat.worker) for run, seat in pairs])
         for run, seat in pairs:
             job = specs.get(tx, run.spec)
             if job is None or run.is_poison:
@@ -217,7 +217,7 @@ def _rooms(waiting: Sequence[allot.Lane], ledger: Ledger, seats: int) -> list[al
 def _open_lanes(tx: Transaction, queue: str, ledger: Ledger, full: set[int], most: int) -> list[int]:
     """The best lanes of a queue of which something may start; `full` learns those of which nothing may."""
     while True:
-        lanes = runs.open_lanes(tx, queue, full, most)
+        lanes = reservation.open_lanes(tx, queue, full, most)
         ledger.terms |= limits.terms(tx.rows, ledger.unknown(lanes))
         shut = {number for number in lanes if number > 0 and ledger.is_shut(number)}
         full |= shut
@@ -229,12 +229,12 @@ def _open_lanes(tx: Transaction, queue: str, ledger: Ledger, full: set[int], mos
 def _take(tx: Transaction, room: allot.Room, ledger: Ledger, most: int) -> list[Reserved]:
     """Reserve the best runs of a queue, and count them."""
     if not any(ledger.shares(number) for number, _ in room.lanes):
-        got = runs.reserve(tx, room.queue, room.lanes, most)
+        got = reservation.reserve(tx, room.queue, room.lanes, most)
         for run in got:
             ledger.take(allot.Lane(run.queue, run.lane))
         return got
-    chosen = ledger.pick(room.queue, runs.best(tx, room.queue, room.lanes, most), most)
-    got = runs.reserve_these(tx, room.queue, chosen)
+    chosen = ledger.pick(room.queue, reservation.best(tx, room.queue, room.lanes, most), most)
+    got = reservation.reserve_these(tx, room.queue, chosen)
     limits.note_takes(tx, [(run.key.run, uses) for run in got if (uses := ledger.uses_of(run.lane))])
     return got
 
@@ -243,7 +243,7 @@ def _around(tx: Transaction, last: str) -> Iterator[str]:
     """The queues in which runs wait, each once, from the one after `last` on and around."""
     for start, end in ((last, None), ("", last)):
         after = start
-        while queues := runs.waiting_queues(tx, after, _QUEUES_AT_ONCE):
+        while queues := reservation.waiting_queues(tx, after, _QUEUES_AT_ONCE):
             for queue in queues:
                 if end is not None and queue > end:
                     return
@@ -255,7 +255,7 @@ def _time_left(tx: Transaction, run: Reserved, job: Job) -> float:
     """The seconds that all attempts together still have; 0 where that is no matter."""
     if not job.total_timeout_seconds:
         return 0.0
-    deadline = runs.set_deadline(tx, run.key.run, timedelta(seconds=job.total_timeout_seconds))
+    deadline = reservation.set_deadline(tx, run.key.run, timedelta(seconds=job.total_timeout_seconds))
     return max((deadline - tx.now).total_seconds(), _MOMENT_SECONDS)
 
 

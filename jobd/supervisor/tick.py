@@ -9,7 +9,7 @@ from functools import partial
 
 from jobd.core.intents import Submit, TestChannel
 from jobd.definitions.catalog import Catalog
-from jobd.store import audit, coming, runs, versions
+from jobd.store import audit, coming, reservation, versions
 from jobd.store.connection import Transaction
 from jobd.supervisor import apply, audited, bell, catalogs, together, vigil
 from jobd.supervisor.aftermath import Aftermath
@@ -102,7 +102,7 @@ def tick(tx: Transaction, rules: Rules, batch: Batch, moment: Moment) -> Afterma
     follow(tx, after)
     plan_all(tx, stirred(after.events[told:], in_force), in_force, rules.host, after)
     if is_due or names or after.final:
-        runs.promote(tx)
+        reservation.promote(tx)
         try_again(tx, after)
     watched = rules.watched if after.change is None else vigil.watched(in_force)
     if not moment.draining:

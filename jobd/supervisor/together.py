@@ -9,7 +9,7 @@ from jobd.core.errors import Conflict, NotFound, TooLarge
 from jobd.core.intents import Accepted, Submit
 from jobd.core.model import RunRequest
 from jobd.core.roles import Role
-from jobd.store import runs
+from jobd.store import submits
 from jobd.store.connection import Transaction
 from jobd.supervisor.accept import accept, brings_others, check_jobs
 from jobd.supervisor.aftermath import Aftermath
@@ -69,7 +69,7 @@ class Bound:
             return
         owner = intent.actor.user
         waiting = self._waiting.get(owner)
-        waiting = count + (runs.queued_by(self._tx, owner) if waiting is None else waiting)
+        waiting = count + (submits.queued_by(self._tx, owner) if waiting is None else waiting)
         if waiting > self._most:
             raise TooLarge(
                 f"{owner} may have {self._most} runs waiting at most; wait for some to finish or cancel them"

@@ -7,9 +7,9 @@ from jobd.core.intents import Accepted, Actor
 from jobd.core.model import RunRequest
 from jobd.core.roles import Role
 from jobd.core.unique import claim
-from jobd.store import runs
+from jobd.store import submits
 from jobd.store.connection import Transaction
-from jobd.store.runs import Holder
+from jobd.store.submits import Holder
 
 
 def twice(tx: Transaction, request: RunRequest, actor: Actor) -> Accepted:
@@ -32,14 +32,14 @@ def slot_twice(tx: Transaction, request: RunRequest) -> tuple[int, str]:
     """The run that holds the key of a slot's run, and the reason why the slot starts none."""
     holder, unique = _holder(tx, request), request.unique
     assert unique is not None
-    state = runs.replace_waiting(tx, holder.run, request) if unique.on_conflict == "replace" else None
+    state = submits.replace_waiting(tx, holder.run, request) if unique.on_conflict == "replace" else None
     what = f"{holder.state}" if state is None else f"{state}) took its place (its time and payload"
     return holder.run, f"unique: run {holder.run} ({what})"
 
 
 def _holder(tx: Transaction, request: RunRequest) -> Holder:
     wanted = claim(request, tx.now)
-    holder = None if wanted is None else runs.unique_holder(tx, wanted)
+    holder = None if wanted is None else submits.unique_holder(tx, wanted)
     assert holder is not None
     return holder
 
@@ -47,7 +47,7 @@ def _holder(tx: Transaction, request: RunRequest) -> Holder:
 def _replaced(tx: Transaction, request: RunRequest, holder: Holder, actor: Actor) -> Accepted:
     if actor.role < Role.OPERATOR and not actor.owns(holder.owner):
         raise Conflict(f"{request.job.name}: {_held(holder)}, and is not yours to replace; nothing was submitted")
-    state = runs.replace_waiting(tx, holder.run, request)
+    state = submits.replace_waiting(tx, holder.run, request)
     if state is None:
         why = "which cannot be replaced any more; submit again once it has ended"
         raise Conflict(f"{request.job.name}: {_held(holder)}, {why}")

@@ -8,8 +8,8 @@ from jobd.core import parents
 from jobd.core.spans import rfc3339
 from jobd.work import envfiles
 from jobd.work.accounts import Account, Refused
+from jobd.work.orders import Order
 from jobd.work.scratch import Scratch
-from jobd.work.wire import Order
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _LONGEST_STRING = 128 * 1024 - 1

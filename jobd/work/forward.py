@@ -16,8 +16,8 @@ from jobd.core.escapes import visible
 from jobd.core.masking import Masker
 from jobd.core.model import Json
 from jobd.work import credentials
+from jobd.work.orders import Order
 from jobd.work.output import Capture, path_of
-from jobd.work.wire import Order
 
 JOURNAL_SOCKET = "/run/systemd/journal/socket"
 LINES_PER_SECOND = 1000

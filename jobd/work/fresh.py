@@ -19,9 +19,10 @@ from jobd.work import standing, tree
 from jobd.work.accounts import Account
 from jobd.work.bounds import Bounds
 from jobd.work.executors import isolated
+from jobd.work.orders import Order
 from jobd.work.sandbox import Enclosure
 from jobd.work.standing import Stand
-from jobd.work.wire import Order, Orders, from_bytes, to_bytes
+from jobd.work.wire import Orders, from_bytes, to_bytes
 
 
 def write(

@@ -19,11 +19,11 @@ from jobd.core.model import AttemptKey, Ending, Finished, ProcessIdentity
 from jobd.core.states import Outcome
 from jobd.work import identity
 from jobd.work.channel import Channel
+from jobd.work.orders import Order
 from jobd.work.wire import (
     Acknowledged,
     Hello,
     Message,
-    Order,
     Orders,
     Progress,
     Report,

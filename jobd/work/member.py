@@ -14,7 +14,8 @@ from jobd.core.states import Outcome
 from jobd.work.channel import Channel
 from jobd.work.identity import open_pidfd, stat_fields
 from jobd.work.line import TALLY
-from jobd.work.wire import Order, Started
+from jobd.work.orders import Order
+from jobd.work.wire import Started
 
 _AT_REST = (b"T", b"t", b"Z", b"X")
 """States of a process (proc(5)) in which it does nothing more."""

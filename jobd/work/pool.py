@@ -22,21 +22,10 @@ from jobd.work.channel import Channel
 from jobd.work.deadlines import Deadlines
 from jobd.work.hiring import ForkServer
 from jobd.work.member import Member, Task
+from jobd.work.orders import NO_ROOM, Order
 from jobd.work.reach import Holder
 from jobd.work.recruiting import Ears, Recruiter
-from jobd.work.wire import (
-    NO_ROOM,
-    Acknowledged,
-    Hello,
-    Message,
-    Order,
-    Progress,
-    Report,
-    Retire,
-    Started,
-    Stop,
-    bundles,
-)
+from jobd.work.wire import Acknowledged, Hello, Message, Progress, Report, Retire, Started, Stop, bundles
 
 __all__ = ["ForkServer", "Pool", "PoolSettings", "Seat", "WorkerState"]
 

@@ -27,8 +27,8 @@ from jobd.core.states import Outcome
 from jobd.work import cgroup, groups, manager, standing
 from jobd.work.accounts import Refused
 from jobd.work.launch import PROGRAM, ROOT, Child, Launch, Pipes, started
+from jobd.work.orders import Order
 from jobd.work.watch import Ended
-from jobd.work.wire import Order
 
 _PATIENCE_SECONDS = 60.0
 """For systemd to start a service, and for its interpreter to come up."""

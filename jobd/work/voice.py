@@ -6,7 +6,7 @@ from jobd.core import notify
 from jobd.core.notify import Said
 from jobd.work.ear import Ear
 from jobd.work.line import Line
-from jobd.work.wire import Order, timed_out
+from jobd.work.orders import Order, timed_out
 
 _MOST_A_SECOND = 100
 

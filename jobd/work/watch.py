@@ -22,9 +22,9 @@ from jobd.work.alarm import Alarm
 from jobd.work.ear import Ear
 from jobd.work.launch import Child
 from jobd.work.line import GATHER_SECONDS, RETRY_SECONDS, Line
+from jobd.work.orders import Order
 from jobd.work.output import Capture
 from jobd.work.voice import Voice
-from jobd.work.wire import Order
 
 _PIECE = 256 * 1024
 _LEFTOVER_GRACE_SECONDS = 1.0

@@ -1,8 +1,7 @@
 """Orders, reports and the other messages between supervisor, forkserver and workers, and their JSON.
 
 The JSON of a report is also what a worker whose supervisor is gone leaves behind as a file. Keys of a newer jobd are
-passed over and missing ones take their defaults, because a worker may outlive the jobd it was started by.
-"""
+passed over and missing ones take their defaults, because a worker may outlive the jobd it was started by."""
 
 from __future__ import annotations
 
@@ -10,11 +9,9 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any
 
 from jobd.core.model import (
-    NO_LIMITS,
-    NO_SANDBOX,
     Action,
     AttemptKey,
     Call,
@@ -22,7 +19,6 @@ from jobd.core.model import (
     Directive,
     Ending,
     Finished,
-    Job,
     Json,
     Limits,
     ProcessIdentity,
@@ -34,57 +30,7 @@ from jobd.core.model import (
 )
 from jobd.core.spans import from_micros, micros
 from jobd.core.states import Outcome, Trigger
-from jobd.core.trace import Trace
-from jobd.work import credentials
-
-NO_ROOM = 125
-"""Exit code of an attempt given back because the machine had no room to start it: wait before the next one."""
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """One attempt for a worker to execute, complete: the worker looks nothing up but users and programs."""
-
-    key: AttemptKey
-    job: str
-    action: Action
-    queue: str = "default"
-    trigger: Trigger = Trigger.SUBMIT
-    slot: datetime | None = None
-    max_attempts: int = 1
-    payload: str = "null"
-    """JSON text."""
-    timeout_seconds: float = 0.0
-    """0 is no timeout."""
-    kill_after_seconds: float = 10.0
-    success_exit_status: tuple[int, ...] = (0,)
-    user: str | None = None
-    group: str | None = None
-    cwd: str | None = None
-    env: tuple[tuple[str, str], ...] = ()
-    umask: int = 0o022
-    nice: int = 0
-    stdin: str | None = None
-    isolate: bool = False
-    allow_background: bool = False
-    output_max_bytes: int = 1024 * 1024
-    output_on_limit: Literal["truncate", "kill"] = "truncate"
-    parents: str = ""
-    """JSON text for `core.parents.read`; empty where the run waited for none."""
-    ionice: str | None = None
-    oom_score_adjust: int | None = None
-    env_files: tuple[str, ...] = ()
-    total_seconds: float = 0.0
-    """What is left for all attempts of the run together; `timeout_seconds` is no more than that. 0 is no bound."""
-    limits: Limits = NO_LIMITS
-    sandbox: Sandbox = NO_SANDBOX
-    secrets: tuple[tuple[str, str], ...] = ()
-    output_journal: bool = False
-    traceparent: str = ""
-    """Empty where the run belongs to no trace."""
-    tracestate: str = ""
-    watchdog_seconds: float = 0.0
-    """How long it may give no sign of life; 0 is for ever."""
+from jobd.work.orders import Order
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,7 +144,6 @@ class Progress:
 Message = (
     Hire | Ready | Hired | NotHired | Gone | Orders | Acknowledged | Stop | Retire | Hello | Started | Report | Progress
 )
-
 _KINDS: dict[str, type[Any]] = {
     kind.__name__: kind
     for kind in (
@@ -223,70 +168,6 @@ _PLANS = {kind: _plan(kind) for kind in (*_KINDS.values(), Order, Usage, Limits,
     Ending: _plan(Ending, usage=Usage())
 }
 _NAMES = {kind: frozenset(name for name, _ in plan) for kind, plan in _PLANS.items()}
-
-
-def order_of(
-    job: Job,
-    key: AttemptKey,
-    *,
-    trigger: Trigger,
-    payload: str,
-    slot: datetime | None = None,
-    queue: str | None = None,
-    max_attempts: int = 1,
-    timeout_seconds: float | None = None,
-    parents: str = "",
-    total_seconds: float = 0.0,
-    trace: Trace | None = None,
-) -> Order:
-    """The order for one attempt of a run of `job`; `payload` is JSON text, None takes what the job says."""
-    return Order(
-        key=key,
-        job=job.name,
-        action=job.action,
-        queue=queue or job.queue,
-        trigger=trigger,
-        slot=slot,
-        max_attempts=max_attempts,
-        payload=payload,
-        parents=parents,
-        timeout_seconds=_sooner(job.timeout_seconds if timeout_seconds is None else timeout_seconds, total_seconds),
-        total_seconds=total_seconds,
-        kill_after_seconds=job.kill_after_seconds,
-        watchdog_seconds=job.watchdog_seconds,
-        success_exit_status=job.success_exit_status,
-        user=job.user,
-        group=job.group,
-        cwd=job.cwd,
-        env=job.env,
-        env_files=job.env_files,
-        umask=job.umask,
-        nice=job.nice,
-        ionice=job.ionice,
-        oom_score_adjust=job.oom_score_adjust,
-        limits=job.limits,
-        sandbox=job.sandbox,
-        stdin=job.stdin,
-        isolate=job.isolate,
-        allow_background=job.allow_background,
-        output_max_bytes=job.output_max_bytes,
-        output_on_limit=job.output_on_limit,
-        secrets=credentials.located(job.secrets),
-        output_journal=job.output_journal,
-        traceparent=trace.parent if trace else "",
-        tracestate=trace.state if trace else "",
-    )
-
-
-def _sooner(one: float, other: float) -> float:
-    """The shorter of two spans of which 0 has no end."""
-    return min(filter(None, (one, other)), default=0.0)
-
-
-def timed_out(order: Order) -> str:
-    """What is said of an attempt whose time is over."""
-    said = f"timed out after {order.timeout_seconds:g} s"
-    return f"{said}, all that its total_timeout had left" if order.timeout_seconds == order.total_seconds else said
 
 
 def bundles(orders: Iterable[Order]) -> Iterator[Orders]:
@@ -408,7 +289,6 @@ def _read_identity(value: list[Any]) -> ProcessIdentity:
 
 _AS_THEY_ARE = frozenset({"result", "env", "success_exit_status"})
 """Fields whose values are JSON already."""
-
 _WRITERS: dict[type[Any], Any] = {
     AttemptKey: _key,
     ProcessIdentity: _identity,

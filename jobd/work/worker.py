@@ -28,6 +28,7 @@ from jobd.work.environment import directory_of, variables
 from jobd.work.executors import argv_of, check_variables, isolated, warm
 from jobd.work.launch import Child, Launch, interpret, start
 from jobd.work.line import Line
+from jobd.work.orders import NO_ROOM, Order
 from jobd.work.output import Capture, path_of
 from jobd.work.resultwords import NOTHING
 from jobd.work.sandbox import Enclosure
@@ -36,7 +37,6 @@ from jobd.work.span import Start
 from jobd.work.stage import Stage
 from jobd.work.standing import Stand
 from jobd.work.watch import Ended, Watch
-from jobd.work.wire import NO_ROOM, Order
 
 
 @dataclass(frozen=True, slots=True)

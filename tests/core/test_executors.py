@@ -13,7 +13,7 @@ from jobd.core import executors, places, spec
 from jobd.core.brought import Unusable
 from jobd.core.executors import Executor, Misread
 from jobd.core.model import Call, Job
-from jobd.work import wire
+from jobd.work import orders, wire
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -48,7 +48,7 @@ def test_a_call_is_the_same_after_the_store_and_after_the_wire() -> None:
     action = Call("abacus", {"beads": [1, None, {"a": "b"}]})
     job = Job(name="x", action=action)
     assert spec.from_text(spec.to_text(job)) == job
-    order = wire.order_of(job, wire.AttemptKey(1, 1), trigger=wire.Trigger.SUBMIT, payload="null")
+    order = orders.order_of(job, wire.AttemptKey(1, 1), trigger=wire.Trigger.SUBMIT, payload="null")
     assert wire.from_bytes(wire.to_bytes(wire.Orders((order,)))) == wire.Orders((order,))
 
 

@@ -11,11 +11,12 @@ from typing import Any
 
 from jobd.core.model import AttemptKey, Command, Ending, Job, ProcessIdentity, RunRequest, Schedule
 from jobd.core.states import Outcome, RunState, Trigger
-from jobd.store import jobs, runs
+from jobd.store import jobs, reservation, runs, submits
 from jobd.store.connection import Transaction, Writer
 from jobd.store.history import History
 from jobd.store.open import open_store
-from jobd.store.runs import JobRef, Reserved
+from jobd.store.reservation import Reserved
+from jobd.store.submits import JobRef
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 WORKER = ProcessIdentity("boot", 4242, 99)
@@ -54,15 +55,15 @@ class Store:
         ref = self.adopt(definition)
         request = RunRequest(definition, Trigger.SUBMIT, **{"max_attempts": 3, "queue": definition.queue, **more})
         with self.transaction() as tx:
-            return runs.submit(tx, [(request, ref)] * count)
+            return submits.submit(tx, [(request, ref)] * count)
 
     def reserve(
         self, most: int = 1, queue: str = "default", room: list[tuple[int, int]] | None = None
     ) -> list[Reserved]:
         """Reserve and open the attempts."""
         with self.transaction() as tx:
-            got = runs.reserve(tx, queue, room or [(0, 2**31)], most)
-            runs.open_attempts(tx, [(one.key, WORKER) for one in got])
+            got = reservation.reserve(tx, queue, room or [(0, 2**31)], most)
+            reservation.open_attempts(tx, [(one.key, WORKER) for one in got])
         return got
 
     def start(self, run: int) -> AttemptKey:

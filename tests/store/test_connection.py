@@ -128,7 +128,7 @@ RESERVING = """
 import json, sys, time
 from datetime import UTC, datetime
 from jobd.core.model import ProcessIdentity
-from jobd.store import runs
+from jobd.store import reservation
 from jobd.store.open import open_store
 writer, _ = open_store(sys.argv[1], synchronous="normal")
 print("ready", flush=True)
@@ -136,8 +136,8 @@ sys.stdin.readline()
 got = []
 while True:
     with writer.transaction(datetime.now(UTC)) as tx:
-        some = runs.reserve(tx, "default", [(0, 3)], 3)
-        runs.open_attempts(tx, [(one.key, ProcessIdentity("b", 1, 1)) for one in some])
+        some = reservation.reserve(tx, "default", [(0, 3)], 3)
+        reservation.open_attempts(tx, [(one.key, ProcessIdentity("b", 1, 1)) for one in some])
     if not some:
         break
     got += [[one.key.run, one.key.attempt] for one in some]

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from jobd.core.allot import Lane
 from jobd.core.model import AttemptKey, Ending, ProcessIdentity, RunRequest
 from jobd.core.states import Outcome, RunState, Trigger
-from jobd.store import coming, jobs, runs
+from jobd.store import coming, jobs, reservation, runs, submits
 from jobd.store.open import open_store
 from tests.examples import examples
 from tests.store.builders import NOW, SECOND, WORKER, Store, job
@@ -32,7 +32,7 @@ def test_accepted_runs_get_ids_in_order_that_are_never_given_again(store: Store)
 def test_a_transaction_that_raises_accepts_nothing(store: Store) -> None:
     ref = store.adopt(job())
     with pytest.raises(RuntimeError), store.transaction() as tx:
-        runs.submit(tx, [(RunRequest(job(), Trigger.SUBMIT, payload={"a": 1}), ref)])
+        submits.submit(tx, [(RunRequest(job(), Trigger.SUBMIT, payload={"a": 1}), ref)])
         raise RuntimeError
     assert store.rows("SELECT count(*) FROM run") == [(0,)]
     assert store.rows("SELECT count(*) FROM run_data") == [(0,)]
@@ -58,12 +58,12 @@ def test_a_run_for_later_is_scheduled_and_not_reserved_before_it_is_promoted(sto
     (run,) = store.submit(run_at=NOW + SECOND)
     assert store.state(run) is RunState.SCHEDULED
     with store.transaction() as tx:
-        assert runs.promote(tx) == 0
+        assert reservation.promote(tx) == 0
         assert coming.next_at(tx) == NOW + SECOND
     assert store.reserve() == []
     store.now += SECOND
     with store.transaction() as tx:
-        assert runs.promote(tx) == 1
+        assert reservation.promote(tx) == 1
         assert coming.next_at(tx) is None
     assert [got.key for got in store.reserve()] == [AttemptKey(run, 1)]
 
@@ -72,7 +72,7 @@ def test_promotion_goes_on_where_it_stopped(store: Store) -> None:
     store.submit(count=7, run_at=NOW + SECOND)
     store.now += SECOND
     with store.transaction() as tx:
-        assert [runs.promote(tx, most=3) for _ in range(4)] == [3, 3, 1, 0]
+        assert [reservation.promote(tx, most=3) for _ in range(4)] == [3, 3, 1, 0]
 
 
 # Keys
@@ -82,10 +82,10 @@ def keyed(store: Store, key: str, owner: str = "ann", **more: object) -> tuple[i
     request = RunRequest(job(), Trigger.SUBMIT, key=key, owner=owner, **more)  # type: ignore[arg-type]
     ref = store.adopt(job())
     with store.transaction() as tx:
-        holder = runs.holder_of(tx, request)
+        holder = submits.holder_of(tx, request)
         if holder is None:
-            (run,) = runs.submit(tx, [(request, ref)])
-            runs.hold(tx, request, run)
+            (run,) = submits.submit(tx, [(request, ref)])
+            submits.hold(tx, request, run)
         return holder
 
 
@@ -155,9 +155,9 @@ def test_a_lane_without_room_is_passed_over(store: Store) -> None:
     assert [one.key.run for one in store.reserve(5, room=[(0, 5), (lane, 1)])] == [first, other]
     assert store.state(second) is RunState.QUEUED
     with store.transaction() as tx:
-        assert runs.running(tx) == {Lane("default", lane): 1, Lane("default", 0): 1}
-        assert runs.open_lanes(tx, "default", [], 9) == [lane]
-        assert runs.open_lanes(tx, "default", [lane], 9) == []
+        assert reservation.running(tx) == {Lane("default", lane): 1, Lane("default", 0): 1}
+        assert reservation.open_lanes(tx, "default", [], 9) == [lane]
+        assert reservation.open_lanes(tx, "default", [lane], 9) == []
 
 
 def test_every_lane_in_which_runs_wait_is_found(store: Store) -> None:
@@ -167,14 +167,14 @@ def test_every_lane_in_which_runs_wait_is_found(store: Store) -> None:
         store.submit(definition, 3)
         expected.add(Lane(definition.queue, store.adopt(definition).job if definition.max_running else 0))
     with store.transaction() as tx:
-        queues = runs.waiting_queues(tx, "", 100)
-        found = [Lane(queue, number) for queue in queues for number in runs.open_lanes(tx, queue, [], 100)]
+        queues = reservation.waiting_queues(tx, "", 100)
+        found = [Lane(queue, number) for queue in queues for number in reservation.open_lanes(tx, queue, [], 100)]
         assert queues == [f"q{number}" for number in range(5)]
-        assert runs.waiting_queues(tx, "q1", 2) == ["q2", "q3"]
+        assert reservation.waiting_queues(tx, "q1", 2) == ["q2", "q3"]
         assert set(found) == expected
         assert len(found) == len(expected)
-        assert sum(runs.waiting(tx, lane.queue, lane.number, 1000) for lane in found) == 36
-        assert runs.waiting(tx, found[0].queue, found[0].number, 2) == 2
+        assert sum(reservation.waiting(tx, lane.queue, lane.number, 1000) for lane in found) == 36
+        assert reservation.waiting(tx, found[0].queue, found[0].number, 2) == 2
 
 
 def test_the_best_lanes_come_first_and_none_that_is_full(store: Store) -> None:
@@ -184,15 +184,15 @@ def test_the_best_lanes_come_first_and_none_that_is_full(store: Store) -> None:
         store.submit(definition, priority=priority)
         lanes.append(store.adopt(definition).job)
     with store.transaction() as tx:
-        assert runs.open_lanes(tx, "default", [], 2) == [lanes[3], lanes[1]]
-        assert runs.open_lanes(tx, "default", [lanes[3]], 2) == [lanes[1], lanes[0]]
+        assert reservation.open_lanes(tx, "default", [], 2) == [lanes[3], lanes[1]]
+        assert reservation.open_lanes(tx, "default", [lanes[3]], 2) == [lanes[1], lanes[0]]
 
 
 def test_a_job_that_gets_a_limit_takes_its_waiting_runs_along(store: Store) -> None:
     store.submit(job(), 2)
     ref = store.adopt(job(max_running=1))
     with store.transaction() as tx:
-        assert runs.open_lanes(tx, "default", [], 9) == [ref.job]
+        assert reservation.open_lanes(tx, "default", [], 9) == [ref.job]
 
 
 # Attempts
@@ -286,7 +286,7 @@ def test_a_waiting_run_is_cancelled_at_once_and_never_reserved(store: Store) -> 
             assert runs.cancel_running(tx, run, "again") is None
     store.now += SECOND
     with store.transaction() as tx:
-        runs.promote(tx)
+        reservation.promote(tx)
     assert store.reserve(5) == []
 
 
@@ -332,7 +332,7 @@ def test_a_failed_run_that_is_retried_gets_at_least_one_attempt_more(store: Stor
     store.end(store.start(run), Outcome.FAILED, error="broken")
     with store.transaction() as tx:
         assert runs.retry(tx, run)
-        runs.replace_payload(tx, run, 2)
+        submits.replace_payload(tx, run, 2)
     found = store.history.run(run)
     assert found is not None
     assert (found.state, found.max_attempts, found.finished_at, found.payload) == (RunState.QUEUED, 2, None, 2)
@@ -404,6 +404,6 @@ def test_whoever_numbers_runs_is_asked_for_the_first_of_those_accepted_together(
         with writer.transaction(NOW) as tx:
             ref = jobs.adopt(tx, job(), "f.yaml", starts_afresh=True)
             request = RunRequest(job(), Trigger.SUBMIT)
-            assert runs.submit(tx, [(request, ref)] * len(expected)) == expected
+            assert submits.submit(tx, [(request, ref)] * len(expected)) == expected
     history.close()
     writer.close()

@@ -10,7 +10,7 @@ import pytest
 
 from jobd.core.model import Ending
 from jobd.core.states import Outcome
-from jobd.store import retention, runs
+from jobd.store import reservation, retention, runs
 from tests.store.builders import NOW, SECOND, Store, job
 
 RECOUNTS = {
@@ -53,7 +53,7 @@ class Life:
     def promote(self) -> None:
         self.store.now += SECOND
         with self.store.transaction() as tx:
-            runs.promote(tx)
+            reservation.promote(tx)
 
     def cancel(self) -> None:
         with self.store.transaction() as tx:

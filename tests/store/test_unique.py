@@ -12,7 +12,7 @@ import pytest
 from jobd.core.model import Ending, Unique
 from jobd.core.retention import Retention, is_old
 from jobd.core.states import Outcome, RunState
-from jobd.store import retention, runs
+from jobd.store import reservation, retention, runs, submits
 from tests.store.builders import SECOND, Store, open_at
 
 HOURLY = Unique(period_seconds=3600.0, states="all")
@@ -52,7 +52,7 @@ def test_a_run_that_is_tried_again_holds_its_key_against_others_and_not_against_
             assert submit(store) == []
             store.now += 2 * SECOND
             with store.transaction() as tx:
-                assert runs.promote(tx) == 1
+                assert reservation.promote(tx) == 1
             assert submit(store) == []
         assert store.end(store.start(run))
 
@@ -82,7 +82,7 @@ def test_a_failed_run_is_not_queued_again_while_another_holds_its_key(store: Sto
     (holder,) = submit(store)
     with store.transaction() as tx:
         assert runs.retry(tx, failed) is None
-        found = runs.other_holder(tx, failed)
+        found = submits.other_holder(tx, failed)
     assert found is not None and found.run == holder
     store.end(store.start(holder))
     with store.transaction() as tx:

@@ -28,8 +28,8 @@ from jobd.supervisor.engine import Engine
 from jobd.supervisor.inbox import Question
 from jobd.supervisor.reserve import Reservation
 from jobd.supervisor.tick import Rules
+from jobd.work.orders import Order
 from jobd.work.pool import Seat
-from jobd.work.wire import Order
 
 NOON = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 ANN = Actor(1000, 1000, 1, "ann", role=Role.SUBMITTER)

@@ -16,7 +16,7 @@ from jobd.core.holds import EVERYTHING
 from jobd.core.intents import CancelJob, Pause, Resume, SkipNext
 from jobd.core.model import AttemptKey, Calendar, CircuitBreaker, RetryPolicy
 from jobd.core.states import Outcome, RunState
-from jobd.store import runs
+from jobd.store import reservation
 from tests.supervisor.stage import ANN, NOON, Stage, every_minute, job, stage
 
 MINUTE = timedelta(minutes=1)
@@ -186,7 +186,7 @@ def test_a_thousand_paused_jobs_with_waiting_runs_keep_nobody_from_starting(play
     (run,) = play.submit(last)
     assert play.run(run).state is RunState.RUNNING
     with play.writer.transaction(play.clock.now()) as tx:
-        assert runs.open_lanes(tx, "default", [], 10) == []
+        assert reservation.open_lanes(tx, "default", [], 10) == []
 
 
 # Queues and everything

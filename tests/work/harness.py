@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from jobd.core.model import AttemptKey, Command, Ending, Finished, ProcessIdentity, Python, Shell
+from jobd.work.orders import Order
 from jobd.work.output import OutputFiles
 from jobd.work.pool import ForkServer, Pool, PoolSettings
-from jobd.work.wire import Order
 
 PATIENCE_SECONDS = 45.0
 

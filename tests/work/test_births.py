@@ -19,8 +19,8 @@ import pytest
 
 from jobd.core.model import Ending, Limits
 from jobd.core.states import Outcome
+from jobd.work.orders import Order
 from jobd.work.pool import ForkServer
-from jobd.work.wire import Order
 from tests.work.harness import Floor, attended, command, floor, python, shell
 from tests.work.test_children import needs_root, open_up, spawn_errors
 

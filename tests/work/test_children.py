@@ -12,7 +12,7 @@ import pytest
 
 from jobd.core.model import Directive, Ending
 from jobd.core.states import Outcome
-from jobd.work.wire import Order
+from jobd.work.orders import Order
 from tests.work.harness import Floor, alive_with, command, floor, key, python, shell, token
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can run jobs as other users")

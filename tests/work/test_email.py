@@ -22,7 +22,7 @@ from aiosmtpd.smtp import AuthResult, LoginPassword
 from jobd.core.executors import Misread, find
 from jobd.core.model import Call, Ending
 from jobd.core.states import Outcome
-from jobd.work.wire import Order
+from jobd.work.orders import Order
 from tests.work.harness import floor, key
 from tests.work.servers import free_port
 from tests.work.test_children import needs_root, open_up

@@ -13,8 +13,8 @@ from jobd.core.model import AttemptKey, Command
 from jobd.core.states import Trigger
 from jobd.work import forward
 from jobd.work.forward import Forwarded, JournalLines
+from jobd.work.orders import Order
 from jobd.work.output import OutputFiles, path_of
-from jobd.work.wire import Order
 from tests.hostile import PAYLOADS, raw_in
 
 ORDER = Order(AttemptKey(7, 2), "backup", Command(("true",)), "default", Trigger.SUBMIT, None, 3, "null")

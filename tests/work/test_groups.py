@@ -11,7 +11,7 @@ from jobd.core.model import Ending, Limits
 from jobd.core.states import Outcome
 from jobd.work import groups
 from jobd.work.accounts import Refused
-from jobd.work.wire import Order
+from jobd.work.orders import Order
 from tests.work.harness import attended, python, shell
 from tests.work.test_cgroup import delegation, started
 from tests.work.test_children import one

@@ -14,8 +14,8 @@ import pytest
 from jobd.core.executors import Failed, Misread, find
 from jobd.core.model import Call, Directive, Ending
 from jobd.core.states import Outcome
+from jobd.work.orders import Order
 from jobd.work.web import connect, exchange
-from jobd.work.wire import Order
 from tests.work.harness import floor, key
 from tests.work.site import Site, site
 from tests.work.test_children import needs_root

@@ -13,7 +13,7 @@ import pytest
 
 from jobd.core.model import AttemptKey
 from jobd.core.states import Outcome, Trigger
-from jobd.work.wire import Order
+from jobd.work.orders import Order
 from tests.work.harness import command, floor, shell
 
 SLOT = datetime(2026, 3, 1, 1, 30, tzinfo=UTC)

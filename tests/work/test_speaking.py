@@ -18,7 +18,7 @@ from jobd.core.states import Outcome
 from jobd.work import tree
 from jobd.work.accounts import account_of
 from jobd.work.ear import Ear, listen, tell
-from jobd.work.wire import Order
+from jobd.work.orders import Order
 from tests.work.harness import command, floor, python, shell
 
 SPEAK = """

@@ -17,7 +17,7 @@ from jobd.core.executors import Misread, find
 from jobd.core.model import Call, Ending
 from jobd.core.states import Outcome
 from jobd.work.databases import only_reads
-from jobd.work.wire import Order
+from jobd.work.orders import Order
 from tests.work import servers
 from tests.work.harness import floor, key
 

@@ -15,7 +15,7 @@ import pytest
 from jobd.core.executors import find
 from jobd.core.model import Call
 from jobd.core.states import Outcome
-from jobd.work.wire import Order
+from jobd.work.orders import Order
 from tests.work.harness import key
 from tests.work.site import Site, site
 from tests.work.test_http import results

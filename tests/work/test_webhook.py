@@ -17,7 +17,7 @@ from jobd.core.executors import Misread, find
 from jobd.core.model import Call, Ending
 from jobd.core.states import Outcome
 from jobd.work.executors.webhook import signature
-from jobd.work.wire import Order
+from jobd.work.orders import Order
 from tests.work.harness import key
 from tests.work.site import Site, site
 from tests.work.test_http import results

@@ -28,6 +28,7 @@ from jobd.core.model import (
 )
 from jobd.core.states import Outcome, Trigger
 from jobd.work.channel import Channel
+from jobd.work.orders import Order, order_of
 from jobd.work.wire import (
     Acknowledged,
     Gone,
@@ -36,7 +37,6 @@ from jobd.work.wire import (
     Hired,
     Message,
     NotHired,
-    Order,
     Orders,
     Progress,
     Ready,
@@ -46,7 +46,6 @@ from jobd.work.wire import (
     Stop,
     bundles,
     from_bytes,
-    order_of,
     report_from_bytes,
     report_to_bytes,
     to_bytes,

@@ -8,8 +8,8 @@ from jobd.core.allowlist import Allowlist, loads_code, words
 from jobd.core.model import Call, Command, Json, Python, Shell
 from jobd.work.accounts import Refused
 from jobd.work.executors import command, shell
+from jobd.work.orders import Order
 from jobd.work.programs import Programs
-from jobd.work.wire import Order
 
 
 def argv_of(order: Order, settings: Mapping[str, Json]) -> tuple[str, ...]:

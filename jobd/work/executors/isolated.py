@@ -18,8 +18,8 @@ from jobd.work import resultwords
 from jobd.work.accounts import Refused
 from jobd.work.ear import tell
 from jobd.work.executors.python import Answer, Context, call
+from jobd.work.orders import Order
 from jobd.work.resultwords import finite, is_too_deep, refuse_constant
-from jobd.work.wire import Order
 
 _ENDS = {outcome.value: outcome for outcome in (Outcome.SUCCEEDED, Outcome.FAILED, Outcome.CANCELLED)}
 _ANSWER_MAX_BYTES = 2 * 1024 * 1024

@@ -22,8 +22,8 @@ from jobd.core.parents import Parent
 from jobd.core.shown import shown
 from jobd.core.states import Outcome
 from jobd.core.verdicts import Cancel, Discard, Retry, Snooze, Verdict
+from jobd.work.orders import Order
 from jobd.work.resultwords import RESULT_MAX_BYTES, RESULT_MAX_DEPTH, is_too_deep
-from jobd.work.wire import Order
 
 _COROUTINE = 0x80
 _LONGEST_DELAY_SECONDS = 1e9

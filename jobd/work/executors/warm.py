@@ -18,10 +18,10 @@ from jobd.work.environment import directory_of, variables
 from jobd.work.executors.python import Answer, Context, Interrupted
 from jobd.work.executors.python import call as call_it
 from jobd.work.line import GATHER_SECONDS, Line
+from jobd.work.orders import Order, timed_out
 from jobd.work.output import Capture
 from jobd.work.span import Start
 from jobd.work.stage import Stage
-from jobd.work.wire import Order, timed_out
 
 _LEFTOVER_SECONDS = 5.0
 
