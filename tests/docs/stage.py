@@ -24,6 +24,9 @@ _SPAN = r"\b\d+(\.\d+)?\s?(ms|s|m|h|d|min)\b( \d+(s|m|h)\b)*"
 OF_THE_READER = ("python_path", "roles", "sinks")
 """Settings that name directories, groups and packages of the reader's host."""
 
+_PATIENCE_SECONDS = 200
+"""Longer than any command takes on the busiest machine: what hangs is to fail, nothing else."""
+
 
 def nothing(_: Host) -> None:
     """Most pages bring what they need."""
@@ -71,7 +74,7 @@ def settle(host: Host, stage: Stage, page: Path) -> None:
     for number, block in enumerate(shown):
         host.define(file_of(block, number), here(host, as_whoever_tests(block.text)))
     host.define("taken-for-granted", stage.jobs or "jobs: {}\n")
-    host.start()
+    host.start(60.0)
     assert (found := host.status()["problems"]) == [], found
     stage.before(host)
 
@@ -105,7 +108,7 @@ def typed(host: Host, command: Command, setup: str = "") -> subprocess.Completed
     return subprocess.run(
         [here(host, word) for word in program],
         cwd=host.directory / "here", env=environ, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT, text=True, timeout=60, check=False,
+        stderr=subprocess.STDOUT, text=True, timeout=_PATIENCE_SECONDS, check=False,
     )  # fmt: skip
 
 
@@ -135,4 +138,4 @@ def next_run_is(host: Host, number: int) -> None:
 def ran(host: Host, job: str, **options: object) -> int:
     """A run of a job that has ended."""
     with host.client() as client:
-        return int(client.wait(int(client.submit(job, **options)), 20.0)["id"])  # type: ignore[arg-type]
+        return int(client.wait(int(client.submit(job, **options)), 60.0)["id"])  # type: ignore[arg-type]

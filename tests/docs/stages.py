@@ -22,7 +22,7 @@ def release_42(host: Host) -> None:
     ran(host, "test")
     with host.client() as client:
         assert client.submit("release") == 42
-        until(lambda: client.run(42)["state"] == "running", what="release runs")
+        until(lambda: client.run(42)["state"] == "running", 60.0, "release runs")
 
 
 STAGES = {

@@ -16,6 +16,7 @@ from tests.e2e.daemon import Host, host
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(400)
 @pytest.mark.parametrize("page", [page for page in PAGES if runnable(page)], ids=name)
 def test_every_command_line_works_as_it_is_shown(page: Path) -> None:
     stage = STAGES.get(name(page), Stage())

@@ -45,12 +45,12 @@ def extended(make_host: MakeHost, tmp_path: Path) -> Host:
 def test_the_executor_and_the_sink_of_the_page_do_what_it_says(extended: Host) -> None:
     assert extended.status()["problems"] == []
     with extended.client() as client:
-        run = client.wait(client.submit("sum", {"add": [1, 2]}), 20.0)
+        run = client.wait(client.submit("sum", {"add": [1, 2]}), 60.0)
         assert (run["state"], run["result"]) == ("succeeded", {"total": 3})
-        failed = client.wait(client.submit("sum", {"add": [8, 3]}), 20.0)
+        failed = client.wait(client.submit("sum", {"add": [8, 3]}), 60.0)
         assert (failed["state"], failed["exit_code"], failed["error"]) == ("failed", 9, "not enough beads")
     counted = extended.directory / "events.json"
-    until(lambda: counted.exists() and counted.read_text() == "2", 20.0, "the sink has counted both")
+    until(lambda: counted.exists() and counted.read_text() == "2", 60.0, "the sink has counted both")
 
 
 def test_the_serializer_and_the_ids_of_the_page_are_what_jobd_takes() -> None:
