@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -108,6 +109,15 @@ def test_a_file_of_variables_may_only_be_missing_where_that_was_said() -> None:
 def test_users_that_are_not_there_are_told_with_their_jobs(settings: Settings) -> None:
     found = [one for one in jobs.accounts(settings, [a_job(user="nobody-here")], 0) if one.grade is Grade.BAD]
     assert ["backup" in one.detail and "nobody-here" in one.mend for one in found] == [True]
+
+
+def test_names_in_settings_and_owners_that_are_nobody_are_told(settings: Settings) -> None:
+    strange = replace(settings, run_as_allowed=("root", "nobody-here"))
+    found = [one.detail for one in jobs.accounts(strange, [a_job(owner="gone"), a_job()], 0) if one.mend]
+    assert [detail.partition(":")[0] for detail in found if "names" in detail] == [
+        "policy.run_as_allowed names nobody-here",
+        "owner names gone",
+    ]
 
 
 def test_a_jobd_that_is_not_root_cannot_run_jobs_as_others(settings: Settings) -> None:

@@ -34,7 +34,10 @@ def accounts(settings: Settings, jobs: Iterable[Job], uid: int) -> Iterator[Find
     """Users and groups that jobs and roles name; `uid` is the daemon's own user."""
     users: dict[str, list[str]] = {}
     groups: dict[str, list[str]] = {}
+    owners: set[str] = set()
     for job in jobs:
+        if job.owner is not None:
+            owners.add(job.owner)
         if job.user is not None:
             users.setdefault(job.user, []).append(job.name)
         if job.group is not None:
@@ -43,6 +46,8 @@ def accounts(settings: Settings, jobs: Iterable[Job], uid: int) -> Iterator[Find
         *_missing("user", users, lambda name: _is_there(pwd.getpwnam, name)),
         *_missing("group", groups, lambda name: _is_there(grp.getgrnam, name)),
         *_beyond(users, uid),
+        *_strangers("policy.run_as_allowed", settings.run_as_allowed, "no job can run as it"),
+        *_strangers("owner", sorted(owners), "nobody has an owner's rights by it"),
         *(warning("roles", said, "create it, or mend roles in jobd.yaml") for said in _unknown_roles(settings)),
     ]
     yield from faults
@@ -56,6 +61,15 @@ def _missing(kind: str, named: dict[str, list[str]], is_there: Callable[[str], b
         if not is_there(name):
             step = f"{kind}add --system {name}, or name another {kind}"
             yield bad("accounts", f"there is no {kind} {name}, and {several(jobs)} cannot start", step)
+
+
+def _strangers(key: str, names: Iterable[str], so: str) -> Iterator[Finding]:
+    """Users that a key names and that are not there: it grants nothing, and mostly is a slip of the pen."""
+    for name in names:
+        if name != roles.EVERYBODY and not _is_there(pwd.getpwnam, name):
+            yield warning(
+                "accounts", f"{key} names {name}: there is no such user, so {so}", f"useradd {name}, or mend it"
+            )
 
 
 def _is_there(look_up: Callable[[str], object], name: str) -> bool:
