@@ -334,5 +334,6 @@ def test_a_jobs_life_keeps_to_the_rules() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 def test_many_long_lives_keep_to_the_rules() -> None:
     live(300, 50)
