@@ -476,3 +476,9 @@ def test_an_unknown_calendar_is_refused_with_the_one_that_was_meant() -> None:
 )
 def test_an_io_class_may_be_said_short(said: str, meant: str) -> None:
     assert read(f"jobs: {{a: {{command: x, ionice: {said}}}}}")["a"].job.ionice == meant
+
+
+def test_editors_know_that_a_sandbox_may_be_one_word() -> None:
+    schema = json_schema()
+    for model in ("Job", "Defaults"):
+        assert {"const": "strict"} in schema["$defs"][model]["properties"]["sandbox"]["anyOf"]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, GetJsonSchemaHandler, model_validator
+from pydantic_core import CoreSchema
 
 from jobd.core import capabilities, model
 from jobd.core.shown import shown
@@ -71,5 +72,12 @@ class Sandbox(Words):
         )
 
 
+class _OrOneWord:
+    """For editors: `strict` stands for a mapping, as Sandbox reads it."""
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return {"anyOf": [{"const": "strict"}, handler(schema)]}
+
+
 class Enclosed(Words):
-    sandbox: Sandbox = Sandbox()
+    sandbox: Annotated[Sandbox, _OrOneWord()] = Sandbox()

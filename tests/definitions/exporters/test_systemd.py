@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from jobd.core import hardening
+from jobd.core.model import Sandbox
 from jobd.core.schedule import Timetable
 from jobd.definitions.exporters import systemd
 from jobd.definitions.exporters.systemd import Pair
@@ -131,6 +133,14 @@ def test_a_sandbox_is_said_in_settings_of_the_service() -> None:
     ):
         assert line in lines, line
     assert "NoNewPrivileges=yes" not in lines
+
+
+def test_strict_is_said_in_the_settings_that_jobd_itself_asks_systemd_for() -> None:
+    words = {"command": "true", "sandbox": {"strict": True, "read_write_paths": ["/srv"], "no_network": True}}
+    lines = systemd.export(job_of(words, "x"), words).service.splitlines()
+    asked = hardening.settings(Sandbox(strict=True, read_write_paths=("/srv",), no_network=True), lambda path: path)
+    assert {*asked, "CapabilityBoundingSet="} <= {*lines}
+    assert "PrivateNetwork=yes" in asked and "SystemCallFilter=@system-service" in asked
 
 
 def test_every_word_without_a_counterpart_is_named() -> None:
