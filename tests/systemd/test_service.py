@@ -6,6 +6,8 @@ import json
 
 import pytest
 
+from jobd.core.escapes import visible
+from tests.hostile import PAYLOADS
 from tests.systemd.box import Box, Service, waiting
 
 pytestmark = [pytest.mark.systemd, pytest.mark.slow, pytest.mark.timeout(600)]
@@ -255,3 +257,35 @@ def test_with_the_socket_unit_nobody_is_refused_while_jobd_restarts(service: Ser
     asking = "for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15; do jobd-ctl version >/dev/null || exit 1; done"
     service.box.sh(f"({asking}) & asked=$!; systemctl restart jobd; systemctl restart jobd; wait $asked")
     assert service.box.do("stat", "-c", "%U:%G %a", "/run/jobd/jobd.sock") == "root:jobd 660"
+
+
+SAYS = """
+import jobd
+def gives_up(payload): raise jobd.Discard(bytes.fromhex(payload).decode())
+"""
+
+
+def test_what_happens_is_one_record_that_the_journal_finds_by_its_fields(service: Service) -> None:
+    """Also where a job says what would be another record, or another field of this one."""
+    service.box.sh("mkdir -p /usr/local/lib/jobd-test")
+    service.box.write("/usr/local/lib/jobd-test/says_it.py", SAYS)
+    service.box.write("/root/says.yaml", "python_path: [/usr/local/lib/jobd-test]\n")
+    service.override("config", "Environment=JOBD_CONFIG=/root/says.yaml")
+    service.box.do("systemctl", "restart", "jobd")
+    service.define("says", "jobs: {says: {python: 'says_it:gives_up', queue: talk}}\n")
+    lines = [
+        json.dumps({"job": "says", "payload": said.encode().hex(), "max_attempts": 1}) for said in PAYLOADS.values()
+    ]
+    service.box.write("/root/batch", "\n".join(lines) + "\n")
+    runs = service.box.do("jobd-ctl", "submit", "--batch", "/root/batch").split()
+    assert len(runs) == len(PAYLOADS)
+    service.box.ask("jobd-ctl", "wait", *runs)
+    told = service.box.do("journalctl", "JOBD_JOB=says", "JOBD_OUTCOME=failed", "-o", "json", "--no-pager").splitlines()
+    entries = [json.loads(line) for line in told]
+    assert sorted(int(one["JOBD_RUN_ID"]) for one in entries) == sorted(map(int, runs))
+    for entry in entries:
+        said = PAYLOADS[list(PAYLOADS)[runs.index(entry["JOBD_RUN_ID"])]]
+        assert entry["MESSAGE"].endswith(f"({visible(said)})") and entry["MESSAGE"].isprintable()
+        assert (entry["PRIORITY"], entry["JOBD_QUEUE"], entry["SYSLOG_IDENTIFIER"]) == ("4", "talk", "jobd")
+        assert entry["_SYSTEMD_UNIT"] == "jobd.service" and len(entry["MESSAGE_ID"]) == 32
+    assert len(service.box.do("journalctl", f"JOBD_RUN_ID={runs[0]}", "-o", "cat", "--no-pager").splitlines()) == 1
