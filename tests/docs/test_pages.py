@@ -54,6 +54,12 @@ def as_definitions(block: Block) -> str:
     return json.dumps({"jobs": document.get("jobs", {})})
 
 
+@pytest.mark.parametrize("block", examples("text"), ids=str)
+def test_no_command_line_passes_for_a_picture(block: Block) -> None:
+    typed = re.findall(r"^(?:\$ )?(?:jobd|jobd-ctl|curl|sudo|make|systemctl|pip|pipx) .*", block.text, re.MULTILINE)
+    assert [line for line in typed if "[" not in line] == [], "a synopsis has brackets, and a command line is `sh`"
+
+
 @pytest.mark.parametrize("block", examples("json", "toml"), ids=str)
 def test_data_parses(block: Block) -> None:
     {"json": json.loads, "toml": tomllib.loads}[block.language](block.text)
