@@ -17,6 +17,7 @@ from jobd.definitions.catalog import Catalog
 from jobd.definitions.library import Library
 
 RESCAN_SECONDS = 30.0
+_CANCELLED_AGAIN_SECONDS = 0.2
 _LOOK_SECONDS = 0.5
 _PAUSE_SECONDS = 0.3
 """Between hints, so that a storm of changes costs at most three scans a second."""
@@ -54,8 +55,10 @@ async def follow(
     try:
         while not watching.done():
             # The clock decides as well as the hint: a file that was not settled is looked at again without one.
+            # (Python 3.11's wait_for can lose a cancellation that comes together with the hint: jobd would not end.)
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(hinted.wait(), library.wait_seconds)
+                async with asyncio.timeout(library.wait_seconds):
+                    await hinted.wait()
             hinted.clear()
             began = time.monotonic()
             catalog = library.rescan(budget_seconds=_BUDGET_SECONDS)
@@ -66,9 +69,7 @@ async def follow(
             await asyncio.sleep(0.001)
         watching.result()
     finally:
-        watching.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await watching
+        await ended(watching)
 
 
 async def watch(
@@ -129,8 +130,17 @@ async def _hints(directories: Sequence[str], on_hint: Callable[[], None]) -> Non
 
 async def _stop(watcher: asyncio.Task[None] | None) -> None:
     if watcher is not None:
-        watcher.cancel()
-        await asyncio.wait([watcher])
+        await ended(watcher)
+
+
+async def ended(task: asyncio.Task[None]) -> None:
+    """Cancel a task until it has ended: once may not do.
+
+    A cancel scope (anyio's, which awatch works in) that ends just then takes the cancellation for its own.
+    """
+    while not task.done():
+        task.cancel()
+        await asyncio.wait([task], timeout=_CANCELLED_AGAIN_SECONDS)
 
 
 def _reason(watcher: asyncio.Task[None]) -> str:

@@ -22,6 +22,7 @@ from jobd.core.names import counted
 from jobd.core.sources import Reading
 from jobd.core.states import Outcome
 from jobd.core.tracing import Tracer
+from jobd.definitions import watch
 from jobd.definitions.cache import Cache, fingerprint
 from jobd.definitions.library import Library
 from jobd.observe.journal import Journal
@@ -273,9 +274,7 @@ async def _work(keeper: Keeper, zone_watch: ZoneWatch) -> None:
         await ending
     finally:
         for task in (*background, remembering):
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+            await watch.ended(task)
 
 
 def _settle_memory() -> None:

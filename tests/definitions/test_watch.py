@@ -7,7 +7,7 @@ import os
 import shutil
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -15,7 +15,7 @@ import watchfiles
 
 from jobd.definitions.catalog import Catalog
 from jobd.definitions.library import Library
-from jobd.definitions.watch import follow, watch
+from jobd.definitions.watch import ended, follow, watch
 from tests.definitions.builders import job, old
 
 PATIENCE_SECONDS = 15.0
@@ -237,3 +237,48 @@ def test_an_unchanged_catalog_is_not_told_again(tmp_path: Path) -> None:
             assert len(it.catalogs) == 1
 
     asyncio.run(scene())
+
+
+@pytest.mark.parametrize("turns", range(6))
+def test_it_ends_when_it_is_told_to_just_as_something_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, turns: int
+) -> None:
+    """What was lost here was the end of jobd: systemd killed it when its patience was over."""
+    (tmp_path / "jobs.d").mkdir()
+
+    async def hints(_directories: object, on_hint: Callable[[], None], *_: object) -> None:
+        (tmp_path / "jobs.d/new.yaml").write_text(job("new"))
+        on_hint()
+        await asyncio.sleep(0.05)  # it waits for the file to settle by now
+        on_hint()
+        for _turn in range(turns):
+            await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr("jobd.definitions.watch.watch", hints)
+
+    async def scenario() -> bool:
+        nonlocal task
+        library = Library([str(tmp_path / "jobs.d")])
+        task = asyncio.create_task(follow(library, library._directories, lambda _: None, lambda _: None))
+        await asyncio.wait([task], timeout=PATIENCE_SECONDS)
+        return task.cancelled()
+
+    task: asyncio.Task[None]
+    assert asyncio.run(scenario())
+
+
+def test_what_loses_a_cancellation_ends_all_the_same() -> None:
+    async def stubborn() -> None:
+        for _ in range(3):
+            with suppress(asyncio.CancelledError):
+                await asyncio.Event().wait()
+
+    async def scenario() -> None:
+        task = asyncio.create_task(stubborn())
+        await asyncio.sleep(0)
+        await asyncio.wait_for(ended(task), PATIENCE_SECONDS)
+        assert task.done()
+
+    asyncio.run(scenario())

@@ -69,5 +69,5 @@ def service(box: Box) -> Iterator[Service]:
     box.sh(
         "rm -rf /etc/jobd/jobs.d/* /root/*.pid /root/*.go /etc/systemd/system/jobd.service.d; systemctl daemon-reload;"
         "systemctl kill --kill-whom=main --signal=KILL jobd 2>/dev/null || true; systemctl stop jobd.socket jobd;"
-        "systemctl stop 'run-u*.service' 2>/dev/null || true; rm -rf /var/lib/jobd /run/jobd"
+        "systemctl stop 'run-r*.service' 2>/dev/null || true; rm -rf /var/lib/jobd /run/jobd"
     )

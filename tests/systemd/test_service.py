@@ -243,7 +243,7 @@ def test_jobs_are_no_better_protected_than_other_programs(service: Service) -> N
 def test_when_the_host_goes_down_the_service_drains_before_its_workers_are_ended(service: Service) -> None:
     service.define("long", waiting("long"))
     run, _ = service.started("long")
-    workers = service.box.sh("systemctl list-units --no-legend --plain 'run-u*.service' | cut -d' ' -f1")
+    workers = service.box.sh("systemctl list-units --no-legend --plain 'run-r*.service' | cut -d' ' -f1")
     service.box.do("systemctl", "stop", "--no-block", "jobd.service", workers)
     service.box.until("systemctl show -P StatusText jobd | grep -q draining")
     service.let_end("long")
