@@ -58,8 +58,9 @@ def test_a_user_has_a_jobd_whose_attempts_survive_its_restart_and_kill(ann: User
     ann.sh(f"until jobd-ctl logs {run} | grep -q ann; do sleep 0.1; done")
     ann.sh("systemctl --user restart jobd")
     before = ann.sh("systemctl --user show -P MainPID jobd")
-    ann.sh(f"kill -KILL {before}; until systemctl --user --quiet is-active jobd; do sleep 0.1; done")
-    ann.sh(f"until jobd-ctl version >/dev/null 2>&1; do sleep 0.1; done; touch go; jobd-ctl wait {run}")
+    another = f'main=$(systemctl --user show -P MainPID jobd) && test "$main" != {before} && test "$main" != 0'
+    ann.sh(f"kill -KILL {before}; until {another} && systemctl --user --quiet is-active jobd; do sleep 0.1; done")
+    ann.sh(f"touch go; jobd-ctl wait {run}")
     ended = json.loads(ann.sh(f"jobd-ctl --json show {run}"))
     assert (ended["state"], ended["attempts"]) == ("succeeded", 1)
     assert ann.sh(f"jobd-ctl logs {run}").split() == ["begun", "ann", "over"]
