@@ -37,9 +37,9 @@ class Box:
     def __init__(self, program: Path, name: str) -> None:
         self._command = [str(program), "--name", name]
 
-    def up(self) -> None:
+    def up(self, backend: str = "nspawn", boot_seconds: int = 120) -> None:
         """Boot. Raises Failed with what the tool said."""
-        done = self._tool("up", "--backend", "nspawn", seconds=580)
+        done = self._tool("up", "--backend", backend, "--boot-timeout", str(boot_seconds), seconds=580)
         if done.code:
             raise Failed(f"the box does not boot: {done.err[-2000:]}")
 
