@@ -14,6 +14,7 @@ from jobd.core.looks import Span
 from jobd.core.tells import Tells
 
 MASK = b"***"
+_CUT = "…".encode()
 _LONGEST_LINE = 8 * 1024
 """A longer one is given out in pieces: whoever masks is held up no longer than one of them takes."""
 _REACH = 512
@@ -55,9 +56,12 @@ class Masker:
         return stream.feed(data) + stream.close()
 
     def text(self, text: str) -> str:
-        """A sentence with its secrets taken out."""
-        masked = self.mask(text.encode("utf-8", "surrogatepass"))
-        return masked.decode("utf-8", "surrogatepass")
+        """A sentence with its secrets taken out, and where it was cut (`…`) the beginning of one as well."""
+        data = text.encode("utf-8", "surrogatepass")
+        if data.endswith(_CUT):
+            kept = data[: -len(_CUT)]
+            data = kept[: self.open_from(kept)] + _CUT
+        return self.mask(data).decode("utf-8", "surrogatepass")
 
     def words(self, words: Sequence[str]) -> list[str]:
         """The arguments of a command, of which one may say what the next one is."""

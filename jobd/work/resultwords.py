@@ -11,6 +11,8 @@ RESULT_MAX_BYTES = 1024 * 1024
 RESULT_MAX_DEPTH = 32
 _WAYS_ON = {"retry_in": "retry", "snooze_in": "snooze", "cancel": "cancel", "discard": "discard"}
 _LONGEST_SHOWN = 60
+_LONGEST_REASON = 1000
+"""Characters of what a job gives as its reason: it is shown in listings, and masked before it is kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +56,14 @@ def directive(word: Json) -> Directive:
     if kind in ("retry", "snooze"):
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1e9:
             raise ValueError(f'"{known[0]}" in the result file takes seconds, not {_shown(value)}')
-        return Directive("retry" if kind == "retry" else "snooze", float(value), str(reason))
-    return Directive("cancel" if kind == "cancel" else "discard", 0.0, value if isinstance(value, str) else str(reason))
+        return Directive("retry" if kind == "retry" else "snooze", float(value), cut(str(reason)))
+    said = value if isinstance(value, str) else str(reason)
+    return Directive("cancel" if kind == "cancel" else "discard", 0.0, cut(said))
+
+
+def cut(text: str, longest: int = _LONGEST_REASON) -> str:
+    """A text of bearable length; the mark at its end tells whoever masks it that a secret may have been cut in two."""
+    return text if len(text) <= longest else f"{text[: longest - 1]}…"
 
 
 def _shown(value: Json) -> str:

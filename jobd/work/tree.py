@@ -211,7 +211,9 @@ def _seen(process: ProcessIdentity) -> Seen | None:
     fields = stat_fields(process.pid)
     if fields is None or int(fields[19]) != process.start_ticks:
         return None
-    command = _text(process.pid, "cmdline").rstrip("\0").replace("\0", " ")[:_LONGEST_COMMAND]
+    command = _text(process.pid, "cmdline").rstrip("\0").replace("\0", " ")
+    if len(command) > _LONGEST_COMMAND:
+        command = f"{command[:_LONGEST_COMMAND]}…"
     name, wchan = _text(process.pid, "comm"), _text(process.pid, "wchan")
     return Seen(process.pid, int(fields[1]), name, fields[0].decode(), "-" if wchan == "0" else wchan, command)
 

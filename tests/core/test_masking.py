@@ -82,6 +82,15 @@ def test_a_secret_of_several_lines_is_masked_as_a_whole_and_by_its_lines() -> No
         assert through(masker.stream(), data[:cut], data[cut:]) == b"x *** y\n> ***\n"
 
 
+def test_where_a_text_was_cut_no_part_of_a_known_value_is_left() -> None:
+    masker = Masker(values=[VALUE])
+    whole = f"it is {VALUE.decode()}"
+    for end in range(6, len(whole)):
+        assert masker.text(f"{whole[:end]}…") == "it is …", end
+    assert masker.text(f"{whole}…") == "it is ***…"
+    assert masker.text("it is s") == "it is s", "what was not cut keeps its last letters"
+
+
 def test_the_longest_of_several_values_is_masked() -> None:
     assert Masker(values=[b"abcdef", b"abcdefghij"]).mask(b"abcdefghij abcdefg") == b"*** ***g"
 

@@ -156,6 +156,15 @@ def test_a_result_file_becomes_the_result_and_the_word_on_the_run(tmp_path: Path
     assert ending.directive == Directive("retry", 30.0, "busy")
 
 
+def test_a_reason_without_end_is_cut(tmp_path: Path) -> None:
+    """It goes into listings, and is masked in the daemon's own time."""
+    reason = "$(head -c 500000 /dev/zero | tr '\\0' x)"
+    text = f'printf \'{{"jobd": {{"discard": "%s"}}}}\' "{reason}" > $JOBD_RESULT_FILE'
+    ending, _, _ = one(tmp_path, shell(1, text))
+    assert ending.directive is not None and ending.directive.kind == "discard"
+    assert len(ending.directive.reason) == 1000 and ending.directive.reason.endswith("x…")
+
+
 def test_a_hostile_result_file_is_named_and_ignored(tmp_path: Path) -> None:
     cases = [
         ('ln -s /etc/passwd "$JOBD_RESULT_FILE"', "cannot be read"),

@@ -19,7 +19,7 @@ from jobd.work.accounts import Refused
 from jobd.work.ear import tell
 from jobd.work.executors.python import Answer, Context, call
 from jobd.work.orders import Order
-from jobd.work.resultwords import finite, is_too_deep, refuse_constant
+from jobd.work.resultwords import cut, finite, is_too_deep, refuse_constant
 
 _ENDS = {outcome.value: outcome for outcome in (Outcome.SUCCEEDED, Outcome.FAILED, Outcome.CANCELLED)}
 _ANSWER_MAX_BYTES = 2 * 1024 * 1024
@@ -82,7 +82,7 @@ def completed(ending: Ending, answer: int) -> Ending:
         return replace(
             ending,
             outcome=_ENDS[values["outcome"]],
-            error=None if values["error"] is None else str(values["error"]),
+            error=None if values["error"] is None else cut(str(values["error"])),
             retryable=bool(values["retryable"]),
             directive=_directive(values["directive"]),
             result=values["result"],

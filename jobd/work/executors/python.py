@@ -23,7 +23,7 @@ from jobd.core.shown import shown
 from jobd.core.states import Outcome
 from jobd.core.verdicts import Cancel, Discard, Retry, Snooze, Verdict
 from jobd.work.orders import Order
-from jobd.work.resultwords import RESULT_MAX_BYTES, RESULT_MAX_DEPTH, is_too_deep
+from jobd.work.resultwords import RESULT_MAX_BYTES, RESULT_MAX_DEPTH, cut, is_too_deep
 
 _COROUTINE = 0x80
 _LONGEST_DELAY_SECONDS = 1e9
@@ -189,7 +189,7 @@ def _answer(value: Any) -> Answer:
 
 
 def _directed(verdict: Verdict) -> Answer:
-    reason = str(verdict)
+    reason = cut(str(verdict))
     match verdict:
         case Retry(delay_seconds=delay) | Snooze(delay_seconds=delay) if not 0 <= delay < _LONGEST_DELAY_SECONDS:
             return Answer(Outcome.FAILED, 1, f"{type(verdict).__name__} takes seconds from 0 to 1e9, not {delay}")
@@ -208,7 +208,7 @@ def _directed(verdict: Verdict) -> Answer:
 def _failed(failed: Failed) -> Answer:
     """The answer of an executor whose work did not succeed; its result is kept where it may be."""
     kept = _answer(failed.result)
-    error = (str(failed).splitlines() or ["it failed"])[0][:_LONGEST_ERROR]
+    error = cut((str(failed).splitlines() or ["it failed"])[0], _LONGEST_ERROR)
     wait = failed.retry_in_seconds
     again = Directive("retry", wait, error) if failed.retryable and wait is not None and wait >= 0 else None
     return Answer(Outcome.FAILED, failed.exit_code, error, failed.retryable, again, kept.result)
@@ -219,10 +219,10 @@ def _ended(end: SystemExit) -> Answer:
         return Answer(Outcome.SUCCEEDED, 0)
     if isinstance(end.code, int):
         return Answer(Outcome.FAILED, end.code & 0xFF, f"exited with {end.code & 0xFF}")
-    return Answer(Outcome.FAILED, 1, str(end.code).splitlines()[0] if str(end.code) else "exited with 1")
+    return Answer(Outcome.FAILED, 1, cut(str(end.code).splitlines()[0]) if str(end.code) else "exited with 1")
 
 
 def _line(problem: BaseException) -> str:
     """The exception on one line: its type and the first line of what it says."""
     said = (str(problem).strip().splitlines() or [""])[0]
-    return f"{type(problem).__name__}: {said}"[:_LONGEST_ERROR] if said else type(problem).__name__
+    return cut(f"{type(problem).__name__}: {said}", _LONGEST_ERROR) if said else type(problem).__name__
