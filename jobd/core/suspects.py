@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -76,6 +76,11 @@ def blame(suspects: Sequence[Suspect], step: Step, now: datetime, release: str) 
     recent = before.crashes if before.is_guilty else tuple(at for at in before.crashes if now - at <= SOON)
     others = [one for one in suspects if one is not before and (one.is_guilty or now - one.crashes[-1] <= SOON)]
     return [*others, replace(before, crashes=(*recent, now)[-CRASHES:])][-_MOST:]
+
+
+def without(suspects: Iterable[Suspect], innocent: Container[Step]) -> list[Suspect]:
+    """The suspects but for those that have only been near; what was guilty stays so."""
+    return [one for one in suspects if one.is_guilty or one.step not in innocent]
 
 
 def guilty(suspects: Iterable[Suspect], release: str) -> frozenset[Step]:

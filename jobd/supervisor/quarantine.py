@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import mmap
 import os
-from collections.abc import Iterable
+from collections.abc import Sequence
 from datetime import datetime
 from functools import cache
 
@@ -30,6 +30,10 @@ class Quarantine:
         self._page: mmap.mmap | bytearray = bytearray(_SIZE) if path is None else _page(path)
         self._is_marked = True
         self._barred: frozenset[Step] = frozenset()
+        self._accused: frozenset[Step] = frozenset()
+        self._entered: set[Step] = set()
+        self._survived: set[Step] = set()
+        """Of the steps that a jobd died in once, those that this one is in, and those it has just been through."""
 
     def left(self) -> Step | None:
         """What the last jobd was at when it died; None where it was at nothing, or ended as it should."""
@@ -45,8 +49,14 @@ class Quarantine:
         self._bar(found, release)
         return step
 
-    def _bar(self, found: Iterable[Suspect], release: str) -> None:
+    def acquit(self, tx: Transaction) -> None:
+        """Forget the single deaths in steps that went well since: the next one is not the second in a row."""
+        if self._survived:
+            kept.note(tx, suspects.without(kept.known(tx), self._survived))
+
+    def _bar(self, found: Sequence[Suspect], release: str) -> None:
         self._barred = suspects.guilty(found, release)
+        self._accused = frozenset(one.step for one in found) - self._barred
 
     # What is about to be done
 
@@ -68,6 +78,8 @@ class Quarantine:
 
     def clear(self) -> None:
         """It is done, and jobd lives."""
+        self._accused -= self._survived
+        self._survived, self._entered = self._entered, set()
         if self._is_marked:
             self._is_marked = False
             self._page[:_LENGTH] = bytes(_LENGTH)
@@ -75,6 +87,8 @@ class Quarantine:
     def _enter(self, step: Step) -> str | None:
         if step in self._barred:
             return _why(step)
+        if step in self._accused:
+            self._entered.add(step)
         text = step.to_bytes()[:_AT_MOST]
         # The length goes first and comes last, so that a death in between leaves nothing that is half true.
         self._page[:_LENGTH] = bytes(_LENGTH)

@@ -83,6 +83,7 @@ def tick(tx: Transaction, rules: Rules, batch: Batch, moment: Moment) -> Afterma
     if moment.stepped:
         # First of all: what follows is written down by the clock as it is now.
         carry(tx, moment.stepped, rules.in_force, rules.host)
+    rules.quarantine.acquit(tx)
     finalize(tx, batch, rules.specs, after)
     answer(tx, rules, batch, after)
     # What was adopted just now holds for the slots of this tick already.

@@ -99,3 +99,16 @@ def test_runs_whose_start_jobd_died_of_fail_for_good_with_the_reason_and_others_
     assert engine.run(harmless).state is RunState.RUNNING
     (attempt,) = engine.history.attempts(deadly)
     assert "quarantined" in (attempt.error or "")
+
+
+def test_two_deaths_with_a_start_between_them_that_went_well_are_no_pattern(engine: Stage) -> None:
+    quarantine, work = engine.engine.rules.quarantine, job()
+    engine.adopt(work)
+    spec = engine.engine.rules.in_force["work"].ref.spec
+    for _ in range(3):
+        assert quarantine.starts("work", spec) is None
+        with engine.writer.transaction(engine.clock.now()) as tx:
+            quarantine.judge(tx, engine.clock.now(), "1.0")
+        (run,) = engine.submit(work)
+        assert engine.run(run).state is RunState.RUNNING
+        engine.report(engine.workers.given[-1])
