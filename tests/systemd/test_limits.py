@@ -54,9 +54,9 @@ def _installed(box: Box, tree: Path) -> Service:
     subprocess.run([ROOT / "packaging" / "install-system", "--root", tree], check=True, capture_output=True)
     for part in ("usr", "etc"):
         box.copy(tree / part, "/")
+    box.sh("systemd-sysusers jobd.conf; systemd-tmpfiles --create jobd.conf; systemctl daemon-reload", seconds=120)
     jobs = {name: {"timeout": "5m", "retry": {"max_attempts": 1}, **words} for name, words in JOBS.items()}
     box.write("/etc/jobd/jobs.d/limits.yaml", json.dumps({"jobs": jobs}))
-    box.sh("systemd-sysusers jobd.conf; systemd-tmpfiles --create jobd.conf; systemctl daemon-reload", seconds=120)
     box.sh("systemctl start jobd", seconds=180)
     return Service(box)
 
