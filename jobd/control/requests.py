@@ -195,7 +195,7 @@ class Intake:
             run_at=get("run_at"),
             key=get("key"),
             unique=get("unique", job.unique),
-            max_attempts=get("max_attempts") or default_max_attempts(job, Trigger.SUBMIT, is_adhoc=adhoc),
+            max_attempts=get("max_attempts") or default_max_attempts(job, Trigger.SUBMIT),
             timeout_seconds=get("timeout"),
             expires_seconds=get("expires"),
             owner=self.actor.user,

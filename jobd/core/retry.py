@@ -109,16 +109,13 @@ def is_success(ending: Ending, job: Job) -> bool:
     return ending.outcome is Outcome.FAILED and ending.signal is None and ending.exit_code in job.success_exit_status
 
 
-def default_max_attempts(job: Job, trigger: Trigger, *, is_adhoc: bool = False) -> int:
-    """How many attempts a run gets where its submit does not say: 3, of a schedule or an ad-hoc command 1.
-
-    Whoever types a command has not said that it may be done twice.
-    """
+def default_max_attempts(job: Job, trigger: Trigger) -> int:
+    """How many attempts a run gets where its submit does not say: 3, of a schedule 1."""
     if job.retry.strategy == "none":
         return 1
     if job.retry.max_attempts is not None:
         return job.retry.max_attempts
-    return 1 if is_adhoc or trigger.is_scheduled else _SUBMITTED_ATTEMPTS
+    return 1 if trigger.is_scheduled else _SUBMITTED_ATTEMPTS
 
 
 def delay(policy: RetryPolicy, attempt: int, run_id: int) -> timedelta:

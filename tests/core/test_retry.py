@@ -221,12 +221,6 @@ def test_attempts_depend_on_the_trigger_unless_the_job_says(own: int | None, tri
     assert retry.default_max_attempts(job(retry=RetryPolicy(max_attempts=own)), trigger) == attempts
 
 
-@pytest.mark.parametrize(("own", "attempts"), [(None, 1), (4, 4)])
-def test_an_ad_hoc_command_is_not_done_twice_unless_somebody_says_so(own: int | None, attempts: int) -> None:
-    policy = RetryPolicy(max_attempts=own)
-    assert retry.default_max_attempts(job(retry=policy), Trigger.SUBMIT, is_adhoc=True) == attempts
-
-
 @pytest.mark.parametrize("end", [failed(), ending(Outcome.SUCCEEDED, exit_code=0)])
 def test_a_job_may_say_how_its_run_goes_on(end: Ending) -> None:
     def said(kind: Any, attempt: int = 1) -> retry.Verdict:

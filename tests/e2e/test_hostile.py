@@ -41,7 +41,7 @@ def test_b2_what_a_job_leaves_behind_is_ended_counted_and_shown(served: Host) ->
     mark = served.directory / "left"
     text = f"setsid sh -c 'echo $$ > {mark}; exec sleep 600' & until test -s {mark}; do sleep 0.02; done"
     with served.client() as client:
-        run = client.submit_command(["/bin/sh", "-c", text])
+        run = client.submit_command(["/bin/sh", "-c", text], max_attempts=1)
         assert served.ended(run)["state"] == "succeeded"
         assert client.attempts(run)[0]["usage"]["leftovers"] == 1
     assert not is_alive(int(mark.read_text()))
@@ -110,7 +110,7 @@ def test_b21_a_job_has_no_terminal_to_push_words_into_where_the_daemon_has_one(m
     os.set_blocking(ours, False)
     until(host.answers, 20, "the daemon answers")
     with host.client() as client:
-        run = client.submit_command([sys.executable, str(script)])
+        run = client.submit_command([sys.executable, str(script)], max_attempts=1)
     host.ended(run)
     assert host.output(run) == b"no terminal: 6\nTrue /dev/null\n"
     os.close(theirs)
@@ -160,7 +160,7 @@ def test_t18_no_process_of_jobd_keeps_the_lock_of_a_daemon_that_is_gone(make_hos
     lock = host.directory / "state" / "jobd.lock"
     inode = lock.stat().st_ino
     with host.client() as client:
-        run = client.submit_command(["/bin/sleep", "600"])
+        run = client.submit_command(["/bin/sleep", "600"], max_attempts=1)
         until(lambda: any(one["pid"] for one in client.attempts(run)), what="it started")
     (forkserver,) = children(host.process.pid)
     family = [forkserver, *children(forkserver)]

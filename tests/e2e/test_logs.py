@@ -90,7 +90,7 @@ def test_a_follower_that_begins_with_the_last_lines_gets_all_that_follows(served
     gate = served.directory / "gate"
     text = f"printf 'one\\ntwo\\n'; until test -e {gate}; do sleep 0.02; done; printf 'three\\nfour\\n'"
     with served.client() as client:
-        run = client.submit_command(["/bin/sh", "-c", text])
+        run = client.submit_command(["/bin/sh", "-c", text], max_attempts=1)
     until(lambda: served.output(run).endswith(b"two\n"), what="it has begun")
     program = [sys.executable, "-m", "jobd.cli.ctl", "--socket", served.socket, "logs", "-f", "-n", "1", str(run)]
     with subprocess.Popen(program, cwd=ROOT, stdout=subprocess.PIPE) as follower:
@@ -104,7 +104,7 @@ def test_a_follower_that_begins_with_the_last_lines_gets_all_that_follows(served
 @pytest.mark.slow
 def test_a_reader_that_goes_away_ends_it_quietly(served: Host) -> None:
     with served.client() as client:
-        run = client.submit_command(["/bin/sh", "-c", "yes | head -c 4000000"])
+        run = client.submit_command(["/bin/sh", "-c", "yes | head -c 4000000"], max_attempts=1)
     served.ended(run)
     program = f"{sys.executable} -m jobd.cli.ctl --socket {served.socket} logs {run} | head -n 1"
     ran = subprocess.run(

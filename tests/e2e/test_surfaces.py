@@ -56,7 +56,9 @@ def _said(made: Host) -> Shown:
     with made.client() as client:
         for name, payload in PAYLOADS.items():
             shown.runs[name] = int(client.submit("all", payload.encode().hex(), max_attempts=1))
-        argued = [client.submit_command(["false", payload.replace("\0", "")]) for payload in PAYLOADS.values()]
+        argued = [
+            client.submit_command(["false", payload.replace("\0", "")], max_attempts=1) for payload in PAYLOADS.values()
+        ]
     for run in (*shown.runs.values(), *map(int, argued)):
         assert made.ended(run, 60)["state"] == "failed"
     shown.submitted = 2 * len(PAYLOADS)

@@ -40,7 +40,11 @@ OPTIONS = [
     click.option("--states", cls=Seldom, metavar="S", help="With --unique: active (until the run is final), or all."),
     click.option("--on-conflict", cls=Seldom, metavar="C", help="With --unique: keep, replace or error."),
     click.option(
-        "--max-attempts", cls=Seldom, metavar="N", type=click.IntRange(1), help="All attempts counted; a command has 1."
+        "--max-attempts",
+        cls=Seldom,
+        metavar="N",
+        type=click.IntRange(1),
+        help="All attempts counted; 3 where nothing is said.",
     ),
     click.option("--timeout", metavar="D", help="Per attempt, in place of the job's own; 0 is none."),
     click.option("--expires", cls=Seldom, metavar="D", help="Not started so long after it might have: never starts."),

@@ -8,8 +8,7 @@ TEXTS = {
     "Output.max": "Captured bytes of an attempt that are kept: head and tail.",
     "Output.on_limit": "What happens where an attempt writes more: the middle is cut out, or the attempt is ended.",
     "Retry.strategy": "none, fixed (base each time) or exponential (longer by multiplier, up to max_delay).",
-    "Retry.max_attempts": "All attempts of a run; where nothing is said 1 of scheduled runs and ad-hoc commands, "
-    "3 of other submitted ones.",
+    "Retry.max_attempts": "All attempts of a run; where nothing is said 1 of scheduled runs and 3 of submitted ones.",
     "Retry.base": "The delay before the second attempt.",
     "Retry.multiplier": "How much longer each delay is than the one before.",
     "Retry.max_delay": "The longest delay.",
