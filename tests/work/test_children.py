@@ -66,7 +66,7 @@ def test_background_processes_may_stay_where_the_job_says_so(tmp_path: Path) -> 
             assert after.outcome in (Outcome.SUCCEEDED, Outcome.INTERRUPTED)
             # The worker that bore it is replaced, and neither its end nor that of another one reaches the process.
             await hall.run(shell(3, "kill -9 $PPID"), shell(4, "true"))
-            assert len(alive_with(mark)) == 1
+            await hall.until(lambda: len(alive_with(mark)) == 1)
 
     asyncio.run(scenario())
     for pid in alive_with(mark):
