@@ -15,7 +15,7 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from jobd.core.model import Json, Sandbox
-from jobd.work import standing, tree
+from jobd.work import spawned, standing, tree
 from jobd.work.accounts import Account
 from jobd.work.bounds import Bounds
 from jobd.work.executors import isolated
@@ -47,12 +47,7 @@ def write(
         # Code of a job is told nothing of jobd.yaml.
         "settings": isolated.settings_for(order, settings),
     }
-    fd = os.memfd_create("told", os.MFD_CLOEXEC)
-    left = memoryview(json.dumps(told).encode())
-    while left:
-        left = left[os.write(fd, left) :]
-    os.lseek(fd, 0, os.SEEK_SET)
-    return fd
+    return spawned.memory_file("told", json.dumps(told).encode())
 
 
 def main() -> None:

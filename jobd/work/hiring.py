@@ -10,19 +10,16 @@ import os
 import select
 import socket
 import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
 from jobd.core.model import Json
+from jobd.work import spawned
 from jobd.work.meeting import Meeting
 from jobd.work.wire import Hire, Message, from_bytes, to_bytes
 
 _LARGEST = 65536
-_ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-# With -I neither the current directory nor PYTHONPATH is searched: where jobd itself lies must be said.
-_PROGRAM = "import sys; sys.path.insert(0, sys.argv[1]); from jobd.work.forkserver import main; main()"
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +140,7 @@ class ForkServer:
 
     def _launch(self) -> None:
         values = self._start_values
-        program = [*values.command_prefix, sys.executable, "-I", "-c", _PROGRAM, _ROOT]
+        program = [*values.command_prefix, *spawned.command("forkserver")]
         if self._pidfd is not None:
             os.close(self._pidfd)
         self._socket = self._meeting = self._pidfd = None

@@ -12,18 +12,14 @@ import errno
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
-from jobd.work import bounds, cgroup, standing
+from jobd.work import bounds, cgroup, spawned, standing
 from jobd.work.accounts import Refused
 from jobd.work.standing import Stand
 
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-PROGRAM = "import sys; sys.path.insert(0, sys.argv[1]); from jobd.work.fresh import main; main()"
-"""With -I neither the current directory nor PYTHONPATH is searched: where jobd itself lies must be said."""
 _NO_ROOM = {errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE}
 _REASONS = {
     errno.ENOENT: "not found",
@@ -193,7 +189,7 @@ def _interpreted(launch: Launch, pipes: Pipes, told: int, answer: int) -> tuple[
     heard, tell = os.pipe2(os.O_CLOEXEC)
     try:
         child = subprocess.Popen(
-            [sys.executable, "-I", "-c", PROGRAM, ROOT, str(told), str(tell), str(answer)],
+            [*spawned.command("fresh"), str(told), str(tell), str(answer)],
             stdin=pipes.stdin,
             stdout=pipes.stdout,
             stderr=pipes.stderr,
@@ -246,12 +242,7 @@ def _pipes(stdin: str | None) -> Pipes:
 def _stdin(text: str | None) -> int:
     if text is None:
         return os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
-    fd = os.memfd_create("stdin", os.MFD_CLOEXEC)
-    data = memoryview(text.encode(errors="surrogateescape"))
-    while data:
-        data = data[os.write(fd, data) :]
-    os.lseek(fd, 0, os.SEEK_SET)
-    return fd
+    return spawned.memory_file("stdin", text.encode(errors="surrogateescape"))
 
 
 def _refusal(problem: OSError, launch: Launch) -> Refused:

@@ -7,21 +7,18 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import socket
 import subprocess
-import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
 from jobd.core.model import Json
+from jobd.work import spawned
 
 _MOST_WAITING_BYTES = 1024 * 1024
 _LONGEST_PAUSE_SECONDS = 60.0
 _PATIENCE_SECONDS = 2.0
-_ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-_PROGRAM = "import sys; sys.path.insert(0, sys.argv[1]); from jobd.work.sinkhost import main; main()"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +79,7 @@ class Outlet:
         with theirs:
             try:
                 self._process = subprocess.Popen(
-                    [sys.executable, "-I", "-c", _PROGRAM, _ROOT, json.dumps(told)],
+                    [*spawned.command("sinkhost"), json.dumps(told)],
                     stdin=subprocess.DEVNULL,
                     pass_fds=[theirs.fileno()],
                     start_new_session=True,

@@ -14,7 +14,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -24,9 +23,9 @@ from signal import Signals
 from jobd.core import hardening
 from jobd.core.model import Ending, Limits
 from jobd.core.states import Outcome
-from jobd.work import cgroup, groups, manager, standing
+from jobd.work import cgroup, groups, manager, spawned, standing
 from jobd.work.accounts import Refused
-from jobd.work.launch import PROGRAM, ROOT, Child, Launch, Pipes, started
+from jobd.work.launch import Child, Launch, Pipes, started
 from jobd.work.orders import Order
 from jobd.work.watch import Ended
 
@@ -139,7 +138,7 @@ def _run(unit: Unit, order: Order, launch: Launch, theirs: socket.socket) -> int
         *("systemd-run", "--pipe", "--wait", "--collect", "--service-type=exec"),
         *(f"--unit={unit.name}", f"--slice={cgroup.SLICE}", f"--description=jobd: run {order.key} of {order.job}"),
         *(word for line in _properties(order, launch) for word in ("-p", line)),
-        *("--", sys.executable, "-I", "-c", PROGRAM, ROOT),
+        *("--", *spawned.command("fresh")),
     ]
     child = subprocess.Popen(
         command,
