@@ -18,13 +18,11 @@ from jobd.core.errors import Invalid, NotPermitted
 from jobd.core.intents import Actor
 from jobd.core.ledger import Uses, overuse
 from jobd.core.model import Command, Job, Json, RunRequest, Schedule, Unique, Workflow
-from jobd.core.names import closest
+from jobd.core.names import ADHOC, closest
 from jobd.core.retry import default_max_attempts
 from jobd.core.spans import show_size
 from jobd.core.states import Trigger
 from jobd.core.trace import Trace
-
-ADHOC = "adhoc"
 
 
 @dataclass(slots=True)
@@ -185,7 +183,6 @@ class Intake:
 
     def _request(self, job: Job, values: dict[str, Any]) -> RunRequest:
         get = values.get
-        adhoc = job.name == ADHOC and "command" in values
         return RunRequest(
             job=job,
             trigger=Trigger.SUBMIT,
@@ -199,7 +196,7 @@ class Intake:
             timeout_seconds=get("timeout"),
             expires_seconds=get("expires"),
             owner=self.actor.user,
-            adhoc=adhoc,
+            adhoc=job.name == ADHOC and "command" in values,
             uses=get("uses"),
             depends_on=get("depends_on", ()),
             trace=Trace(values["traceparent"], get("tracestate", "")) if "traceparent" in values else self.trace,

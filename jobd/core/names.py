@@ -8,6 +8,8 @@ from collections.abc import Iterable, Sequence
 
 NOTIFY = "jobd.notify"
 """The queue of notifications, and what the names of their jobs begin with: nobody else may use either."""
+ADHOC = "adhoc"
+"""What runs of commands that no file defines go by, as a job."""
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}", re.ASCII)
 
 

@@ -14,6 +14,7 @@ from jobd.core.allowlist import Allowlist, loads_code
 from jobd.core.executors import Misread
 from jobd.core.ledger import overuse
 from jobd.core.model import Action, Calendar, Command, Job, Shell
+from jobd.core.names import ADHOC
 from jobd.core.shown import shown
 from jobd.core.spans import show_size
 from jobd.definitions import layers, payloads, runas, work
@@ -82,7 +83,7 @@ def check_defaults(node: Node, path: str) -> list[Problem]:
     return problems if words is None else problems + _timing_problems("", words, settled, path)
 
 
-def template(defaults: Node | None, name: str = "adhoc") -> Job:
+def template(defaults: Node | None, name: str = ADHOC) -> Job:
     """A job that carries these defaults and runs nothing yet: what ad-hoc runs are made from."""
     _, words = work.taken_apart(plain(layers.settled(defaults)) if defaults is not None else {})
     words.pop("schedule", None)

@@ -18,12 +18,12 @@ from jobd.core.events import (
     SlotDecided,
     StoreCommitted,
 )
+from jobd.core.names import ADHOC
 from jobd.core.states import Disposition
 from jobd.observe import declared, exposition, gauges
 from jobd.observe.figures import Figures
 from jobd.observe.series import OTHER, Count, Series, Spread
 
-ADHOC = "adhoc"
 _RESCUES = ("adopted", "lost", "reported")
 
 

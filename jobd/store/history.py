@@ -13,6 +13,7 @@ from jobd.core.holds import Circuit, Holds, Pause
 from jobd.core.lateness import Check, Late
 from jobd.core.ledger import Terms
 from jobd.core.model import AttemptKey, Command, Job, Json, Seen, Shell, Usage
+from jobd.core.names import ADHOC
 from jobd.core.queues import QueueSet
 from jobd.core.records import (
     AttemptRecord,
@@ -295,7 +296,7 @@ def _sample(job: str, queue: str, state: str, *figures: Any) -> Sample:
 
 
 def _stored_name(job: str) -> str:
-    return _ADHOC if job == "adhoc" else job
+    return _ADHOC if job == ADHOC else job
 
 
 def _run(row: tuple[Any, ...]) -> RunRecord:

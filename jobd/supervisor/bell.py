@@ -13,7 +13,7 @@ from jobd.core import channels, events, notices
 from jobd.core.errors import NotFound
 from jobd.core.intents import Accepted, TestChannel
 from jobd.core.model import Job, Json, Notify, RunRequest
-from jobd.core.names import is_reserved
+from jobd.core.names import ADHOC, is_reserved
 from jobd.core.notices import Notice, Occasion
 from jobd.core.spans import rfc3339
 from jobd.core.states import Trigger
@@ -27,7 +27,6 @@ from jobd.supervisor.catalogs import InForce
 from jobd.supervisor.channels import Line
 from jobd.supervisor.specs import Specs
 
-_ADHOC = "adhoc"
 _DIGEST = "digest"
 """The key of runs that carry several messages, by which those that wait are found."""
 _MOST_PINGS = 100
@@ -121,7 +120,7 @@ class _House:
         known = self.in_force.get(name)
         if known is not None:
             return Told(known.ref.job, known.job, known.job.notify) if known.job.notify else None
-        if name == _ADHOC and (self.bell.template is None or self.bell.template.notify is None):
+        if name == ADHOC and (self.bell.template is None or self.bell.template.notify is None):
             return None
         ref = None if run is None else runs.ref_of(self.tx, run)
         job = None if ref is None else self.specs.get(self.tx, ref.spec)

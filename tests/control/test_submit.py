@@ -46,7 +46,9 @@ def test_a_run_takes_from_its_job_what_the_submit_leaves_out(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(("said", "attempts"), [({}, 3), ({"max_attempts": 1}, 1)])
-def test_a_command_is_tried_again_where_its_submit_says_so(tmp_path: Path, said: dict[str, int], attempts: int) -> None:
+def test_a_command_has_three_attempts_where_its_submit_says_nothing(
+    tmp_path: Path, said: dict[str, int], attempts: int
+) -> None:
     async def check(it: Served) -> None:
         await it.ask("POST", "/v1/runs", {"command": ["true"]} | said)
         assert accepted(it.desk)[0].max_attempts == attempts
