@@ -83,8 +83,12 @@ def progress(run: dict[str, Any], width: int = 20) -> str:
     fraction, text = run.get("progress"), run.get("status_text") or ""
     if fraction is None:
         return text
-    full = int(fraction * width)
-    return f"[{'#' * full}{'.' * (width - full)}] {fraction:4.0%} {text}".rstrip()
+    return f"{bar(int(fraction * width), width)} {fraction:4.0%} {text}".rstrip()
+
+
+def bar(full: int, width: int) -> str:
+    """So much of a width, drawn."""
+    return f"[{'#' * full}{'.' * (width - full)}]"
 
 
 def run_lines(run: dict[str, Any], now: datetime, used: str = "") -> list[str]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from jobd.cli.measure import columns_of, cut, flowed
-from jobd.cli.render import held
+from jobd.cli.render import bar, held
 from jobd.cli.session import columns
 from jobd.cli.table import Cell, filled, lines
 from jobd.cli.terminal import Screen, Tone, safe_line
@@ -97,10 +97,10 @@ def _head(look: Look, screen: Screen) -> list[str]:
     waiting = sum(queue["pending"] for queue in seen["queues"])
     dead = sum(queue["dead_letters"] for queue in seen["queues"])
     first = f"jobd {seen['version']} is {state}, up {lasted(int(seen['uptime_seconds']))}"
-    load = f"workers {bar(workers['busy'] / workers['max'])} {workers['busy']}/{workers['max']}, {waiting} waiting"
+    busy = f"workers {load(workers['busy'] / workers['max'])} {workers['busy']}/{workers['max']}, {waiting} waiting"
     jobs = f"{counted(counts['total'], 'job')} ({counts['failed']} failed last, {counts['paused']} paused)"
     told = [screen.paint(line, Tone.TITLE) for line in flowed(f"{first}, {look.now.astimezone():%H:%M:%S}", width)]
-    told += flowed(f"{load}, {counted(dead, 'dead letter')}, {jobs}", width)
+    told += flowed(f"{busy}, {counted(dead, 'dead letter')}, {jobs}", width)
     return fault + told + _ailments(seen, screen)
 
 
@@ -127,11 +127,11 @@ def _queue(queue: dict[str, Any]) -> list[Cell | str]:
     )
     return [
         queue["name"] + mark,
-        bar(running / limit) if limit else "",
+        load(running / limit) if limit else "",
         f"{running}/{limit}" if limit else str(running),
         str(queue["pending"]),
         lasted(queue["oldest_waiting_seconds"] and int(queue["oldest_waiting_seconds"])),
-        f"{bar(use['percentage'] / 100, 5)} {use['current']}/{use['max']}" if use else "",
+        f"{load(use['percentage'] / 100, 5)} {use['current']}/{use['max']}" if use else "",
         str(day["executions"]),
         Cell(str(day["failed"]), Tone.BAD if day["failed"] else Tone.PLAIN),
     ]
@@ -147,7 +147,7 @@ def _going(look: Look, view: View, screen: Screen) -> list[str]:
 
 def _run(going: Going) -> list[Cell | str]:
     run, fraction = going.run, going.fraction
-    far = "" if fraction is None else f"{bar(fraction[0])} {'' if fraction[1] else '~'}{fraction[0]:.0%}"
+    far = "" if fraction is None else f"{load(fraction[0])} {'' if fraction[1] else '~'}{fraction[0]:.0%}"
     return [
         str(run["id"]),
         run["job"],
@@ -209,9 +209,8 @@ def _keys(view: View) -> str:
     return f"q end  h help  by {ORDERS[view.order][0]}{turned}  every {view.every_seconds:g} s"
 
 
-def bar(fraction: float, width: int = _BAR) -> str:
-    full = max(0, min(width, round(fraction * width)))
-    return f"[{'#' * full}{'.' * (width - full)}]"
+def load(fraction: float, width: int = _BAR) -> str:
+    return bar(max(0, min(width, round(fraction * width))), width)
 
 
 def _shown(line: str) -> int:
