@@ -40,14 +40,14 @@ def _of_definitions(path: str, uid: int) -> Finding:
 
 def state(settings: Settings, uid: int) -> Iterator[Finding]:
     """The directories and the database of the daemon, which must be its own and private."""
-    yield _own("state", settings.state_dir, uid, 0o022)
-    yield _own("runtime", settings.runtime_dir, uid, 0o022)
+    yield _own("state", settings.state_dir, uid)
+    yield _own("runtime", settings.runtime_dir, uid)
     for path in (settings.database, os.path.join(settings.state_dir, "output")):
         if (found := _private(path, uid)) is not None:
             yield found
 
 
-def _own(check: str, path: str, uid: int, others: int) -> Finding:
+def _own(check: str, path: str, uid: int) -> Finding:
     try:
         found = os.stat(path)
     except FileNotFoundError:
@@ -55,8 +55,8 @@ def _own(check: str, path: str, uid: int, others: int) -> Finding:
     except OSError as error:
         return unknown(check, f"{path}: {error.strerror}", "look as root")
     if found.st_uid != uid:
-        return bad(check, f"{path} belongs to uid {found.st_uid}, and jobd is uid {uid}", f"chown {uid} {path}")
-    if found.st_mode & others:
+        return _foreign(check, path, found, uid)
+    if found.st_mode & 0o022:
         return bad(check, f"{path} can be written by others (mode {_mode(found)})", f"chmod go-w {path}")
     return ok(check, f"{path} is jobd's own")
 
@@ -68,10 +68,14 @@ def _private(path: str, uid: int) -> Finding | None:
     except OSError:
         return None
     if found.st_uid != uid:
-        return bad("state", f"{path} belongs to uid {found.st_uid}, and jobd is uid {uid}", f"chown {uid} {path}")
+        return _foreign("state", path, found, uid)
     if found.st_mode & 0o077:
         return bad("state", f"{path} can be read by others (mode {_mode(found)})", f"chmod go-rwx {path}")
     return None
+
+
+def _foreign(check: str, path: str, found: os.stat_result, uid: int) -> Finding:
+    return bad(check, f"{path} belongs to uid {found.st_uid}, and jobd is uid {uid}", f"chown {uid} {path}")
 
 
 def _mode(found: os.stat_result) -> str:
