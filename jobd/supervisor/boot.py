@@ -43,6 +43,7 @@ from jobd.supervisor.engine import Engine
 from jobd.supervisor.keeper import Keeper
 from jobd.supervisor.outlets import Outlets
 from jobd.supervisor.quarantine import Quarantine
+from jobd.supervisor.reread import of_pool
 from jobd.supervisor.reserve import Reservation
 from jobd.supervisor.settings import Settings, Tracing
 from jobd.supervisor.tick import Rules
@@ -51,7 +52,7 @@ from jobd.supervisor.zonewatch import ZoneWatch
 from jobd.work.accounts import own_account
 from jobd.work.hiring import ForkServer
 from jobd.work.identity import boot_id
-from jobd.work.pool import Pool, PoolSettings
+from jobd.work.pool import Pool
 
 _UPKEEP_SECONDS = 1.0
 
@@ -122,16 +123,9 @@ async def serve(
 
 
 def _pool(keeper: Keeper, forkserver: ForkServer) -> Pool:
-    settings = keeper.settings
     return Pool(
         forkserver,
-        PoolSettings(
-            runtime_dir=settings.runtime_dir,
-            output_dir=os.path.join(settings.state_dir, "output"),
-            max_workers=settings.workers_max,
-            idle_timeout_seconds=settings.idle_timeout_seconds,
-            max_attempts_per_worker=settings.max_attempts_per_worker,
-        ),
+        of_pool(keeper.settings),
         on_report=keeper.report,
         on_started=lambda *news: keeper.engine.inbox.started(*news),  # noqa: PLW0108 - the engine comes after the pool
         on_degraded=keeper.degrade,

@@ -98,7 +98,8 @@ class Keeper:
         self.spoken: dict[int, tuple[float | None, str]] = {}
         """Run → how far its attempt under way says it is (0 to 1), and what it says it does."""
         self.socket_gid = self._gid(settings.socket_group, is_named=settings.socket_group_is_named)
-        self.roles, _ = roles.resolve(settings.roles, self.socket_gid)
+        self.roles, self.unknown_holders = roles.resolve(settings.roles, self.socket_gid)
+        """Who holds which role, and a warning for each name of jobd.yaml that is nobody's here."""
         self.pruner = Pruner(writer, self.outputs, settings.retention, self.now, self._is_running)
         self.denials = Denials(self._note)
         self._told = Catalog()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ from jobd.observe.sentences import LEVELS
 from jobd.supervisor import roles
 from jobd.supervisor.resettle import Resettled, resettle
 from jobd.supervisor.settings import Settings
+from jobd.work.pool import PoolSettings
 
 if TYPE_CHECKING:
     from jobd.supervisor.keeper import Keeper
@@ -33,7 +35,7 @@ class SettingsFile:
     def warnings(self) -> Iterator[str]:
         """What is to be said of the settings in force."""
         settings = self._keeper.settings
-        yield from roles.resolve(settings.roles, self._keeper.socket_gid)[1]
+        yield from self._keeper.unknown_holders
         launchers = [entry for entry in settings.shell_allowlist if entry.rpartition("/")[2] in LAUNCHERS]
         if launchers:
             yield (
@@ -82,7 +84,7 @@ def go_by(keeper: Keeper, settings: Settings) -> None:
     """Decide by these settings from now on, whatever was decided before."""
     keeper.settings = settings
     keeper.template = settings.template()
-    keeper.roles, _ = roles.resolve(settings.roles, keeper.socket_gid)
+    keeper.roles, keeper.unknown_holders = roles.resolve(settings.roles, keeper.socket_gid)
     keeper.look_for_secrets(settings.mask)
     keeper.journal.level = LEVELS[settings.log_level]
     keeper.pruner.policy = settings.retention
@@ -92,10 +94,16 @@ def go_by(keeper: Keeper, settings: Settings) -> None:
         rules.reservation, limits=settings.queues, rates=settings.rates, resources=settings.resources
     )
     rules.most_queued_per_user = settings.max_queued_per_user
-    keeper.pool.adjust(
-        settings.for_executors,
+    keeper.pool.adjust(of_pool(settings), settings.for_executors)
+    keeper.engine.wake()
+
+
+def of_pool(settings: Settings) -> PoolSettings:
+    """What of the settings is for the pool of workers."""
+    return PoolSettings(
+        runtime_dir=settings.runtime_dir,
+        output_dir=os.path.join(settings.state_dir, "output"),
         max_workers=settings.workers_max,
         idle_timeout_seconds=settings.idle_timeout_seconds,
         max_attempts_per_worker=settings.max_attempts_per_worker,
     )
-    keeper.engine.wake()

@@ -44,6 +44,11 @@ class PoolSettings:
     max_attempts_per_worker: int = 1000
 
 
+def _spelt(settings: PoolSettings) -> PoolSettings:
+    """With the runtime directory as the forkserver spells it: processes of an attempt are known by it."""
+    return replace(settings, runtime_dir=os.path.abspath(settings.runtime_dir))
+
+
 @dataclass(frozen=True, slots=True)
 class Seat:
     """A worker that can take an order at once: reserve for it, write down who it is, then give it the order."""
@@ -84,8 +89,7 @@ class Pool:
         `on_degraded` takes a machine word and a sentence; an empty sentence says that it is well again.
         """
         self._forkserver = forkserver
-        # Spelt as the forkserver spells it: processes of an attempt are known by it.
-        self._settings = replace(settings, runtime_dir=os.path.abspath(settings.runtime_dir))
+        self._settings = _spelt(settings)
         self._on_report, self._on_started = on_report, on_started
         self._on_degraded, self._on_room, self._on_progress = on_degraded, on_room, on_progress
         self._members: dict[int, Member] = {}
@@ -119,21 +123,12 @@ class Pool:
 
     # What the supervisor asks
 
-    def adjust(
-        self,
-        told: Mapping[str, Json],
-        *,
-        max_workers: int,
-        idle_timeout_seconds: float,
-        max_attempts_per_worker: int,
-    ) -> None:
-        """Go by other limits, and tell executors something else: who does not know it takes nothing more on."""
-        self._settings = replace(
-            self._settings,
-            max_workers=max_workers,
-            idle_timeout_seconds=idle_timeout_seconds,
-            max_attempts_per_worker=max_attempts_per_worker,
-        )
+    def adjust(self, settings: PoolSettings, told: Mapping[str, Json]) -> None:
+        """Go by other limits, and tell executors something else: who does not know it takes nothing more on.
+
+        The directories are those of before.
+        """
+        self._settings = _spelt(settings)
         if told == self._forkserver.settings:
             return
         self._forkserver.settings = told
